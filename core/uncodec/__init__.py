@@ -1,0 +1,38 @@
+"""Uncodec gives back what lossy audio compression took away.
+
+Public names are loaded on first use, so that ``import uncodec`` (and the command line's help) stays
+fast and does not import torch.
+"""
+
+from __future__ import annotations
+
+from importlib import import_module
+from typing import TYPE_CHECKING, Any
+
+from uncodec.errors import UncodecError
+
+if TYPE_CHECKING:
+    from uncodec.effects import Board as Board
+    from uncodec.effects import Effect as Effect
+    from uncodec.effects import GANRestorer as GANRestorer
+
+__version__ = "0.1.0"
+__all__ = ["Board", "Effect", "GANRestorer", "UncodecError", "__version__"]
+
+_LAZY = {
+    "Board": "uncodec.effects",
+    "Effect": "uncodec.effects",
+    "GANRestorer": "uncodec.effects",
+}
+
+
+def __getattr__(name: str) -> Any:
+    if name in _LAZY:
+        value = getattr(import_module(_LAZY[name]), name)
+        globals()[name] = value
+        return value
+    raise AttributeError(f"module 'uncodec' has no attribute {name!r}")
+
+
+def __dir__() -> list[str]:
+    return sorted(set(globals()) | set(_LAZY))
