@@ -1,0 +1,127 @@
+# Every target does its own set-up: a virtual environment in .venv, the dependencies, the native
+# module. Stamp files remember what is done, so a second run goes straight to the work.
+
+SHELL := /bin/bash
+.SHELLFLAGS := -euo pipefail -c
+.DELETE_ON_ERROR:
+.DEFAULT_GOAL := help
+
+VENV := .venv
+PY := $(VENV)/bin/python
+
+# rustup installs into ~/.cargo/bin, which a non-login shell often does not have on its PATH.
+export PATH := $(PATH):$(HOME)/.cargo/bin
+# The same interpreter for maturin, clippy and cargo test: otherwise each would rebuild PyO3.
+export PYO3_PYTHON := $(CURDIR)/$(PY)
+export PIP_DISABLE_PIP_VERSION_CHECK := 1
+unexport PYTHONPATH
+
+# Pass extra arguments on: make pytest ARGS="tests/cli -k batch"
+ARGS ?=
+
+# Folders stand among the sources because a removed file shows only in its folder's time stamp.
+NATIVE_SOURCES := $(wildcard Cargo.toml Cargo.lock) \
+	$(shell find rust_ext plugin_bridge models -not -path '*/target*' 2>/dev/null)
+NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
+
+.PHONY: help setup demo test lint types rust pytest nightly loom bench bench-memory wheel clean \
+	distclean FORCE
+
+help: ## list the targets
+	@echo "make TARGET, where TARGET is one of:"
+	@sed -nE 's/^([a-z-]+):.*## (.*)/  \1\t\2/p' Makefile | expand -t 18
+
+setup: $(VENV)/.native-stamp ## create .venv, install the dependencies, build the native module
+
+demo: setup ## restore the bundled clip; writes audio, a picture and a score table to demo/out
+	$(PY) demo/demo.py $(ARGS)
+
+test: lint types rust pytest ## every check: linters, types, Rust tests, Python tests
+	@echo "make test: all checks passed"
+
+lint: $(VENV)/.deps-stamp ## ruff (rules and format), rustfmt
+	$(PY) -m ruff check .
+	$(PY) -m ruff format --check .
+	cargo fmt --all --check
+
+types: setup ## mypy, and stubtest of the native module's stub
+	$(PY) -m mypy
+	$(PY) -m mypy.stubtest uncodec._native
+
+rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
+	cargo clippy --workspace --all-targets -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	cargo test --workspace
+
+pytest: setup ## the Python tests alone; ARGS="..." is passed on
+	$(PY) -m pytest $(ARGS)
+
+nightly: setup loom ## the long tests: those marked nightly, and the ring's model check
+	$(PY) -m pytest -m nightly $(ARGS)
+
+# A folder of its own, because the flag would make cargo rebuild everything in the usual one.
+loom: ## model check of the ring under every thread interleaving
+	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
+		cargo test --release -p uncodec-dsp --test loom
+
+bench: setup $(VENV)/.bench-stamp ## speed, as ratios to named peers measured in the same run
+	$(PY) bench/run.py $(ARGS)
+
+bench-memory: setup ## peak memory of restoring a one-hour file (several minutes)
+	$(PY) bench/memory.py $(ARGS)
+
+wheel: setup ## build the wheel and the sdist into dist/
+	$(PY) -m maturin build --release --out dist
+	$(PY) -m maturin sdist --out dist
+
+clean: ## remove what was built, keep .venv
+	rm -rf target dist build demo/out core/uncodec/weights core/uncodec/_native*.so
+	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.native-stamp
+	find core tests bench demo -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
+
+distclean: clean ## remove .venv as well
+	rm -rf $(VENV)
+
+# The first suitable interpreter; PYTHON=... on the command line is taken as given.
+$(VENV)/bin/python:
+	@for candidate in $${PYTHON:-python3 python3.14 python3.13 python3.12 python3.11}; do \
+		if "$$candidate" -c 'import sys; sys.exit(sys.version_info < (3, 11))' 2>/dev/null; then \
+			python=$$candidate; break; \
+		fi; \
+	done; \
+	if [ -z "$${python:-}" ]; then \
+		echo "make: Python 3.11 or newer is needed (Debian, Ubuntu: apt-get install python3)" >&2; \
+		exit 1; \
+	fi; \
+	if ! "$$python" -c 'import ensurepip, venv' 2>/dev/null; then \
+		echo "make: $$python cannot create virtual environments" \
+			"(Debian, Ubuntu: apt-get install python3-venv)" >&2; \
+		exit 1; \
+	fi; \
+	"$$python" -m venv $(VENV)
+
+# The requirements are read out of pyproject.toml, so that a change in the Rust or Python sources
+# never makes pip look at them again.
+$(VENV)/.deps-stamp: pyproject.toml | $(VENV)/bin/python
+	@if ! command -v cargo >/dev/null; then \
+		echo "make: the Rust toolchain is missing: install it with rustup" \
+			"(Debian, Ubuntu: apt-get install rustup && rustup default stable)" >&2; \
+		exit 1; \
+	fi
+	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*p["dependencies"], *p["optional-dependencies"]["dev"], sep="\n")' \
+		> $(VENV)/requirements.txt
+	$(PY) -m pip install -r $(VENV)/requirements.txt
+	@touch $@
+
+$(VENV)/.native-stamp: $(VENV)/.deps-stamp $(NATIVE_SOURCES) $(if $(NATIVE_MODULE),,FORCE)
+	$(PY) -m pip install --no-build-isolation --no-deps --editable .
+	@touch $@
+
+$(VENV)/.bench-stamp: $(VENV)/.deps-stamp
+	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*p["optional-dependencies"]["bench"], sep="\n")' > $(VENV)/requirements-bench.txt
+	$(PY) -m pip install -r $(VENV)/requirements-bench.txt
+	@touch $@
+
+FORCE:
