@@ -1,0 +1,1 @@
+"""Everything that makes models: clean mixes, coded pairs, losses and the training loop."""

@@ -1,0 +1,235 @@
+"""Endless clean mixes out of a folder of clean recordings.
+
+A mix is a pure function of (folder, seed, index): the same index gives the same samples, so that a
+set of training pairs can be rebuilt or continued at any point. The effects are pedalboard's own.
+"""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from pathlib import Path
+
+import numpy as np
+import pedalboard as pb
+import soundfile as sf
+from numpy.typing import NDArray
+from pedalboard.io import StreamResampler
+
+from uncodec.errors import AudioFileError, InvalidValue
+
+__all__ = ["Mixer", "Source", "scan_folder"]
+
+Array = NDArray[np.float32]
+
+SUFFIXES = {".flac", ".wav", ".aiff", ".aif"}
+# How often a layer of a mix comes from a folder of that name; folders of other names count as 1.
+FOLDER_WEIGHTS = {"music-mix": 3.0, "solo": 2.0, "drums": 2.0, "voice": 1.5}
+
+
+@dataclass(frozen=True)
+class Source:
+    """One clean recording.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        Name of the folder that holds it, used as the kind of material.
+    seconds : float
+    """
+
+    path: Path
+    kind: str
+    seconds: float
+
+
+def scan_folder(folder: str | Path) -> list[Source]:
+    """List the clean recordings below `folder`, sorted by path.
+
+    Raises
+    ------
+    AudioFileError
+        `folder` is no folder, or holds less than 10 s of readable audio.
+    """
+    root = Path(folder)
+    if not root.is_dir():
+        raise AudioFileError(f"data={root}: must be a folder of clean recordings")
+    sources = []
+    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES):
+        try:
+            info = sf.info(str(path))
+        except sf.LibsndfileError as error:
+            raise AudioFileError(f"{path}: cannot be read as audio ({error})") from error
+        if info.channels <= 2 and info.samplerate >= 44100:
+            sources.append(Source(path, path.parent.name, info.duration))
+    total = sum(source.seconds for source in sources)
+    if total < 10.0:
+        raise AudioFileError(
+            f"data={root}: must hold at least 10 s of mono or stereo audio at 44.1 kHz or more "
+            f"({', '.join(sorted(SUFFIXES))}), got {total:.1f} s"
+        )
+    return sources
+
+
+class Mixer:
+    """Draws stereo mixes of one to eight layers.
+
+    Parameters
+    ----------
+    sources : list of Source
+    sample_rate : int
+        44100 or 48000, in Hz.
+    seconds : float
+        Length of a mix, 0.5 or more.
+    seed : int
+    """
+
+    def __init__(
+        self, sources: list[Source], *, sample_rate: int = 44100, seconds: float = 4.0, seed: int = 0
+    ) -> None:
+        if sample_rate not in (44100, 48000):
+            raise InvalidValue(f"sample_rate={sample_rate}: must be 44100 or 48000")
+        if not seconds >= 0.5:
+            raise InvalidValue(f"seconds={seconds}: must be 0.5 or more")
+        if not sources:
+            raise InvalidValue("sources=[]: must hold at least one recording")
+        self.sample_rate = sample_rate
+        self.samples = round(seconds * sample_rate)
+        self.seed = seed
+        self._kinds: dict[str, list[Source]] = {}
+        for source in sources:
+            self._kinds.setdefault(source.kind, []).append(source)
+        self._loaded: dict[Path, Array] = {}
+
+    def mix(self, index: int) -> Array:
+        """Return mix number `index`, [shape=(2, samples)], peak at most 1."""
+        rng = np.random.default_rng([self.seed, index, self.sample_rate])
+        layers = int(rng.choice([1, 2, 3, 4, 5, 6, 8], p=[0.4, 0.2, 0.15, 0.1, 0.07, 0.05, 0.03]))
+        out = np.zeros((2, self.samples), np.float32)
+        for number in range(layers):
+            layer = self._layer(rng, first=number == 0)
+            rms = float(np.sqrt(np.mean(layer**2)))
+            if rms < 1e-5:
+                continue
+            level_db = rng.uniform(-3, 0) if number == 0 else rng.uniform(-18, 3)
+            out += layer * np.float32(0.1 / rms * 10 ** (level_db / 20))
+        return self._master(rng, out)
+
+    def _layer(self, rng: np.random.Generator, first: bool) -> Array:
+        kinds = sorted(self._kinds)
+        weights = np.array([FOLDER_WEIGHTS.get(kind, 1.0) for kind in kinds])
+        if first and rng.random() < 0.5 and "music-mix" in self._kinds:
+            kind = "music-mix"
+        else:
+            kind = str(rng.choice(kinds, p=weights / weights.sum()))
+        pool = self._kinds[kind]
+        seconds = np.array([source.seconds for source in pool])
+        choice = pool[int(rng.choice(len(pool), p=seconds / seconds.sum()))]
+        audio = self._load(choice)
+        if rng.random() < 0.3:
+            # Upwards only: a lower pitch would leave the top of the band empty, and the model
+            # would learn to leave it so.
+            audio = _resample(audio, 2 ** (rng.integers(1, 5) / 12))
+        if kind == "drums" and rng.random() < 0.5:
+            audio = self._sequence(rng, audio)
+        else:
+            audio = self._cut(rng, audio)
+        return self._colour(rng, audio)
+
+    def _load(self, source: Source) -> Array:
+        if source.path not in self._loaded:
+            audio, rate = sf.read(str(source.path), dtype="float32", always_2d=True)
+            stereo = np.ascontiguousarray(np.broadcast_to(audio.T, (2, len(audio))))
+            if rate != self.sample_rate:
+                stereo = _resample(stereo, rate / self.sample_rate)
+            self._loaded[source.path] = stereo
+        return self._loaded[source.path]
+
+    def _cut(self, rng: np.random.Generator, audio: Array) -> Array:
+        """Cut a stretch at random; what is too short is repeated with short fades."""
+        length = audio.shape[1]
+        if length >= self.samples:
+            start = int(rng.integers(0, length - self.samples + 1))
+            return audio[:, start : start + self.samples].copy()
+        faded = _fade_ends(audio)
+        turns = -(-self.samples // length)
+        looped = np.tile(faded, (1, turns + 1))
+        start = int(rng.integers(0, length))
+        return looped[:, start : start + self.samples].copy()
+
+    def _sequence(self, rng: np.random.Generator, audio: Array) -> Array:
+        """Cut the recording at its loudest onsets and play the hits on a random grid."""
+        step = int(self.sample_rate * 60 / rng.uniform(80, 160) / 4)
+        hop = 512
+        power = np.square(audio[:, : audio.shape[1] // hop * hop]).sum(0).reshape(-1, hop).sum(1)
+        rise = np.diff(np.log10(power + 1e-8), prepend=-8.0)
+        hits = np.sort(np.argsort(rise)[-8:]) * hop
+        out = np.zeros((2, self.samples), np.float32)
+        for position in range(0, self.samples, step):
+            if rng.random() < 0.5:
+                continue
+            start = int(rng.choice(hits))
+            piece = _fade_ends(audio[:, start : start + int(step * rng.uniform(1, 4))])
+            piece = piece[:, : self.samples - position]
+            out[:, position : position + piece.shape[1]] += piece * np.float32(
+                rng.uniform(0.3, 1.0)
+            )
+        return out
+
+    def _colour(self, rng: np.random.Generator, audio: Array) -> Array:
+        """Width, pan, equaliser, compressor and room, each with its own chance."""
+        mid, side = (audio[0] + audio[1]) / 2, (audio[0] - audio[1]) / 2
+        side = side * np.float32(rng.uniform(0.0, 1.5) if rng.random() < 0.5 else 1.0)
+        if rng.random() < 0.05:
+            side = np.zeros_like(side)
+        pan = rng.uniform(-0.7, 0.7) if rng.random() < 0.4 else 0.0
+        gains = np.sqrt(np.array([1 - pan, 1 + pan])).astype(np.float32)
+        audio = np.stack([mid + side, mid - side]) * gains[:, None]
+        chain: list[pb.Plugin] = []
+        if rng.random() < 0.4:
+            chain.append(pb.HighShelfFilter(rng.uniform(3000, 9000), rng.uniform(-9, 6)))
+        if rng.random() < 0.3:
+            chain.append(pb.PeakFilter(rng.uniform(200, 6000), rng.uniform(-6, 6), 0.8))
+        if rng.random() < 0.3:
+            chain.append(pb.LowShelfFilter(rng.uniform(80, 300), rng.uniform(-6, 6)))
+        if rng.random() < 0.2:
+            chain.append(pb.Compressor(rng.uniform(-30, -12), rng.uniform(2, 5), 5.0, 120.0))
+        if rng.random() < 0.25:
+            chain.append(
+                pb.Reverb(
+                    room_size=rng.uniform(0.1, 0.8),
+                    damping=rng.uniform(0.0, 0.6),
+                    wet_level=rng.uniform(0.05, 0.3),
+                    dry_level=0.8,
+                )
+            )
+        if not chain:
+            return audio
+        return pb.Pedalboard(chain)(audio, self.sample_rate, buffer_size=8192)
+
+    def _master(self, rng: np.random.Generator, audio: Array) -> Array:
+        if rng.random() < 0.35:
+            loud = audio * np.float32(10 ** (rng.uniform(6, 14) / 20))
+            audio = pb.Pedalboard([pb.Limiter(-1.0, 80.0)])(loud, self.sample_rate)
+        peak = float(np.max(np.abs(audio)))
+        if peak < 1e-5:
+            return audio
+        top_db = rng.uniform(-6.0, -0.2) if rng.random() < 0.7 else rng.uniform(-30.0, -6.0)
+        return np.ascontiguousarray(audio * np.float32(10 ** (top_db / 20) / peak), np.float32)
+
+
+def _resample(audio: Array, ratio: float) -> Array:
+    """Play `audio` `ratio` times as fast."""
+    resampler = StreamResampler(float(round(44100 * ratio)), 44100.0, audio.shape[0])
+    parts = [resampler.process(np.ascontiguousarray(audio)), resampler.process(None)]
+    return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
+
+
+def _fade_ends(audio: Array, samples: int = 256) -> Array:
+    faded = audio.copy()
+    n = min(samples, audio.shape[1] // 2)
+    if n:
+        ramp = np.linspace(0, 1, n, dtype=np.float32)
+        faded[:, :n] *= ramp
+        faded[:, -n:] *= ramp[::-1]
+    return faded

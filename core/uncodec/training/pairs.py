@@ -1,0 +1,235 @@
+"""Training pairs on disk: clean mixes and what real codecs make of them.
+
+A pair is a pure function of (recordings, seed, index), written under its index when complete. Building
+a set again, or a larger one, therefore only adds what is missing.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+from concurrent.futures import ProcessPoolExecutor
+from dataclasses import asdict, dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.codecs import round_trip
+from uncodec.errors import AudioFileError, InvalidValue
+from uncodec.training.mixing import Mixer, Source, scan_folder
+
+__all__ = ["Coding", "PairSet", "build_pairs", "draw_coding"]
+
+Array = NDArray[np.float32]
+FORMAT = 1
+
+# (share of the pairs, rates in kb/s). Low rates are drawn as often as high ones: each is one step of
+# damage to learn, whatever its popularity.
+CODEC_MENU: dict[str, tuple[float, tuple[int, ...]]] = {
+    "clean": (0.12, (0,)),
+    "mp3": (0.46, (16, 24, 24, 32, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160)),
+    "aac": (0.18, (24, 32, 40, 48, 64, 80, 96, 128)),
+    "opus": (0.14, (12, 16, 24, 32, 48, 64, 96)),
+    "vorbis": (0.10, (48, 56, 64, 80, 96, 112)),
+}
+
+
+@dataclass(frozen=True)
+class Coding:
+    """What one pair went through.
+
+    Attributes
+    ----------
+    codec : str
+        A name of `uncodec.codecs.CODECS`, or "clean" for no coding at all.
+    kbps : int
+        Bit rate in kb/s; 0 for clean and for variable bit rate.
+    vbr_quality : int or None
+        MP3 variable bit rate quality, 0 (best) to 9.
+    joint_stereo : bool
+    cutoff_hz : int or None
+        Low-pass of the encoder where it was not left to the encoder.
+    """
+
+    codec: str
+    kbps: int
+    vbr_quality: int | None = None
+    joint_stereo: bool = True
+    cutoff_hz: int | None = None
+
+    def apply(self, audio: Array, sample_rate: int) -> Array:
+        """Code and decode `audio`, [shape=(2, samples)]."""
+        if self.codec == "clean":
+            return audio.copy()
+        options: dict[str, Any] = {}
+        if self.codec == "mp3":
+            options = {"joint_stereo": self.joint_stereo, "cutoff_hz": self.cutoff_hz}
+        if self.vbr_quality is not None:
+            return round_trip(audio, sample_rate, self.codec, vbr_quality=self.vbr_quality, **options)
+        return round_trip(audio, sample_rate, self.codec, kbps=self.kbps, **options)
+
+
+def draw_coding(rng: np.random.Generator) -> Coding:
+    """Draw a codec and its settings from the menu."""
+    names = list(CODEC_MENU)
+    shares = np.array([CODEC_MENU[name][0] for name in names])
+    codec = names[int(rng.choice(len(names), p=shares / shares.sum()))]
+    kbps = int(rng.choice(CODEC_MENU[codec][1]))
+    if codec != "mp3":
+        return Coding(codec, kbps)
+    if rng.random() < 0.1:
+        return Coding(codec, 0, vbr_quality=int(rng.integers(2, 10)))
+    cutoff = int(rng.integers(10, 19)) * 1000 if kbps >= 64 and rng.random() < 0.1 else None
+    return Coding(codec, kbps, joint_stereo=bool(rng.random() < 0.85), cutoff_hz=cutoff)
+
+
+@dataclass(frozen=True)
+class _Job:
+    folder: Path
+    seconds: float
+    seed: int
+    sources: tuple[Source, ...]
+    indices: tuple[int, ...]
+
+
+def build_pairs(
+    data: str | Path,
+    folder: str | Path,
+    *,
+    count: int,
+    seconds: float = 4.0,
+    seed: int = 0,
+    workers: int = 1,
+) -> PairSet:
+    """Build pairs 0 to `count` - 1 into `folder`, skipping those already there.
+
+    Parameters
+    ----------
+    data : path
+        Folder of clean recordings.
+    folder : path
+        Where the pairs go; one ``.npy`` of [shape=(2, 2, samples)] (clean, coded) and one ``.json``
+        each.
+    count : int
+        At least 1.
+    seconds, seed
+        As for `Mixer`. A folder keeps the values it was begun with.
+    workers : int
+        Processes at work side by side.
+
+    Raises
+    ------
+    AudioFileError
+        `data` cannot be used; see `scan_folder`.
+    InvalidValue
+        `folder` was begun with other settings.
+    """
+    if count < 1 or workers < 1:
+        raise InvalidValue(f"count={count}, workers={workers}: must be positive")
+    root = Path(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    sources = tuple(scan_folder(data))
+    settings = {"format": FORMAT, "seconds": seconds, "seed": seed, "recordings": len(sources)}
+    head = root / "pairs.json"
+    if head.exists():
+        begun = json.loads(head.read_text())
+        if begun != settings:
+            raise InvalidValue(f"{root}: was begun with {begun}, now asked for {settings}")
+    else:
+        head.write_text(json.dumps(settings))
+    missing = [i for i in range(count) if not (root / f"{i:06d}.json").exists()]
+    # Rates alternate in long runs, because a mixer keeps its recordings at one rate in memory.
+    chunks = [tuple(missing[w::workers]) for w in range(workers)]
+    jobs = [_Job(root, seconds, seed, sources, chunk) for chunk in chunks if chunk]
+    if len(jobs) == 1:
+        _build(jobs[0])
+    elif jobs:
+        with ProcessPoolExecutor(len(jobs)) as pool:
+            list(pool.map(_build, jobs))
+    return PairSet(root)
+
+
+def _build(job: _Job) -> None:
+    mixers = {
+        rate: Mixer(list(job.sources), sample_rate=rate, seconds=job.seconds, seed=job.seed)
+        for rate in (44100, 48000)
+    }
+    for index in job.indices:
+        rng = np.random.default_rng([job.seed, index, 1])
+        rate = 48000 if rng.random() < 0.2 else 44100
+        coding = draw_coding(rng)
+        clean = mixers[rate].mix(index)
+        coded = coding.apply(clean, rate)
+        target = job.folder / f"{index:06d}.npy"
+        part = target.with_suffix(".part")
+        with part.open("wb") as file:
+            np.save(file, np.stack([clean, coded]).astype(np.float32))
+        os.replace(part, target)
+        note = {"index": index, "rate": rate, **asdict(coding)}
+        (job.folder / f"{index:06d}.json").write_text(json.dumps(note))
+
+
+class PairSet:
+    """Reads crops out of a folder of pairs.
+
+    Parameters
+    ----------
+    folder : path
+        As written by `build_pairs`.
+    """
+
+    def __init__(self, folder: str | Path) -> None:
+        self.folder = Path(folder)
+        self.notes: list[dict[str, Any]] = [
+            json.loads(path.read_text()) for path in sorted(self.folder.glob("[0-9]*.json"))
+        ]
+        if not self.notes:
+            raise AudioFileError(f"{self.folder}: holds no training pairs")
+
+    def __len__(self) -> int:
+        return len(self.notes)
+
+    def pair(self, number: int) -> Array:
+        """Pair `number` as [shape=(2, 2, samples)]: clean and coded, memory mapped."""
+        path = self.folder / f"{self.notes[number]['index']:06d}.npy"
+        data: Array = np.load(path, mmap_mode="r")
+        return data
+
+    def batch(self, step: int, size: int, samples: int, seed: int = 0) -> tuple[Array, Array, Array]:
+        """Draw the batch of training step `step`, a pure function of the arguments.
+
+        Returns
+        -------
+        clean, coded : ndarray [shape=(size, 2, samples)]
+        is_clean : ndarray [shape=(size,)]
+            1 where the pair went through no codec.
+        """
+        rng = np.random.default_rng([seed, step, 2])
+        clean = np.empty((size, 2, samples), np.float32)
+        coded = np.empty_like(clean)
+        flags = np.zeros(size, np.float32)
+        for row, number in enumerate(rng.integers(0, len(self), size)):
+            pair = self.pair(int(number))
+            start = int(rng.integers(0, pair.shape[2] - samples + 1))
+            clean[row], coded[row] = pair[:, :, start : start + samples]
+            flags[row] = self.notes[int(number)]["codec"] == "clean"
+            _vary(rng, clean[row], coded[row])
+        return clean, coded, flags
+
+
+def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:
+    """Level, channel swap, mono and 16-bit rounding, in place and alike on both."""
+    if rng.random() < 0.5:
+        # What reaches a restorer is as often a 16-bit file, whose rounding hides the empty bins, as
+        # a decoder's floating-point output.
+        grid = np.float32(32768)
+        coded[:] = np.round(coded * grid) / grid
+        clean[:] = np.round(clean * grid) / grid
+    gain = np.float32(10 ** (rng.uniform(-12, 3) / 20)) if rng.random() < 0.5 else np.float32(1)
+    clean *= gain
+    coded *= gain
+    if rng.random() < 0.5:
+        clean[:] = clean[::-1].copy()
+        coded[:] = coded[::-1].copy()
