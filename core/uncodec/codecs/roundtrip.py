@@ -1,0 +1,231 @@
+"""Encode, decode, and the aligned round trip."""
+
+from __future__ import annotations
+
+import dataclasses
+from functools import cache
+from typing import Any
+
+import numpy as np
+import numpy.typing as npt
+
+from uncodec.codecs import backends
+from uncodec.codecs.resampling import low_pass, output_length, resample
+from uncodec.codecs.rules import Plan, make_plan
+from uncodec.codecs.specs import CODECS, CodecSpec
+from uncodec.errors import CodecError, InvalidType, InvalidValue
+
+__all__ = ["available", "decode", "encode", "round_trip"]
+
+Array = npt.NDArray[np.float32]
+
+# Below this an encoder may give out no complete frame at all (AAC) or a spoiled one.
+_SHORTEST = 4608
+
+
+@cache
+def available() -> tuple[str, ...]:
+    """Names of the codecs that can be encoded and decoded with the libraries installed here."""
+    return tuple(name for name, spec in CODECS.items() if _is_available(spec))
+
+
+def _is_available(spec: CodecSpec) -> bool:
+    if spec.backend == "soundfile":
+        import soundfile
+
+        return soundfile.check_format(spec.container, spec.encoder)
+    import av
+
+    try:
+        av.Codec(spec.encoder, "w")
+        av.ContainerFormat(spec.container, "w")
+    except ValueError:
+        return False
+    return True
+
+
+def _find(codec: str) -> CodecSpec:
+    if not isinstance(codec, str):
+        raise InvalidType(f"codec={codec!r}: must be a name, one of {', '.join(CODECS)}")
+    spec = CODECS.get(codec)
+    if spec is None:
+        raise CodecError(f"codec={codec!r}: must be one of {', '.join(CODECS)}")
+    if codec not in available():
+        raise CodecError(f"codec={codec!r}: {spec.title} has no encoder in the installed libraries")
+    return spec
+
+
+def _as_channels(audio: Any) -> Array:
+    data = np.asarray(audio)
+    if data.dtype.kind != "f":
+        raise InvalidType(f"audio has dtype {data.dtype}: must be float32 or float64")
+    if data.ndim not in (1, 2):
+        raise InvalidValue(f"audio has shape {data.shape}: must be (n,) or (channels, n)")
+    data = np.ascontiguousarray(np.atleast_2d(data), dtype=np.float32)
+    if not np.isfinite(data).all():
+        channel, sample = np.argwhere(~np.isfinite(data))[0]
+        raise InvalidValue(
+            f"audio has {data[channel, sample]} at channel {channel}, sample {sample}: must be finite"
+        )
+    return data
+
+
+def _prepare(data: Array, sample_rate: int, plan: Plan) -> Array:
+    if plan.cutoff_hz is not None and not plan.native_cutoff:
+        data = low_pass(data, sample_rate, plan.cutoff_hz)
+    data = resample(data, sample_rate, plan.rate)
+    tail = max(plan.spec.tail, _SHORTEST - data.shape[1])
+    if plan.spec.lead_in or tail:
+        data = np.pad(data, ((0, 0), (plan.spec.lead_in, tail)))
+    return data
+
+
+def _encode(data: Array, plan: Plan) -> bytes:
+    if plan.spec.backend == "soundfile":
+        return backends.encode_soundfile(data, plan)
+    return backends.encode_av(data, plan)
+
+
+def _decode(data: bytes, spec: CodecSpec) -> tuple[Array, int]:
+    if spec.backend == "soundfile":
+        return backends.decode_soundfile(data)
+    return backends.decode_av(data, spec.demuxer)
+
+
+def encode(
+    audio: npt.ArrayLike,
+    sample_rate: int,
+    codec: str,
+    *,
+    kbps: float | None = None,
+    vbr_quality: float | None = None,
+    joint_stereo: bool = True,
+    cutoff_hz: float | None = None,
+) -> bytes:
+    """Encode audio into a complete file of the codec's usual container, in memory.
+
+    Parameters are those of :func:`round_trip`. Very short audio is padded with silence, because some
+    encoders give out nothing for less than a few of their frames.
+
+    Returns
+    -------
+    bytes
+        The file: .mp3, .m4a (AAC), .ogg (Opus, Vorbis), .wma, ...
+    """
+    data = _as_channels(audio)
+    plan = make_plan(
+        _find(codec),
+        sample_rate,
+        data.shape[0],
+        kbps=kbps,
+        vbr_quality=vbr_quality,
+        joint_stereo=joint_stereo,
+        cutoff_hz=cutoff_hz,
+    )
+    if plan.spec.lead_in or plan.spec.tail:
+        plan = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, lead_in=0, tail=0))
+    return _encode(_prepare(data, int(sample_rate), plan), plan)
+
+
+def decode(data: bytes, codec: str | None = None) -> tuple[Array, int]:
+    """Decode a coded file held in memory.
+
+    Parameters
+    ----------
+    data : bytes
+        A complete file.
+    codec : str, optional
+        What it is, by the names of :data:`CODECS`; needed only for formats without a recognisable
+        header.
+
+    Returns
+    -------
+    audio : ndarray [shape=(channels, n), float32]
+        As the decoder gives it, at the codec's own rate; not aligned to anything.
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    CodecError
+        If it cannot be decoded or holds no audio.
+    """
+    if codec is not None:
+        return _decode(data, _find(codec))
+    return backends.decode_av(data)
+
+
+def round_trip(
+    audio: npt.ArrayLike,
+    sample_rate: int,
+    codec: str,
+    *,
+    kbps: float | None = None,
+    vbr_quality: float | None = None,
+    joint_stereo: bool = True,
+    cutoff_hz: float | None = None,
+) -> Array:
+    """Send audio through a real codec and give it back aligned to the sample.
+
+    Parameters
+    ----------
+    audio : array_like [shape=(n,) or (channels, n), float32 or float64]
+        Full scale is 1.0.
+    sample_rate : int
+        In Hz. A codec that does not run at this rate (or not at this bit rate) works at a rate of
+        its own, as real encoders do: Opus always at 48 kHz; MP3 below 80 kb/s stereo at 32 kHz,
+        from 40 kb/s at 22.05 or 24 kHz, from 24 kb/s at 16 kHz, from 16 kb/s at 11.025 or 12 kHz (a
+        mono bit rate counts double); Vorbis at the highest rate whose lowest nominal bit rate is not
+        above `kbps`.
+    codec : str
+        A key of :data:`CODECS`.
+    kbps : float, optional
+        Bit rate of all channels together in kb/s, constant for MP3, an average for AAC and Opus,
+        nominal for Vorbis (music stays near it, simple material falls far below). Default: the
+        codec's own (`kbps_default`).
+    vbr_quality : float, optional
+        Variable bit rate instead: MP3 0 (best) to 9 as LAME's -V, AAC 0.1 to 5 (best), Vorbis 0 to
+        1 (best).
+    joint_stereo : bool
+        False keeps MP3 and AAC from coding mid and side; the other codecs ignore it.
+    cutoff_hz : float, optional
+        Low-pass: the encoder's own where it has one (MP3, AAC), else before the encoder.
+
+    Returns
+    -------
+    ndarray [same shape as audio, float32]
+
+    Raises
+    ------
+    CodecError
+        Unknown or missing codec; rate, channels or bit rate outside the codec's rule.
+    InvalidValue, InvalidType
+        Audio that is not finite, not floating point, or of the wrong shape.
+    """
+    data = _as_channels(audio)
+    shape = np.shape(audio)
+    frames = data.shape[1]
+    plan = make_plan(
+        _find(codec),
+        sample_rate,
+        data.shape[0],
+        kbps=kbps,
+        vbr_quality=vbr_quality,
+        joint_stereo=joint_stereo,
+        cutoff_hz=cutoff_hz,
+    )
+    if frames == 0:
+        return np.zeros(shape, np.float32)
+    decoded, rate = _decode(_encode(_prepare(data, int(sample_rate), plan), plan), plan.spec)
+    if rate != plan.rate or decoded.shape[0] != plan.channels:
+        raise CodecError(
+            f"{codec}: came back as {decoded.shape[0]} channels at {rate} Hz, "
+            f"not {plan.channels} at {plan.rate}"
+        )
+    start = plan.spec.lead_in + plan.spec.delay
+    stop = start + output_length(frames, int(sample_rate), plan.rate)
+    decoded = decoded[:, start:stop]
+    if decoded.shape[1] < stop - start:
+        decoded = np.pad(decoded, ((0, 0), (0, stop - start - decoded.shape[1])))
+    result = resample(np.ascontiguousarray(decoded), plan.rate, int(sample_rate))[:, :frames]
+    return np.ascontiguousarray(result).reshape(shape)

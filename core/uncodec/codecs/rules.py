@@ -1,0 +1,214 @@
+"""Which rate and which encoder settings a request leads to: the part an encoder's front end does."""
+
+from __future__ import annotations
+
+import math
+from dataclasses import dataclass
+
+from uncodec.codecs.specs import MPEG1_KBPS, MPEG2_KBPS, CodecSpec
+from uncodec.errors import CodecError
+
+__all__ = ["Plan", "make_plan", "vorbis_nominal_kbps"]
+
+# MP3: highest sample rate used for a stereo bit rate (a mono one counts double). LAME's own front end
+# goes lower still (8 kHz for 24 kb/s); the band it keeps is the same, because LAME chooses its low-pass
+# (4 kHz at 24 kb/s, 5.5 at 32, 7.5 at 48, 11 at 64, 15 at 96) from the bit rate alone.
+_MP3_TOP_RATE = ((16, 12000), (24, 16000), (40, 24000), (64, 32000))
+
+# libvorbis: nominal kb/s at quality 0.0, 0.1, ... 1.0, as its headers state them, mono and stereo, for
+# the set-ups it keeps per range of sample rates (lower edge of each range in Hz).
+_VORBIS_NOMINAL: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...] = (
+    (
+        40000,
+        (48, 60, 70, 80, 86, 96, 110, 120, 140, 160, 239),
+        (64, 80, 96, 112, 128, 160, 192, 224, 256, 320, 499),
+    ),
+    (
+        26000,
+        (42, 52, 64, 72, 78, 86, 92, 110, 120, 140, 189),
+        (56, 70, 90, 112, 120, 150, 180, 200, 230, 300, 379),
+    ),
+    (
+        19000,
+        (24, 30, 35, 40, 45, 50, 58, 66, 74, 82, 89),
+        (36, 45, 56, 66, 77, 88, 104, 121, 138, 155, 171),
+    ),
+    (
+        15000,
+        (24, 32, 40, 48, 56, 64, 71, 78, 85, 92, 99),
+        (34, 45, 56, 66, 77, 88, 104, 121, 138, 155, 171),
+    ),
+    (
+        9000,
+        (20, 23, 26, 29, 32, 35, 38, 41, 44, 47, 49),
+        (26, 32, 38, 44, 50, 57, 63, 69, 75, 81, 87),
+    ),
+    (
+        0,
+        (14, 16, 19, 22, 25, 28, 30, 33, 36, 39, 41),
+        (18, 22, 27, 31, 36, 41, 45, 50, 54, 59, 63),
+    ),
+)
+
+
+@dataclass(frozen=True)
+class Plan:
+    """Settled settings of one encoding run.
+
+    `bit_rate` is in bit/s, `quality` on the encoder's own scale; one of them is None.
+    `cutoff_hz` is left to the encoder where it has such a setting (`native_cutoff`).
+    """
+
+    spec: CodecSpec
+    rate: int
+    channels: int
+    bit_rate: int | None
+    quality: float | None
+    joint_stereo: bool
+    cutoff_hz: float | None
+
+    @property
+    def native_cutoff(self) -> bool:
+        return self.spec.name in ("mp3", "aac")
+
+
+def _names(values: tuple[int, ...]) -> str:
+    return ", ".join(str(value) for value in values)
+
+
+def _check_number(name: str, value: float | None) -> None:
+    if value is None:
+        return
+    if isinstance(value, bool) or not math.isfinite(value):
+        raise CodecError(f"{name}={value!r}: must be a finite number")
+
+
+def _closest_rate(rates: tuple[int, ...], sample_rate: int, top: int | None = None) -> int:
+    """The rate an encoder's front end would take for material at `sample_rate`.
+
+    The same rate if there is one; else the highest that is not above it, of the same family
+    (44.1 or 48 kHz and their fractions) if possible; else the lowest there is.
+    """
+    limit = sample_rate if top is None else min(sample_rate, top)
+    below = [rate for rate in rates if rate <= limit]
+    if not below:
+        return min(rates)
+    if sample_rate in below:
+        return sample_rate
+    family = [rate for rate in below if sample_rate % rate == 0]
+    best = max(below)
+    # Staying in the family is worth a little band width, not an octave.
+    if family and max(family) >= 0.9 * best:
+        return max(family)
+    return best
+
+
+def vorbis_nominal_kbps(rate: int, channels: int) -> tuple[int, ...]:
+    """Nominal kb/s of libvorbis at quality 0.0, 0.1, ... 1.0."""
+    for edge, mono, stereo in _VORBIS_NOMINAL:
+        if rate >= edge:
+            return mono if channels == 1 else stereo
+    raise CodecError(f"sample_rate={rate}: vorbis has no set-up for it")
+
+
+def _vorbis_quality(rate: int, channels: int, kbps: float) -> float:
+    table = vorbis_nominal_kbps(rate, channels)
+    if kbps >= table[-1]:
+        return 1.0
+    for step in range(len(table) - 1):
+        low, high = table[step], table[step + 1]
+        if kbps < high:
+            return max(0.0, (step + (kbps - low) / (high - low)) / 10.0)
+    return 1.0
+
+
+def _choose_rate(spec: CodecSpec, sample_rate: int, channels: int, kbps: float | None) -> int:
+    if spec.name == "mp3" and kbps is not None:
+        stereo_kbps = kbps * (2 if channels == 1 else 1)
+        top = next((rate for limit, rate in _MP3_TOP_RATE if stereo_kbps <= limit), 48000)
+        rate = _closest_rate(spec.rates, sample_rate, top)
+        if rate >= 32000 and kbps < MPEG1_KBPS[0]:
+            rate = _closest_rate(spec.rates, sample_rate, 24000)
+        return rate
+    if spec.name == "vorbis" and kbps is not None:
+        fitting = tuple(r for r in spec.rates if vorbis_nominal_kbps(r, channels)[0] <= kbps)
+        return _closest_rate(fitting or spec.rates[:1], sample_rate)
+    return _closest_rate(spec.rates, sample_rate)
+
+
+def _check_kbps(spec: CodecSpec, rate: int, channels: int, kbps: float) -> None:
+    low, high = spec.kbps_range
+    if not low <= kbps <= high:
+        raise CodecError(f"kbps={kbps:g}: {spec.name} takes {low:g} to {high:g}")
+    if spec.name == "mp3":
+        steps = MPEG1_KBPS if rate >= 32000 else MPEG2_KBPS
+        if kbps not in steps:
+            raise CodecError(f"kbps={kbps:g}: mp3 at {rate} Hz takes {_names(steps)}")
+    elif spec.kbps_steps is not None and kbps not in spec.kbps_steps:
+        raise CodecError(f"kbps={kbps:g}: {spec.name} takes {_names(spec.kbps_steps)}")
+    if spec.name == "aac":
+        # A block of 1024 samples has at most 6144 bits per channel.
+        most = 6.144 * channels * rate / 1024
+        if kbps > most:
+            raise CodecError(
+                f"kbps={kbps:g}: aac at {rate} Hz, {channels} channels takes at most {most:.0f}"
+            )
+    if spec.name == "vorbis":
+        table = vorbis_nominal_kbps(rate, channels)
+        if kbps < table[0]:
+            raise CodecError(
+                f"kbps={kbps:g}: vorbis takes at least {table[0]} at {rate} Hz, {channels} channels"
+            )
+
+
+def make_plan(
+    spec: CodecSpec,
+    sample_rate: int,
+    channels: int,
+    *,
+    kbps: float | None,
+    vbr_quality: float | None,
+    joint_stereo: bool,
+    cutoff_hz: float | None,
+) -> Plan:
+    """Check a request against the codec's rules and settle rate, bit rate and quality.
+
+    Raises
+    ------
+    CodecError
+        Where a value is outside the codec's rule; the message gives the rule.
+    """
+    if isinstance(sample_rate, bool) or sample_rate != int(sample_rate) or sample_rate <= 0:
+        raise CodecError(f"sample_rate={sample_rate!r}: must be a positive whole number of Hz")
+    if not 1000 <= sample_rate <= 768000:
+        raise CodecError(f"sample_rate={sample_rate}: must be 1000 to 768000 Hz")
+    _check_number("kbps", kbps)
+    _check_number("vbr_quality", vbr_quality)
+    _check_number("cutoff_hz", cutoff_hz)
+    if channels not in spec.channels:
+        raise CodecError(f"channels={channels}: {spec.name} takes {_names(spec.channels)}")
+    if kbps is not None and vbr_quality is not None:
+        raise CodecError(f"kbps={kbps:g}, vbr_quality={vbr_quality:g}: give only one of them")
+    if cutoff_hz is not None and not 0 < cutoff_hz <= sample_rate / 2:
+        raise CodecError(f"cutoff_hz={cutoff_hz:g}: must be above 0, at most {sample_rate / 2:g}")
+    if vbr_quality is not None:
+        if spec.vbr_range is None:
+            raise CodecError(f"vbr_quality={vbr_quality:g}: {spec.name} has no variable bit rate")
+        low, high = sorted(spec.vbr_range)
+        if not low <= vbr_quality <= high:
+            worst, best = spec.vbr_range
+            raise CodecError(
+                f"vbr_quality={vbr_quality:g}: {spec.name} takes {worst:g} (worst) to {best:g} (best)"
+            )
+    elif kbps is None:
+        kbps = spec.kbps_default
+    rate = _choose_rate(spec, int(sample_rate), channels, kbps)
+    bit_rate: int | None = None
+    quality = vbr_quality
+    if kbps is not None:
+        _check_kbps(spec, rate, channels, kbps)
+        if spec.name == "vorbis":
+            quality = _vorbis_quality(rate, channels, kbps)
+        else:
+            bit_rate = round(kbps * 1000)
+    return Plan(spec, rate, channels, bit_rate, quality, joint_stereo, cutoff_hz)
