@@ -14,13 +14,14 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
+import soundfile as sf
 from numpy.typing import NDArray
 
 from uncodec.codecs import round_trip
 from uncodec.errors import AudioFileError, InvalidValue
 from uncodec.training.mixing import Mixer, Source, scan_folder
 
-__all__ = ["Coding", "PairSet", "build_pairs", "draw_coding"]
+__all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "draw_coding"]
 
 Array = NDArray[np.float32]
 FORMAT = 1
@@ -34,6 +35,16 @@ CODEC_MENU: dict[str, tuple[float, tuple[int, ...]]] = {
     "opus": (0.14, (12, 16, 24, 32, 48, 64, 96)),
     "vorbis": (0.10, (48, 56, 64, 80, 96, 112)),
 }
+
+
+# What a restorer is judged by while it trains.
+VALIDATION_MENU = (
+    *(("mp3", kbps) for kbps in (24, 32, 48, 64, 96, 128)),
+    *(("aac", kbps) for kbps in (32, 64, 96)),
+    *(("opus", kbps) for kbps in (16, 32, 64)),
+    *(("vorbis", kbps) for kbps in (48, 96)),
+    ("clean", 0),
+)
 
 
 @dataclass(frozen=True)
@@ -151,6 +162,39 @@ def build_pairs(
     return PairSet(root)
 
 
+def build_validation(
+    data: str | Path, folder: str | Path, *, excerpts: int, seconds: float = 4.0, seed: int = 0
+) -> PairSet:
+    """Code unmixed excerpts of `data` with every entry of the validation menu.
+
+    Parameters
+    ----------
+    data, folder : path
+        As for `build_pairs`.
+    excerpts : int
+        Recordings to cut from, spread evenly over the kinds of material.
+    seconds, seed
+        Length of an excerpt; seed of the choice.
+    """
+    root = Path(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    long_enough = [s for s in scan_folder(data) if s.seconds >= seconds]
+    rng = np.random.default_rng([seed, 4])
+    chosen = [long_enough[int(i)] for i in rng.permutation(len(long_enough))[:excerpts]]
+    for number, source in enumerate(chosen):
+        if (root / f"{(number + 1) * len(VALIDATION_MENU) - 1:06d}.json").exists():
+            continue
+        mono_or_stereo, rate = sf.read(str(source.path), dtype="float32", always_2d=True)
+        count = round(seconds * rate)
+        start = int(rng.integers(0, len(mono_or_stereo) - count + 1))
+        cut = mono_or_stereo[start : start + count].T
+        clean = np.ascontiguousarray(np.broadcast_to(cut, (2, count)))
+        for entry, (codec, kbps) in enumerate(VALIDATION_MENU):
+            index = number * len(VALIDATION_MENU) + entry
+            _write_pair(root, index, rate, clean, Coding(codec, kbps), kind=source.kind)
+    return PairSet(root)
+
+
 def _build(job: _Job) -> None:
     mixers = {
         rate: Mixer(list(job.sources), sample_rate=rate, seconds=job.seconds, seed=job.seed)
@@ -161,14 +205,21 @@ def _build(job: _Job) -> None:
         rate = 48000 if rng.random() < 0.2 else 44100
         coding = draw_coding(rng)
         clean = mixers[rate].mix(index)
-        coded = coding.apply(clean, rate)
-        target = job.folder / f"{index:06d}.npy"
-        part = target.with_suffix(".part")
-        with part.open("wb") as file:
-            np.save(file, np.stack([clean, coded]).astype(np.float32))
-        os.replace(part, target)
-        note = {"index": index, "rate": rate, **asdict(coding)}
-        (job.folder / f"{index:06d}.json").write_text(json.dumps(note))
+        _write_pair(job.folder, index, rate, clean, coding, kind="mix")
+
+
+def _write_pair(
+    folder: Path, index: int, rate: int, clean: Array, coding: Coding, kind: str
+) -> None:
+    coded = coding.apply(clean, rate)
+    target = folder / f"{index:06d}.npy"
+    part = target.with_suffix(".part")
+    with part.open("wb") as file:
+        np.save(file, np.stack([clean, coded]).astype(np.float32))
+    os.replace(part, target)
+    note = {"index": index, "rate": rate, "kind": kind, **asdict(coding)}
+    # The note comes last: a pair counts as there only with it.
+    (folder / f"{index:06d}.json").write_text(json.dumps(note))
 
 
 class PairSet:

@@ -1,0 +1,194 @@
+"""The causal generator of the live path.
+
+One call turns a run of spectral frames, of any length, into the spectrum to be added to the coded
+signal (the delta), and carries every memory in explicit state tensors, so that a file can be computed
+in long runs and a live stream hop by hop with the same result.
+
+Each bin gets a gain (to reshape what the codec kept) and shaped noise (to fill what it removed: no gain
+can fill a bin that holds zero). Both come out of two stages: a recurrent network over time that sees
+the whole frame at once and lays out per-bin levels, and a small convolution along frequency that looks
+at the bins themselves and decides which of them lack energy.
+"""
+
+from __future__ import annotations
+
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import torch
+from torch import Tensor, nn
+
+from uncodec.errors import InvalidValue
+
+__all__ = ["Generator", "GeneratorConfig"]
+
+State = tuple[Tensor, Tensor, Tensor]
+
+
+@dataclass(frozen=True)
+class GeneratorConfig:
+    """Shape of a generator.
+
+    Attributes
+    ----------
+    window : int
+        STFT window in samples, a power of two.
+    hop : int
+        STFT hop in samples.
+    encoder, hidden : int
+        Widths of the frame encoder and of the recurrent layer.
+    local : int
+        Channels of the convolution along frequency.
+    """
+
+    window: int = 1024
+    hop: int = 256
+    encoder: int = 192
+    hidden: int = 256
+    local: int = 16
+
+    def __post_init__(self) -> None:
+        for name, value in asdict(self).items():
+            if not isinstance(value, int) or value < 1:
+                raise InvalidValue(f"{name}={value!r}: must be a positive integer")
+        if self.window % (2 * self.hop):
+            raise InvalidValue(f"window={self.window}: must be a multiple of 2 * hop={2 * self.hop}")
+
+    @property
+    def bins(self) -> int:
+        """Number of bins of a frame."""
+        return self.window // 2 + 1
+
+
+class Generator(nn.Module):
+    """Coded mid/side frames in, delta frames out.
+
+    Parameters
+    ----------
+    config : GeneratorConfig
+
+    Notes
+    -----
+    All spectra are un-normalised FFTs of frames under a square-root Hann window, as separate real and
+    imaginary parts, [shape=(batch, 2, frames, bins)], channel 0 the mid (L + R) / 2 and channel 1 the
+    side (L - R) / 2. The noise spectra are those of white noise of unit variance.
+
+    Levels are worked on relative to a peak-hold of the frame level, so that a quiet recording is
+    treated like a loud one.
+    """
+
+    # log10 of power below which a bin counts as empty: near the rounding noise of a 16-bit file.
+    FLOOR = 1e-8
+    # Decades per frame by which the level reference falls after a peak.
+    DECAY = 0.01
+
+    def __init__(self, config: GeneratorConfig) -> None:
+        super().__init__()
+        bins = config.bins
+        self.config = config
+        self.bins = bins
+        self.hidden = config.hidden
+        self.decay = self.DECAY
+        self.floor = self.FLOOR
+        # E|STFT|^2 of unit white noise is the energy of the window, half the window length for a
+        # square-root Hann window.
+        self.noise_scale = float((config.window / 2) ** -0.5)
+        self.encode = nn.Linear(2 * bins + 1, config.encoder)
+        self.recur = nn.GRU(config.encoder, config.hidden, batch_first=True)
+        self.layout = nn.Linear(config.encoder + config.hidden, 4 * bins)
+        self.gate = nn.Linear(config.hidden, 1)
+        self.look = nn.Conv1d(8, config.local, 5, padding=2)
+        self.fuse = nn.Conv1d(config.local, config.local, 3, padding=1)
+        self.decide = nn.Conv1d(config.local, 4, 3, padding=1)
+        self._start_small()
+
+    def _start_small(self) -> None:
+        """Begin close to the identity: gains at 1, noise well below the signal."""
+        with torch.no_grad():
+            self.layout.weight.mul_(0.3)
+            self.layout.bias.zero_()
+            self.decide.weight.mul_(0.1)
+            self.decide.bias.zero_()
+            self.gate.weight.mul_(0.1)
+            self.gate.bias.fill_(1.0)
+
+    def initial_state(self, batch: int) -> State:
+        """State before the first frame.
+
+        Returns
+        -------
+        tuple of Tensor
+            Recurrent state [shape=(1, batch, hidden)], level reference [shape=(batch, 1)] in decades,
+            and the previous frame's levels [shape=(batch, 2, 1, bins)].
+        """
+        device = self.gate.weight.device
+        return (
+            torch.zeros(1, batch, self.hidden, device=device),
+            torch.full((batch, 1), -8.0, device=device),
+            torch.full((batch, 2, 1, self.bins), -1.0, device=device),
+        )
+
+    def forward(
+        self, real: Tensor, imag: Tensor, noise_real: Tensor, noise_imag: Tensor, state: State
+    ) -> tuple[Tensor, Tensor, Tensor, State]:
+        """Compute the delta of a run of frames.
+
+        Parameters
+        ----------
+        real, imag : Tensor [shape=(batch, 2, frames, bins)]
+            Coded mid and side.
+        noise_real, noise_imag : Tensor [shape=(batch, 2, frames, bins)]
+            Spectra of unit white noise, the excitation.
+        state : tuple of Tensor
+            From `initial_state` or from the call before.
+
+        Returns
+        -------
+        delta_real, delta_imag : Tensor [shape=(batch, 2, frames, bins)]
+        gate : Tensor [shape=(batch, frames)]
+            0 where the frame is judged undamaged (the delta is then exactly 0), up to 1.
+        state : tuple of Tensor
+        """
+        hidden, held, previous = state
+        batch, _, frames, bins = real.shape
+        power = real * real + imag * imag
+        level = torch.log10(power + self.floor)
+
+        # Peak-hold with linear decay, r_t = max(e_t, r_(t-1) - d), as a running maximum over e_t + d t.
+        slope = torch.arange(1, frames + 1, device=real.device, dtype=real.dtype) * self.decay
+        energy = torch.log10(power.mean(dim=(1, 3)) + self.floor)
+        ramped = torch.cat([held, energy + slope], dim=1)
+        reference = torch.cummax(ramped, dim=1)[0][:, 1:] - slope
+        held = reference[:, -1:]
+
+        relative = ((level - reference[:, None, :, None]) * 0.25 + 0.5).clamp(-1.5, 1.5)
+        whole = torch.cat(
+            [relative.permute(0, 2, 1, 3).reshape(batch, frames, 2 * bins), reference[:, :, None] * 0.25],
+            dim=2,
+        )
+        encoded = torch.nn.functional.silu(self.encode(whole))
+        recurred, hidden = self.recur(encoded, hidden)
+        laid = self.layout(torch.cat([encoded, recurred], dim=2)).reshape(batch, frames, 4, bins)
+        gate = torch.nn.functional.hardsigmoid(4.0 * self.gate(recurred)).reshape(batch, frames)
+
+        before = torch.cat([previous, relative[:, :, :-1]], dim=2)
+        previous = relative[:, :, -1:]
+        local = torch.cat(
+            [relative.permute(0, 2, 1, 3), before.permute(0, 2, 1, 3), laid], dim=2
+        ).reshape(batch * frames, 8, bins)
+        local = torch.nn.functional.silu(self.look(local))
+        local = torch.nn.functional.silu(self.fuse(local))
+        chosen = (self.decide(local).reshape(batch, frames, 4, bins) + laid).permute(0, 2, 1, 3)
+
+        gain = torch.exp(1.5 * torch.tanh(chosen[:, 0:2])) - 1.0
+        # Noise amplitude in decades of power around 1e-4 of the level reference.
+        decades = 2.0 * chosen[:, 2:4] - 4.0 + reference[:, None, :, None]
+        amplitude = torch.exp(1.1512925 * decades.clamp(-14.0, 6.0)) * self.noise_scale
+        open_ = gate[:, None, :, None]
+        delta_real = open_ * (gain * real + amplitude * noise_real)
+        delta_imag = open_ * (gain * imag + amplitude * noise_imag)
+        return delta_real, delta_imag, gate, (hidden, held, previous)
+
+    def describe(self) -> dict[str, Any]:
+        """Configuration as plain numbers, for the header of a weights file."""
+        return asdict(self.config)

@@ -1,0 +1,192 @@
+"""Released models on disk: weights with their configuration in the header, checked by SHA-256.
+
+A model is a folder with ``weights.safetensors``. Its header holds the configuration needed to build
+the network and a digest over configuration and tensors, so that a damaged or edited file is refused
+instead of sounding wrong.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import warnings
+from collections.abc import Mapping
+from dataclasses import dataclass
+from functools import lru_cache
+from pathlib import Path
+from typing import Any, cast
+
+import torch
+from safetensors import SafetensorError, safe_open
+from safetensors.torch import save_file
+from torch import Tensor
+
+from uncodec.errors import ModelError
+from uncodec.networks.generator import Generator, GeneratorConfig, State
+
+__all__ = ["LoadedModel", "find_model", "list_models", "load_model", "save_weights"]
+
+FORMAT = "1"
+KIND = "generator"
+WEIGHTS = "weights.safetensors"
+
+_PACKAGED = Path(__file__).resolve().parents[1] / "weights"
+# A source tree used in place keeps its models two levels above the package.
+_SOURCE = Path(__file__).resolve().parents[3] / "models"
+
+
+@dataclass(frozen=True)
+class LoadedModel:
+    """A generator ready to run.
+
+    Attributes
+    ----------
+    name, version : str
+    config : GeneratorConfig
+    step : callable
+        Frozen TorchScript of `Generator.forward`.
+    device : str
+    """
+
+    name: str
+    version: str
+    config: GeneratorConfig
+    step: Any
+    device: str
+
+    def initial_state(self, batch: int = 1) -> State:
+        """Fresh state, see `Generator.initial_state`."""
+        state = Generator(self.config).initial_state(batch)
+        return cast(State, tuple(part.to(self.device) for part in state))
+
+
+def list_models() -> list[str]:
+    """Names of the models that came with the package."""
+    return sorted({p.parent.name for root in _roots() for p in root.glob(f"*/{WEIGHTS}")})
+
+
+def _roots() -> list[Path]:
+    return [root for root in (_PACKAGED, _SOURCE) if root.is_dir()]
+
+
+def find_model(model: str | os.PathLike[str]) -> Path:
+    """Folder of a model, given the name of a released one or a path of one's own.
+
+    Raises
+    ------
+    ModelError
+        No such model.
+    """
+    own = Path(model)
+    if (own / WEIGHTS).is_file():
+        return own
+    if own.name == str(model):
+        for root in _roots():
+            if (root / own / WEIGHTS).is_file():
+                return root / own
+    known = ", ".join(list_models()) or "none installed"
+    raise ModelError(
+        f"model={str(model)!r}: must be a released model ({known}) or a folder with {WEIGHTS}"
+    )
+
+
+def save_weights(
+    folder: str | os.PathLike[str], generator: Generator, *, name: str, version: str
+) -> Path:
+    """Write the weights of `generator` into `folder`, whole or not at all.
+
+    Returns
+    -------
+    Path
+        The weights file.
+    """
+    target = Path(folder) / WEIGHTS
+    target.parent.mkdir(parents=True, exist_ok=True)
+    tensors = {key: value.detach().contiguous().cpu() for key, value in generator.state_dict().items()}
+    header = {
+        "format": FORMAT,
+        "kind": KIND,
+        "name": name,
+        "version": version,
+        "config": json.dumps(generator.describe(), sort_keys=True),
+    }
+    header["sha256"] = _digest(header, tensors)
+    part = target.with_suffix(".part")
+    save_file(tensors, part, metadata=header)
+    os.replace(part, target)
+    return target
+
+
+def _digest(header: Mapping[str, str], tensors: Mapping[str, Tensor]) -> str:
+    digest = hashlib.sha256()
+    for key in sorted(set(header) - {"sha256"}):
+        digest.update(f"{key}={header[key]}\n".encode())
+    for key in sorted(tensors):
+        value = tensors[key]
+        digest.update(f"{key} {tuple(value.shape)} {value.dtype}\n".encode())
+        digest.update(value.numpy().tobytes())
+    return digest.hexdigest()
+
+
+def load_model(model: str | os.PathLike[str] = "live-gan", device: str = "cpu") -> LoadedModel:
+    """Load, check and compile a model; the second call for the same file is free.
+
+    Parameters
+    ----------
+    model : str or path
+        Name of a released model, or a folder.
+    device : str
+        "cpu", or what torch names its other devices.
+
+    Raises
+    ------
+    ModelError
+        Unknown model, unreadable or altered file, format of another release, or absent device.
+    """
+    path = find_model(model) / WEIGHTS
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise ModelError(f"device={device!r}: must be a device of this machine ({reason})") from error
+    return _load(str(path), path.stat().st_mtime_ns, device)
+
+
+@lru_cache(maxsize=4)
+def _load(path: str, _modified: int, device: str) -> LoadedModel:
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, str] = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
+    if header.get("format") != FORMAT or header.get("kind") != KIND:
+        got = f"format {header.get('format')}, kind {header.get('kind')}"
+        raise ModelError(f"{path}: must be format {FORMAT}, kind {KIND}, got {got}")
+    if header.get("sha256") != _digest(header, tensors):
+        raise ModelError(f"{path}: SHA-256 does not match its contents, the file was altered")
+    try:
+        config = GeneratorConfig(**json.loads(header["config"]))
+        generator = Generator(config)
+        generator.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: does not describe a generator this release knows") from error
+    return LoadedModel(
+        name=header.get("name", Path(path).parent.name),
+        version=header.get("version", "0"),
+        config=config,
+        step=_compile(generator.eval().to(device)),
+        device=device,
+    )
+
+
+def _compile(generator: Generator) -> Any:
+    """Script and freeze; the one place that knows TorchScript.
+
+    TorchScript is deprecated upstream and will go. It stays for now because its interpreter starts a
+    hop with less overhead than eager mode and its archives run in C++ hosts.
+    """
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=Warning)
+        return torch.jit.freeze(torch.jit.script(generator))
