@@ -1,0 +1,1 @@
+"""Whole-file renders: one file, or a batch of them, restored into new files."""

