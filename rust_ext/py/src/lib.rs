@@ -1,0 +1,24 @@
+//! `uncodec._native`: the thin Python face of `uncodec-dsp`.
+//!
+//! Everything here checks arguments, releases the interpreter and calls the pure crate; there is no
+//! signal processing in this crate.
+
+#![allow(
+    clippy::doc_markdown,
+    reason = "the documentation of exported items is shown by Python, as numpydoc"
+)]
+
+mod arguments;
+mod errors;
+mod latency;
+mod shared;
+mod stft;
+
+/// Native parts of the live path; private, use them through the packages above.
+#[pyo3::pymodule]
+mod _native {
+    #[pymodule_export]
+    use super::latency::latency_samples;
+    #[pymodule_export]
+    use super::stft::{InverseFrames, StreamingStft, synthesis_window};
+}
