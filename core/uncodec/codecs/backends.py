@@ -20,6 +20,8 @@ Array = npt.NDArray[np.float32]
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 # FFmpeg's factor between its -q:a scale and the global_quality field (FF_QP2LAMBDA).
 _QUALITY_UNIT = 118
+# Raw streams without a header: the demuxer has to be told the rate.
+_HEADERLESS = ("aptx", "aptx_hd")
 # libsndfile's Vorbis writer keeps a whole write on the stack of libvorbis: give it small ones.
 _SOUNDFILE_BLOCK = 8192
 
@@ -96,22 +98,35 @@ def encode_av(audio: Array, plan: Plan) -> bytes:
     return buffer.getvalue()
 
 
-def decode_av(data: bytes, container_format: str | None = None) -> tuple[Array, int]:
-    """Decode the first audio stream of `data` with PyAV."""
+def decode_av(
+    data: bytes,
+    demuxer: str | None = None,
+    rate: int | None = None,
+    packets: list[int] | None = None,
+) -> tuple[Array, int]:
+    """Decode the first audio stream of `data` with PyAV.
+
+    `rate` is told to demuxers of formats that do not carry it (aptX). The first byte of every
+    packet is appended to `packets`.
+    """
+    options = {"sample_rate": str(rate)} if rate and demuxer in _HEADERLESS else {}
     parts: list[Array] = []
-    rate = 0
+    found = 0
     try:
-        with av.open(io.BytesIO(data), format=container_format) as container:
+        with av.open(io.BytesIO(data), "r", format=demuxer, options=options) as container:
             if not container.streams.audio:
                 raise CodecError("data: has no audio stream")
-            for frame in container.decode(audio=0):
-                parts.append(frame_to_float(frame))
-                rate = frame.sample_rate
+            for packet in container.demux(container.streams.audio[0]):
+                if packets is not None and packet.size:
+                    packets.append(memoryview(packet)[0])
+                for frame in packet.decode():
+                    parts.append(frame_to_float(frame))
+                    found = int(frame.sample_rate)
     except (av.FFmpegError, ValueError) as error:
         raise CodecError(f"data: cannot be decoded: {error}") from error
     if not parts:
         raise CodecError("data: holds no audio")
-    return np.concatenate(parts, axis=1), rate
+    return np.concatenate(parts, axis=1), found
 
 
 def encode_soundfile(audio: Array, plan: Plan) -> bytes:
@@ -142,7 +157,8 @@ def decode_soundfile(data: bytes) -> tuple[Array, int]:
     """Decode `data` with libsndfile."""
     try:
         with soundfile.SoundFile(io.BytesIO(data)) as file:
-            audio = file.read(dtype="float32", always_2d=True)
+            # The count has to be given: GSM in WAV cannot seek, and read() then refuses to guess.
+            audio = file.read(file.frames, dtype="float32", always_2d=True)
             return np.ascontiguousarray(audio.T), int(file.samplerate)
     except (soundfile.SoundFileError, ValueError) as error:
         raise CodecError(f"data: cannot be decoded: {error}") from error

@@ -41,9 +41,9 @@ def _smooth_count(minimum: int) -> int:
 def resample(audio: Array, rate_in: int, rate_out: int) -> Array:
     """Resample by cutting or extending the spectrum of the whole signal.
 
-    Linear phase with zero delay: sample 0 of the output lies on sample 0 of the input. The pass band
-    is flat to 92 % of the lower Nyquist frequency and falls from there as a raised cosine to zero at
-    Nyquist.
+    Linear phase with zero delay: sample 0 of the output lies on sample 0 of the input. The pass
+    band is flat to 92 % of the lower Nyquist frequency and falls from there as a raised cosine to
+    zero at Nyquist.
 
     Parameters
     ----------
@@ -80,7 +80,7 @@ def resample(audio: Array, rate_in: int, rate_out: int) -> Array:
 
 
 def low_pass(audio: Array, sample_rate: int, cutoff_hz: float) -> Array:
-    """Cut everything above `cutoff_hz`, linear phase, zero delay (raised cosine from 92 % of it)."""
+    """Cut everything above `cutoff_hz`: linear phase, zero delay, raised cosine from 92 % of it."""
     channels, frames = audio.shape
     total = _smooth_count(frames + 2 * _PADDING)
     position = np.fft.rfftfreq(total, 1.0 / sample_rate) / cutoff_hz

@@ -1,22 +1,24 @@
-"""Which rate and which encoder settings a request leads to: the part an encoder's front end does."""
+"""Which rate and settings a request leads to (an encoder's front end), and the delay that comes."""
 
 from __future__ import annotations
 
 import math
+from collections import Counter
+from collections.abc import Sequence
 from dataclasses import dataclass
 
 from uncodec.codecs.specs import MPEG1_KBPS, MPEG2_KBPS, CodecSpec
 from uncodec.errors import CodecError
 
-__all__ = ["Plan", "make_plan", "vorbis_nominal_kbps"]
+__all__ = ["Plan", "find_delay", "make_plan", "vorbis_nominal_kbps"]
 
-# MP3: highest sample rate used for a stereo bit rate (a mono one counts double). LAME's own front end
-# goes lower still (8 kHz for 24 kb/s); the band it keeps is the same, because LAME chooses its low-pass
-# (4 kHz at 24 kb/s, 5.5 at 32, 7.5 at 48, 11 at 64, 15 at 96) from the bit rate alone.
+# MP3: highest sample rate used for a stereo bit rate (a mono one counts double). LAME's own front
+# end goes lower still (8 kHz for 24 kb/s); the band it keeps is the same, because LAME chooses its
+# low-pass (4 kHz at 24 kb/s, 5.5 at 32, 7.5 at 48, 11 at 64, 15 at 96) from the bit rate alone.
 _MP3_TOP_RATE = ((16, 12000), (24, 16000), (40, 24000), (64, 32000))
 
-# libvorbis: nominal kb/s at quality 0.0, 0.1, ... 1.0, as its headers state them, mono and stereo, for
-# the set-ups it keeps per range of sample rates (lower edge of each range in Hz).
+# libvorbis: nominal kb/s at quality 0.0, 0.1, ... 1.0, as its headers state them, mono and stereo,
+# for the set-ups it keeps per range of sample rates (lower edge of each range in Hz).
 _VORBIS_NOMINAL: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...] = (
     (
         40000,
@@ -72,8 +74,8 @@ class Plan:
         return self.spec.name in ("mp3", "aac")
 
 
-def _names(values: tuple[int, ...]) -> str:
-    return ", ".join(str(value) for value in values)
+def _names(values: tuple[float, ...]) -> str:
+    return ", ".join(f"{value:g}" for value in values)
 
 
 def _check_number(name: str, value: float | None) -> None:
@@ -136,7 +138,20 @@ def _choose_rate(spec: CodecSpec, sample_rate: int, channels: int, kbps: float |
     return _closest_rate(spec.rates, sample_rate)
 
 
+def _most_kbps(spec: CodecSpec, rate: int, channels: int) -> float:
+    """Highest bit rate that fits into the codec's frames at this rate."""
+    if spec.name == "aac":  # 6144 bits per channel for 1024 samples
+        return 6.144 * channels * rate / 1024
+    if spec.name == "opus":
+        return 256.0 * channels
+    if spec.name == "sbc":  # the bit pool of a frame is at most 16 per sub-band
+        return min(512.0, 12 * channels * rate / 1000)
+    return math.inf
+
+
 def _check_kbps(spec: CodecSpec, rate: int, channels: int, kbps: float) -> None:
+    if spec.kbps_range is None:
+        raise CodecError(f"kbps={kbps:g}: {spec.name} has one bit rate only, which cannot be set")
     low, high = spec.kbps_range
     if not low <= kbps <= high:
         raise CodecError(f"kbps={kbps:g}: {spec.name} takes {low:g} to {high:g}")
@@ -146,13 +161,13 @@ def _check_kbps(spec: CodecSpec, rate: int, channels: int, kbps: float) -> None:
             raise CodecError(f"kbps={kbps:g}: mp3 at {rate} Hz takes {_names(steps)}")
     elif spec.kbps_steps is not None and kbps not in spec.kbps_steps:
         raise CodecError(f"kbps={kbps:g}: {spec.name} takes {_names(spec.kbps_steps)}")
-    if spec.name == "aac":
-        # A block of 1024 samples has at most 6144 bits per channel.
-        most = 6.144 * channels * rate / 1024
-        if kbps > most:
-            raise CodecError(
-                f"kbps={kbps:g}: aac at {rate} Hz, {channels} channels takes at most {most:.0f}"
-            )
+    if spec.name == "ac3" and channels == 6 and kbps < 64:
+        raise CodecError(f"kbps={kbps:g}: ac3 with 6 channels takes at least 64")
+    most = _most_kbps(spec, rate, channels)
+    if kbps > most:
+        raise CodecError(
+            f"kbps={kbps:g}: {spec.name} at {rate} Hz, {channels} channels takes at most {most:.0f}"
+        )
     if spec.name == "vorbis":
         table = vorbis_nominal_kbps(rate, channels)
         if kbps < table[0]:
@@ -198,17 +213,64 @@ def make_plan(
         if not low <= vbr_quality <= high:
             worst, best = spec.vbr_range
             raise CodecError(
-                f"vbr_quality={vbr_quality:g}: {spec.name} takes {worst:g} (worst) to {best:g} (best)"
+                f"vbr_quality={vbr_quality:g}: "
+                f"{spec.name} takes {worst:g} (worst) to {best:g} (best)"
             )
-    elif kbps is None:
+    default = kbps is None and vbr_quality is None
+    if default:
         kbps = spec.kbps_default
     rate = _choose_rate(spec, int(sample_rate), channels, kbps)
+    if default and kbps is not None:
+        kbps = min(kbps, _most_kbps(spec, rate, channels))
     bit_rate: int | None = None
     quality = vbr_quality
     if kbps is not None:
         _check_kbps(spec, rate, channels, kbps)
-        if spec.name == "vorbis":
+        if spec.name == "vorbis":  # its only rate control is the quality
             quality = _vorbis_quality(rate, channels, kbps)
         else:
             bit_rate = round(kbps * 1000)
     return Plan(spec, rate, channels, bit_rate, quality, joint_stereo, cutoff_hz)
+
+
+def find_delay(plan: Plan, data: bytes, packets: Sequence[int]) -> int:
+    """Samples at the codec's rate by which its decoded output is late (negative: early).
+
+    Most codecs have one number. WMA's decoder keeps its first frame to itself, SBC's filter bank
+    has 4 or 8 bands, and Opus' speech layer is not aligned with its music layer.
+
+    Parameters
+    ----------
+    plan : Plan
+    data : bytes
+        The coded file.
+    packets : sequence of int
+        First byte of every coded packet, where the backend knows them.
+    """
+    name = plan.spec.name
+    if name == "wma":
+        return -(512 if plan.rate <= 16000 else 1024 if plan.rate <= 22050 else 2048)
+    if name == "sbc":
+        # Second header byte, lowest bit: 8 sub-bands or 4. The prototype filter has 10 taps per
+        # band: together 9 bands and one sample late.
+        return (9 * (8 if data[1] & 1 else 4)) + 1
+    if name == "opus":
+        return _opus_delay(packets)
+    return plan.spec.delay
+
+
+def _opus_delay(packets: Sequence[int]) -> int:
+    """Shift of the mode that most packets use (measured against libopus 1.5).
+
+    The music layer is exact. Narrow-band speech comes 6 samples (of 48 kHz) late, wide-band and
+    hybrid speech a third of a sample early, and 3 samples earlier still when coded in stereo.
+    Within one file the encoder may change modes; the shift then is right for most of it.
+    """
+    votes: Counter[int] = Counter()
+    for first in packets:
+        mode, stereo = first >> 3, first >> 2 & 1
+        if mode >= 16:
+            votes[0] += 1
+        else:
+            votes[(6 if mode < 4 else 0) - (3 if stereo else 0)] += 1
+    return votes.most_common(1)[0][0] if votes else 0
