@@ -1,0 +1,330 @@
+"""Score tables: rows with confidence intervals from the scores of clips, as Markdown and JSON.
+
+The untouched coded input is the first row of every table, and of every group within it: a
+restorer is judged by what it adds.
+"""
+
+from __future__ import annotations
+
+import json
+import math
+from collections.abc import Callable, Iterable, Mapping, Sequence
+from dataclasses import dataclass
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+
+from uncodec.analysis.metrics import METRICS
+from uncodec.errors import AudioFileError, InvalidValue
+
+__all__ = [
+    "CLEAN",
+    "DEFAULT_COLUMNS",
+    "HEADINGS",
+    "UNTOUCHED",
+    "ClipScore",
+    "Interval",
+    "Row",
+    "aggregate",
+    "bootstrap_mean",
+    "to_json",
+    "to_markdown",
+    "write_text",
+]
+
+UNTOUCHED = "untouched input"
+"""What the rows of the coded input itself are called."""
+CLEAN = "clean"
+"""The name of "no codec at all": what must come through unchanged."""
+
+HEADINGS: dict[str, str] = {**METRICS, "null_depth_db": "Change of clean input dB"}
+
+DEFAULT_COLUMNS: tuple[str, ...] = (
+    "lsd",
+    "lsd_high",
+    "si_sdr_db",
+    "mr_stft",
+    "band_error_db",
+    "stereo_error_db",
+    "pre_echo_db",
+    "loudness_error_lu",
+    "null_depth_db",
+)
+_DECIMALS = {
+    "lsd": 2,
+    "lsd_low": 2,
+    "lsd_mid": 2,
+    "lsd_high": 2,
+    "mr_stft": 2,
+    "coherence_error": 3,
+    "loudness_error_lu": 2,
+}
+
+
+@dataclass(frozen=True)
+class ClipScore:
+    """The scores of one clip.
+
+    Attributes
+    ----------
+    clip : str
+        Which one; rows are means over clips.
+    codec : str
+        Name of the codec, or `CLEAN`.
+    kbps : float or None
+        Bit rate in kb/s.
+    restorer : str
+        What was done with it; `UNTOUCHED` for nothing.
+    material : str
+        Kind of material ("drums"), empty where unknown.
+    scores : mapping of str to float
+        As given by `uncodec.analysis.metrics.score`; NaN where undefined.
+    """
+
+    clip: str
+    codec: str
+    kbps: float | None
+    restorer: str
+    material: str
+    scores: Mapping[str, float]
+
+
+@dataclass(frozen=True)
+class Interval:
+    """A mean over clips with its confidence interval; `low` and `high` are NaN for one clip."""
+
+    mean: float
+    low: float
+    high: float
+    clips: int
+
+    @property
+    def half_width(self) -> float:
+        """Half the width of the interval."""
+        return 0.5 * (self.high - self.low)
+
+
+@dataclass(frozen=True)
+class Row:
+    """One row of a table: the means of one restorer over the clips of one codec and rate."""
+
+    codec: str
+    kbps: float | None
+    restorer: str
+    material: str
+    clips: int
+    scores: Mapping[str, Interval]
+
+
+def bootstrap_mean(
+    values: Sequence[float], *, seed: int = 0, confidence: float = 0.95, resamples: int = 2000
+) -> Interval:
+    """Mean with a percentile bootstrap interval (Efron and Tibshirani, 1993, chapter 13).
+
+    Parameters
+    ----------
+    values : sequence of float
+        One per clip; NaN is left out.
+    seed : int
+        Of the resampling; the same seed gives the same interval.
+    confidence : float
+        Share covered, in (0, 1).
+    resamples : int
+        How often to draw, at least 1.
+
+    Returns
+    -------
+    Interval
+        Everything NaN where no value is known; the bounds NaN where one is.
+
+    Raises
+    ------
+    InvalidValue
+        `confidence` or `resamples` outside their rule.
+    """
+    if not 0.0 < confidence < 1.0:
+        raise InvalidValue(f"confidence={confidence}: must be between 0 and 1")
+    if resamples < 1:
+        raise InvalidValue(f"resamples={resamples}: must be a positive integer")
+    array = np.asarray(values, dtype=np.float64)
+    known = array[~np.isnan(array)]
+    if known.size == 0:
+        return Interval(math.nan, math.nan, math.nan, 0)
+    mean = float(known.mean())
+    if known.size == 1:
+        return Interval(mean, math.nan, math.nan, 1)
+    draws = np.random.default_rng(seed).integers(0, known.size, (resamples, known.size))
+    tail = 50.0 * (1.0 - confidence)
+    low, high = np.percentile(known[draws].mean(axis=1), [tail, 100.0 - tail])
+    return Interval(mean, float(low), float(high), int(known.size))
+
+
+def aggregate(clips: Iterable[ClipScore], *, by_material: bool = False, seed: int = 0) -> list[Row]:
+    """Means and 95 % intervals per codec, rate and restorer.
+
+    Parameters
+    ----------
+    clips : iterable of ClipScore
+        In any order; codecs, rates and restorers keep the order of their first appearance, with
+        `UNTOUCHED` first in each group.
+    by_material : bool
+        Also by kind of material: the rows over everything come first, then kind after kind.
+    seed : int
+        Of the bootstrap.
+
+    Returns
+    -------
+    list of Row
+    """
+    found = list(clips)
+    kinds = list(dict.fromkeys(c.material for c in found)) if by_material else []
+    rows: list[Row] = []
+    for kind in [None, *sorted(kinds)]:
+        chosen = found if kind is None else [c for c in found if c.material == kind]
+        groups: dict[tuple[str, float | None], dict[str, list[ClipScore]]] = {}
+        for clip in chosen:
+            group = groups.setdefault((clip.codec, clip.kbps), {})
+            group.setdefault(clip.restorer, []).append(clip)
+        for (codec, kbps), restorers in groups.items():
+            for name in sorted(restorers, key=lambda n: n != UNTOUCHED):
+                rows.append(_row(codec, kbps, name, kind or "", restorers[name], seed))
+    return rows
+
+
+def _row(
+    codec: str, kbps: float | None, name: str, kind: str, clips: list[ClipScore], seed: int
+) -> Row:
+    keys = dict.fromkeys(key for clip in clips for key in clip.scores)
+    scores = {
+        key: bootstrap_mean([c.scores.get(key, math.nan) for c in clips], seed=seed) for key in keys
+    }
+    return Row(codec, kbps, name, kind, len(clips), scores)
+
+
+def _cell(key: str, value: Interval | None) -> str:
+    if value is None or math.isnan(value.mean):
+        return "-"
+    places = _DECIMALS.get(key, 1)
+    text = f"{value.mean:.{places}f}"
+    if text.strip("-0.") == "":
+        text = text.removeprefix("-")
+    if not math.isnan(value.low):
+        text += f" ± {value.half_width:.{places}f}"
+    return text
+
+
+def to_markdown(rows: Sequence[Row], *, columns: Sequence[str] | None = None) -> str:
+    """A Markdown table, aligned so that it also reads well as plain text.
+
+    Parameters
+    ----------
+    rows : sequence of Row
+        Printed in this order. Columns for codec, rate, material and clips appear where they say
+        something.
+    columns : sequence of str, optional
+        Keys of `HEADINGS`; `DEFAULT_COLUMNS` by default. Those without any value are left out.
+
+    Returns
+    -------
+    str
+        Ends in a newline. "0.86 ± 0.03" is the mean and half of the 95 % interval.
+
+    Raises
+    ------
+    InvalidValue
+        An unknown column.
+    """
+    wanted = DEFAULT_COLUMNS if columns is None else tuple(columns)
+    for key in wanted:
+        if key not in HEADINGS:
+            raise InvalidValue(f"columns: {key!r} must be one of {', '.join(HEADINGS)}")
+    keys = [
+        key
+        for key in wanted
+        if any(key in row.scores and not math.isnan(row.scores[key].mean) for row in rows)
+    ]
+    labels: list[tuple[str, Callable[[Row], str]]] = [
+        ("Codec", lambda row: row.codec),
+        ("kb/s", lambda row: "" if row.kbps is None else f"{row.kbps:g}"),
+        ("Restorer", lambda row: row.restorer),
+    ]
+    if any(row.material for row in rows):
+        labels.insert(0, ("Material", lambda row: row.material or "all"))
+    if any(row.clips > 1 for row in rows):
+        labels.append(("Clips", lambda row: str(row.clips)))
+    table = [[name for name, _ in labels] + [HEADINGS[key] for key in keys]]
+    table += [
+        [text(row) for _, text in labels] + [_cell(key, row.scores.get(key)) for key in keys]
+        for row in rows
+    ]
+    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
+    to_right = [name in ("kb/s", "Clips") for name, _ in labels] + [True] * len(keys)
+    rule = [
+        "-" * (width - 1) + ":" if right else "-" * width
+        for width, right in zip(widths, to_right, strict=True)
+    ]
+    lines = []
+    for line in [table[0], rule, *table[1:]]:
+        cells = [
+            cell.rjust(width) if right else cell.ljust(width)
+            for cell, width, right in zip(line, widths, to_right, strict=True)
+        ]
+        lines.append("| " + " | ".join(cells) + " |")
+    return "\n".join(lines) + "\n"
+
+
+def _number(value: float) -> float | None:
+    return None if not math.isfinite(value) else round(value, 6)
+
+
+def to_json(rows: Sequence[Row], *, about: Mapping[str, Any] | None = None) -> str:
+    """The same rows for programs.
+
+    Returns
+    -------
+    str
+        An object with ``about`` (as given), ``headings`` and ``rows``; each score has ``mean``,
+        ``low`` and ``high`` (95 % interval) and ``clips``; null where a value is not defined.
+    """
+    document = {
+        "about": dict(about or {}),
+        "headings": HEADINGS,
+        "rows": [
+            {
+                "codec": row.codec,
+                "kbps": row.kbps,
+                "restorer": row.restorer,
+                "material": row.material or None,
+                "clips": row.clips,
+                "scores": {
+                    key: {
+                        "mean": _number(value.mean),
+                        "low": _number(value.low),
+                        "high": _number(value.high),
+                        "clips": value.clips,
+                    }
+                    for key, value in row.scores.items()
+                },
+            }
+            for row in rows
+        ],
+    }
+    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+
+
+def write_text(path: str | Path, text: str) -> Path:
+    """Write a table to a file, making its folder.
+
+    Raises
+    ------
+    AudioFileError
+        The file cannot be written.
+    """
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        target.write_text(text, encoding="utf-8")
+    except OSError as error:
+        raise AudioFileError(f"{target}: cannot be written ({error.strerror})") from error
+    return target

@@ -1,0 +1,165 @@
+"""The before/after picture: spectrograms under each other, drawn without a screen."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import ArrayLike, NDArray
+
+from uncodec.analysis.checks import check_rate, check_signal
+from uncodec.analysis.spectra import hann, power_spectra, stft
+from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+
+if TYPE_CHECKING:
+    from matplotlib.figure import Figure
+
+__all__ = ["spectrogram_db", "spectrogram_picture"]
+
+N_FFT = 2048
+RANGE_DB = 100.0
+_MAX_COLUMNS = 1500
+_MAX_PANELS = 6
+
+
+def spectrogram_db(audio: ArrayLike, sample_rate: float) -> tuple[NDArray[np.float32], float]:
+    """Level over time and frequency, in dB against a full-scale sine.
+
+    Channels are summed as energies, so that what is out of phase between them stays visible. The
+    hop grows with the length, so that an hour costs as many columns as ten seconds; what lies
+    between two columns is then not seen.
+
+    Parameters
+    ----------
+    audio : array, shape (samples,) or (channels, samples)
+        At least 2048 samples.
+    sample_rate : float
+        In Hz.
+
+    Returns
+    -------
+    levels : array, shape (1025, columns), float32
+        Not below -200 dB.
+    hop_s : float
+        Seconds from column to column.
+
+    Raises
+    ------
+    InvalidType, InvalidValue
+        See `uncodec.analysis.checks.check_signal`.
+    """
+    rate = check_rate(sample_rate)
+    signal = check_signal(audio, "audio", at_least=N_FFT)
+    hop = max(N_FFT // 8, -(-signal.shape[1] // _MAX_COLUMNS))
+    power = np.zeros((1 + signal.shape[1] // hop, N_FFT // 2 + 1))
+    for channel in signal:
+        power += power_spectra(stft(channel[np.newaxis], N_FFT, hop))[0]
+    full_scale = (0.5 * float(hann(N_FFT).sum())) ** 2 * signal.shape[0]
+    levels = 10.0 * np.log10(np.maximum(power.T / full_scale, 1e-20))
+    return levels.astype(np.float32), hop / rate
+
+
+def spectrogram_picture(
+    panels: Mapping[str, ArrayLike],
+    sample_rate: float,
+    path: str | Path,
+    *,
+    title: str = "",
+    notes: Mapping[str, str] | None = None,
+    dpi: int = 110,
+) -> Path:
+    """Draw one spectrogram per signal, under each other, on one time axis and one colour scale.
+
+    Parameters
+    ----------
+    panels : mapping of str to array
+        One to six signals by their titles, top to bottom: "Before", "After" and, where it is
+        known, "Reference". Shapes as for `spectrogram_db`.
+    sample_rate : float
+        Of all of them, in Hz.
+    path : path
+        Of the picture; the suffix (.png, .svg, .pdf) chooses the format.
+    title : str
+        Above everything.
+    notes : mapping of str to str, optional
+        Per panel, a remark on the right of its title, for instance its scores.
+    dpi : int
+        Dots per inch; at 110 the picture is about 1200 dots wide.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    UncodecError
+        matplotlib is not installed: it comes with the extra "plots".
+    InvalidType, InvalidValue
+        No panel, too many, or a signal that cannot be shown.
+    AudioFileError
+        The picture cannot be written.
+    """
+    if not 1 <= len(panels) <= _MAX_PANELS:
+        raise InvalidValue(f"panels: must be 1 to {_MAX_PANELS} signals, got {len(panels)}")
+    rate = check_rate(sample_rate)
+    spectrograms = {name: spectrogram_db(audio, rate) for name, audio in panels.items()}
+    target = Path(path)
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UncodecError(
+            "pictures need matplotlib, which is not installed: pip install 'uncodec[plots]'"
+        ) from error
+    # A Figure with its own canvas, not pyplot: no global state, no screen, whatever MPLBACKEND
+    # says.
+    figure = Figure(figsize=(11.0, 1.1 + 2.55 * len(panels)), dpi=dpi, layout="constrained")
+    FigureCanvasAgg(figure)
+    _draw(figure, spectrograms, rate, title, notes or {})
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(target)
+    except OSError as error:
+        raise AudioFileError(f"{target}: cannot be written ({error.strerror})") from error
+    return target
+
+
+def _draw(
+    figure: Figure,
+    spectrograms: Mapping[str, tuple[NDArray[np.float32], float]],
+    rate: float,
+    title: str,
+    notes: Mapping[str, str],
+) -> None:
+    # The loudest cell of all panels ends the scale, so that panels can be compared by eye.
+    top = max(float(levels.max()) for levels, _ in spectrograms.values())
+    top = 5.0 * np.ceil(max(top, -150.0) / 5.0)
+    axes = figure.subplots(len(spectrograms), 1, sharex=True, sharey=True, squeeze=False)[:, 0]
+    image = None
+    for axis, (name, (levels, hop_s)) in zip(axes, spectrograms.items(), strict=True):
+        end = (levels.shape[1] - 1) * hop_s
+        image = axis.imshow(
+            levels,
+            origin="lower",
+            aspect="auto",
+            interpolation="antialiased",
+            extent=(-0.5 * hop_s, end + 0.5 * hop_s, 0.0, rate / 2000.0),
+            vmin=top - RANGE_DB,
+            vmax=top,
+            cmap="magma",
+        )
+        axis.set_xlim(0.0, end)
+        axis.set_title(name, loc="left", fontsize=11, fontweight="bold")
+        axis.set_title(notes.get(name, ""), loc="right", fontsize=9)
+        axis.set_ylabel("Frequency (kHz)")
+        axis.set_yticks(np.arange(0.0, rate / 2000.0, 4.0 if rate > 16000 else 1.0))
+        axis.grid(axis="y", color="white", alpha=0.12, linewidth=0.6)
+    axes[-1].set_xlabel("Time (s)")
+    if title:
+        figure.suptitle(title, fontsize=13)
+    if image is not None:
+        bar = figure.colorbar(image, ax=list(axes), pad=0.012, aspect=18 * len(axes))
+        bar.set_label("Level (dB re full-scale sine)")
