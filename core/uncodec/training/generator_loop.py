@@ -58,7 +58,7 @@ class LoopSettings:
     """
 
     steps: int = 2000
-    batch: int = 16
+    batch: int = 8
     seconds: float = 2.0
     learning_rate: float = 1.5e-3
     seed: int = 0
@@ -141,7 +141,7 @@ def _loss(
     parts = {
         "lsd": distance.mean(),
         "image": 0.15 * image.mean(),
-        "drop": 0.15 * drop.mean(),
+        "drop": 0.3 * drop.mean(),
         "null": 0.02 * null.mean(),
         "gate": 0.3 * judged.mean(),
     }
@@ -243,7 +243,8 @@ def train_generator(
         if (step + 1) % every == 0 or step + 1 == settings.steps:
             _save(path, generator, optimiser, average, settings, step + 1)
             if validation is not None:
-                _log(root, {"step": step + 1, "validation": validate(_averaged(generator, average), validation)})
+                scores = validate(_averaged(generator, average), validation)
+                _log(root, {"step": step + 1, "validation": scores})
     return _averaged(generator, average)
 
 

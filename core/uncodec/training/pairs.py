@@ -284,3 +284,6 @@ def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:
     if rng.random() < 0.5:
         clean[:] = clean[::-1].copy()
         coded[:] = coded[::-1].copy()
+    if rng.random() < 0.1:
+        clean[1] = clean[0]
+        coded[1] = coded[0]

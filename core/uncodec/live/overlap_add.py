@@ -1,0 +1,139 @@
+"""Overlap-add of inverse frames into samples, compiled by Numba.
+
+The kernel is compiled for its one signature when this module is imported, never inside an audio call.
+The compiled code is kept in Numba's cache when there is a writable place for it; Numba renews that
+cache when this file or the processor changes, and the kernel calls nothing outside this file that
+could make the cache stale. Without a writable place it is compiled at every import (about a second).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import InvalidType, InvalidValue
+
+__all__ = ["OverlapAdd"]
+
+Array = NDArray[np.float32]
+
+_SIGNATURE = "void(float32[:, :, ::1], float32[::1], float32[:, ::1], float32[:, ::1])"
+
+
+def _compile(function: Any) -> Any:
+    try:
+        return numba.njit(_SIGNATURE, nogil=True, cache=True)(function)
+    except RuntimeError:
+        # Numba found no folder it may write its cache to.
+        return numba.njit(_SIGNATURE, nogil=True)(function)
+
+
+def _add_frames(frames: Array, window: Array, tail: Array, out: Array) -> None:
+    count, channels, length = frames.shape
+    kept = tail.shape[1]
+    hop = length - kept
+    for number in range(count):
+        first = number * hop
+        for channel in range(channels):
+            for i in range(min(hop, kept)):
+                out[channel, first + i] = tail[channel, i] + frames[number, channel, i] * window[i]
+            for i in range(kept, hop):
+                out[channel, first + i] = frames[number, channel, i] * window[i]
+            # Ascending, so that each sample is read before its place is written.
+            for i in range(max(kept - hop, 0)):
+                tail[channel, i] = (
+                    tail[channel, i + hop] + frames[number, channel, i + hop] * window[i + hop]
+                )
+            for i in range(max(kept - hop, 0), kept):
+                tail[channel, i] = frames[number, channel, i + hop] * window[i + hop]
+
+
+_kernel = _compile(_add_frames)
+
+
+class OverlapAdd:
+    """Streaming overlap-add with the window normalisation inside.
+
+    Parameters
+    ----------
+    channels : int
+    window : ndarray [shape=(length,)], float32
+        Synthesis window, scaled so that the analysis and synthesis windows multiply and overlap to 1
+        (`uncodec._native.synthesis_window` gives one).
+    hop : int
+        From 1 to ``length``, in samples.
+
+    Attributes
+    ----------
+    tail : ndarray [shape=(channels, length - hop)], float32
+        The unfinished sum: what past frames have already added to the samples to come.
+
+    Notes
+    -----
+    Frame k is added at sample ``k * hop``; every call finishes ``hop`` samples per frame. The method is
+    the weighted overlap-add of Crochiere (IEEE Trans. ASSP 28(1), 1980).
+    """
+
+    def __init__(self, channels: int, window: Array, hop: int) -> None:
+        if channels < 1:
+            raise InvalidValue(f"channels={channels}: must be 1 or more")
+        if window.ndim != 1 or window.dtype != np.float32:
+            raise InvalidType(
+                f"window: must be one-dimensional float32, got {window.ndim}-D {window.dtype}"
+            )
+        if not 1 <= hop <= len(window):
+            raise InvalidValue(f"hop={hop}: must be from 1 to the window's {len(window)} samples")
+        self.channels = channels
+        self.window = np.ascontiguousarray(window)
+        self.hop = hop
+        self.tail: Array = np.zeros((channels, len(window) - hop), np.float32)
+
+    def add_into(self, frames: Array, out: Array) -> None:
+        """Add frames and write the samples they finish; allocates nothing.
+
+        Parameters
+        ----------
+        frames : ndarray [shape=(frames, channels, length)], float32, C-contiguous
+        out : ndarray [shape=(channels, frames * hop)], float32, C-contiguous
+
+        Raises
+        ------
+        InvalidValue
+            A shape does not fit; nothing was added then.
+        InvalidType
+            An array is not C-contiguous float32; nothing was added then.
+        """
+        for name, array in (("frames", frames), ("out", out)):
+            if array.dtype != np.float32 or not array.flags.c_contiguous:
+                raise InvalidType(f"{name}: must be C-contiguous float32, got {array.dtype}")
+        if frames.ndim != 3 or frames.shape[1:] != (self.channels, len(self.window)):
+            wanted = f"(frames, {self.channels}, {len(self.window)})"
+            raise InvalidValue(f"frames: must have shape {wanted}, got {frames.shape}")
+        if out.shape != (self.channels, len(frames) * self.hop):
+            wanted = f"({self.channels}, {len(frames) * self.hop})"
+            raise InvalidValue(f"out: must have shape {wanted}, got {out.shape}")
+        _kernel(frames, self.window, self.tail, out)
+
+    def add(self, frames: Array) -> Array:
+        """Allocating twin of `add_into`.
+
+        Returns
+        -------
+        ndarray [shape=(channels, frames * hop)], float32
+        """
+        out = np.empty((self.channels, len(frames) * self.hop), np.float32)
+        self.add_into(np.ascontiguousarray(frames, np.float32), out)
+        return out
+
+    def reset(self) -> None:
+        """Forget all frames added so far."""
+        self.tail.fill(0)
+
+    def clone(self) -> OverlapAdd:
+        """An independent copy, tail included."""
+        twin = OverlapAdd(self.channels, self.window, self.hop)
+        twin.tail[:] = self.tail
+        return twin
