@@ -96,7 +96,11 @@ def _find_cutoff(power: NDArray[np.float64], rate: float) -> int | None:
         return None
     last = int(np.flatnonzero(usable)[-1])
     first = max(0, last - 2 * width)
-    return int(edges[first + int(np.argmax(drop[first : last + 1]))])
+    steepest = int(edges[first + int(np.argmax(drop[first : last + 1]))])
+    # The drop is as steep for a gap and more around the edge: it is where the level has gone.
+    around = power[steepest - width : steepest + gap]
+    alive = np.flatnonzero(around > 0.1 * mean[steepest - width])
+    return steepest - width + int(alive[-1]) + 1
 
 
 def _fill(

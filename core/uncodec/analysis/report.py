@@ -38,7 +38,7 @@ UNTOUCHED = "untouched input"
 CLEAN = "clean"
 """The name of "no codec at all": what must come through unchanged."""
 
-HEADINGS: dict[str, str] = {**METRICS, "null_depth_db": "Change of clean input dB"}
+HEADINGS: dict[str, str] = {**METRICS, "null_depth_db": "Worst change of clean dB"}
 
 DEFAULT_COLUMNS: tuple[str, ...] = (
     "lsd",
@@ -60,6 +60,8 @@ _DECIMALS = {
     "coherence_error": 3,
     "loudness_error_lu": 2,
 }
+# A promise for every clip: a mean would hide the one that breaks it.
+_WORST = frozenset({"null_depth_db"})
 
 
 @dataclass(frozen=True)
@@ -92,12 +94,17 @@ class ClipScore:
 
 @dataclass(frozen=True)
 class Interval:
-    """A mean over clips with its confidence interval; `low` and `high` are NaN for one clip."""
+    """A mean over clips with its confidence interval; `low` and `high` are NaN for one clip.
+
+    `least` and `most` are the extremes over the clips.
+    """
 
     mean: float
     low: float
     high: float
     clips: int
+    least: float
+    most: float
 
     @property
     def half_width(self) -> float:
@@ -150,14 +157,15 @@ def bootstrap_mean(
     array = np.asarray(values, dtype=np.float64)
     known = array[~np.isnan(array)]
     if known.size == 0:
-        return Interval(math.nan, math.nan, math.nan, 0)
+        return Interval(math.nan, math.nan, math.nan, 0, math.nan, math.nan)
     mean = float(known.mean())
     if known.size == 1:
-        return Interval(mean, math.nan, math.nan, 1)
+        return Interval(mean, math.nan, math.nan, 1, mean, mean)
     draws = np.random.default_rng(seed).integers(0, known.size, (resamples, known.size))
     tail = 50.0 * (1.0 - confidence)
     low, high = np.percentile(known[draws].mean(axis=1), [tail, 100.0 - tail])
-    return Interval(mean, float(low), float(high), int(known.size))
+    least, most = float(known.min()), float(known.max())
+    return Interval(mean, float(low), float(high), int(known.size), least, most)
 
 
 def aggregate(clips: Iterable[ClipScore], *, by_material: bool = False, seed: int = 0) -> list[Row]:
@@ -206,6 +214,8 @@ def _cell(key: str, value: Interval | None) -> str:
     if value is None or math.isnan(value.mean):
         return "-"
     places = _DECIMALS.get(key, 1)
+    if key in _WORST:
+        return f"{value.most:.{places}f}"
     text = f"{value.mean:.{places}f}"
     if text.strip("-0.") == "":
         text = text.removeprefix("-")
@@ -228,7 +238,8 @@ def to_markdown(rows: Sequence[Row], *, columns: Sequence[str] | None = None) ->
     Returns
     -------
     str
-        Ends in a newline. "0.86 ± 0.03" is the mean and half of the 95 % interval.
+        Ends in a newline. "0.86 ± 0.03" is the mean and half of the 95 % interval; the null
+        depth is that of the worst clip.
 
     Raises
     ------
@@ -285,7 +296,7 @@ def to_json(rows: Sequence[Row], *, about: Mapping[str, Any] | None = None) -> s
     -------
     str
         An object with ``about`` (as given), ``headings`` and ``rows``; each score has ``mean``,
-        ``low`` and ``high`` (95 % interval) and ``clips``; null where a value is not defined.
+        ``low`` and ``high`` (95 % interval), ``least``, ``most`` and ``clips``; null where a value is not defined.
     """
     document = {
         "about": dict(about or {}),
@@ -302,6 +313,8 @@ def to_json(rows: Sequence[Row], *, about: Mapping[str, Any] | None = None) -> s
                         "mean": _number(value.mean),
                         "low": _number(value.low),
                         "high": _number(value.high),
+                        "least": _number(value.least),
+                        "most": _number(value.most),
                         "clips": value.clips,
                     }
                     for key, value in row.scores.items()
