@@ -1,0 +1,6 @@
+"""The streaming path: frames, network step, overlap-add."""
+
+from uncodec.live.overlap_add import OverlapAdd
+from uncodec.live.stream import RestoringStream, Stream, open_stream
+
+__all__ = ["OverlapAdd", "RestoringStream", "Stream", "open_stream"]

@@ -1,0 +1,152 @@
+"""The generator run over a stream, hop by hop: audio in, delta out."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uncodec._native import InverseFrames, StreamingStft, synthesis_window
+from uncodec.errors import InvalidValue
+from uncodec.live.noise import HopNoise
+from uncodec.live.overlap_add import OverlapAdd
+from uncodec.networks import LoadedModel
+from uncodec.networks.spectra import sqrt_hann
+
+__all__ = ["DeltaEngine"]
+
+Array = NDArray[np.float32]
+
+# Hops computed in one call of the network at most: enough to amortise its overhead, little enough to
+# keep the buffers small.
+RUN = 32
+
+
+class DeltaEngine:
+    """Turns whole hops of coded audio into the delta that restores it.
+
+    Parameters
+    ----------
+    model : LoadedModel
+    channels : int
+        1 or 2.
+    seed : int
+        Of the noise, from 0 to 2**64 - 1.
+
+    Attributes
+    ----------
+    hop : int
+        Samples per hop.
+    delay : int
+        The delta lags the input by so many samples, ``window - hop``: the last sample of a hop is
+        finished by the frame that starts there.
+    """
+
+    def __init__(self, model: LoadedModel, channels: int, seed: int = 0) -> None:
+        if channels not in (1, 2):
+            raise InvalidValue(f"channels={channels}: must be 1 or 2")
+        window, hop = model.config.window, model.config.hop
+        shape = sqrt_hann(window).numpy()
+        self.model = model
+        self.channels = channels
+        self.hop = hop
+        self.delay = window - hop
+        self._noise = HopNoise(seed, 2, hop)
+        self._hops = 0
+        # Channels 0 and 1 are mid and side, 2 and 3 the noise that excites the additive part.
+        self._stft = StreamingStft(4, shape, hop)
+        self._inverse = InverseFrames(channels, window)
+        self._overlap = OverlapAdd(channels, synthesis_window(shape, hop), hop)
+        self._state = model.initial_state(1)
+        bins = model.config.bins
+        self._input: Array = np.zeros((4, RUN * hop), np.float32)
+        self._spectra = np.zeros((RUN, 4, bins), np.complex64)
+        self._delta = np.zeros((RUN, channels, bins), np.complex64)
+        self._frames: Array = np.zeros((RUN, channels, window), np.float32)
+
+    def push(self, audio: Array) -> Array:
+        """Allocating twin of `push_into`.
+
+        Parameters
+        ----------
+        audio : ndarray [shape=(channels, hops * hop)], float32
+
+        Returns
+        -------
+        ndarray [shape=(channels, hops * hop)], float32
+        """
+        out = np.empty(audio.shape, np.float32)
+        self.push_into(audio, out)
+        return out
+
+    def push_into(self, audio: Array, out: Array) -> None:
+        """Consume whole hops and write as many samples of the delta, `delay` samples late.
+
+        Parameters
+        ----------
+        audio, out : ndarray [shape=(channels, hops * hop)], float32
+            `out` must not overlap `audio`.
+
+        Raises
+        ------
+        InvalidValue
+            A shape does not fit; nothing was consumed then.
+        """
+        samples = audio.shape[-1]
+        if audio.shape != (self.channels, samples) or samples % self.hop:
+            wanted = f"({self.channels}, multiple of {self.hop})"
+            raise InvalidValue(f"audio: must have shape {wanted}, got {audio.shape}")
+        if out.shape != audio.shape:
+            raise InvalidValue(f"out: must have the shape of audio {audio.shape}, got {out.shape}")
+        step = RUN * self.hop
+        for first in range(0, samples, step):
+            span = slice(first, min(first + step, samples))
+            self._run(audio[:, span], out[:, span])
+
+    def _run(self, audio: Array, out: Array) -> None:
+        samples = audio.shape[1]
+        count = samples // self.hop
+        # A short run uses buffers of its own, because the native calls want contiguous arrays.
+        source = self._input if count == RUN else np.empty((4, samples), np.float32)
+        if self.channels == 2:
+            np.add(audio[0], audio[1], out=source[0])
+            np.subtract(audio[0], audio[1], out=source[1])
+            source[:2] *= np.float32(0.5)
+        else:
+            source[0] = audio[0]
+            source[1] = 0
+        self._noise.fill(self._hops, source[2:])
+        self._hops += count
+        spectra = self._spectra[:count]
+        self._stft.push_into(source, spectra)
+        self._infer(spectra, self._delta[:count])
+        frames = self._frames[:count]
+        self._inverse.inverse_into(self._delta[:count], frames)
+        finished = source[: self.channels]
+        self._overlap.add_into(frames, finished)
+        if self.channels == 2:
+            np.add(finished[0], finished[1], out=out[0])
+            np.subtract(finished[0], finished[1], out=out[1])
+        else:
+            out[0] = finished[0]
+
+    def _infer(self, spectra: NDArray[np.complex64], delta: NDArray[np.complex64]) -> None:
+        with torch.inference_mode():
+            # (frames, 4, bins) to (batch, channels, frames, bins) without a copy.
+            batch = torch.from_numpy(spectra).permute(1, 0, 2)[None].to(self.model.device)
+            real, imag, _, self._state = self.model.step(
+                batch.real[:, :2], batch.imag[:, :2], batch.real[:, 2:], batch.imag[:, 2:], self._state
+            )
+            delta.real = real[0, : self.channels].permute(1, 0, 2).cpu().numpy()
+            delta.imag = imag[0, : self.channels].permute(1, 0, 2).cpu().numpy()
+
+    def clone(self) -> DeltaEngine:
+        """An independent copy that goes on from the same state."""
+        twin = DeltaEngine(self.model, self.channels, self._noise.seed)
+        twin._hops = self._hops
+        twin._stft = self._stft.clone()
+        twin._overlap = self._overlap.clone()
+        hidden, held, previous = self._state
+        # The network returns new tensors and never writes into old ones, so they can be shared.
+        twin._state = (hidden, held, previous)
+        return twin

@@ -1,0 +1,58 @@
+"""White noise that is a function of its place alone."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import InvalidValue
+
+__all__ = ["HopNoise", "check_seed"]
+
+Array = NDArray[np.float32]
+
+
+def check_seed(seed: int) -> int:
+    """Return `seed` if it is an integer from 0 to 2**64 - 1, raise `InvalidValue` otherwise."""
+    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
+        raise InvalidValue(f"seed={seed!r}: must be an integer from 0 to 2**64 - 1")
+    return int(seed)
+
+
+class HopNoise:
+    """Unit-variance Gaussian noise keyed by (seed, absolute hop).
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2**64 - 1.
+    channels, hop : int
+        Shape of the noise of one hop.
+
+    Notes
+    -----
+    The generator is the counter-based Philox 4x64 (Salmon et al., SC 2011): no state runs along with
+    the stream, so a hop has the same noise whatever was computed before it.
+    """
+
+    def __init__(self, seed: int, channels: int, hop: int) -> None:
+        self.seed = check_seed(seed)
+        self.channels = channels
+        self.hop = hop
+
+    def fill(self, first: int, out: Array) -> None:
+        """Write the noise of consecutive hops.
+
+        Parameters
+        ----------
+        first : int
+            Absolute index of the first hop.
+        out : ndarray [shape=(channels, hops * hop)], float32
+        """
+        for number in range(out.shape[1] // self.hop):
+            # The hop sits in the second word of the counter; the draws of one hop count up the first.
+            bits = np.random.Philox(key=self.seed, counter=[0, first + number, 0, 0])
+            span = slice(number * self.hop, (number + 1) * self.hop)
+            out[:, span] = np.random.Generator(bits).standard_normal(
+                (self.channels, self.hop), dtype=np.float32
+            )
