@@ -296,7 +296,8 @@ def to_json(rows: Sequence[Row], *, about: Mapping[str, Any] | None = None) -> s
     -------
     str
         An object with ``about`` (as given), ``headings`` and ``rows``; each score has ``mean``,
-        ``low`` and ``high`` (95 % interval), ``least``, ``most`` and ``clips``; null where a value is not defined.
+        ``low`` and ``high`` (95 % interval), ``least``, ``most`` and ``clips``; null where a
+        value is not defined.
     """
     document = {
         "about": dict(about or {}),
