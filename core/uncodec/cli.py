@@ -16,8 +16,9 @@ import os
 import signal
 import sys
 import traceback
-from collections.abc import Sequence
-from typing import TYPE_CHECKING, Annotated, Any, NoReturn
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
@@ -140,11 +141,13 @@ def restore(
     from uncodec.offline.batch import Settings, plan, run
 
     settings = Settings(bits=bits, rate=rate, overwrite=overwrite)
-    _leave_on_signals()
     try:
         jobs = plan(inputs, output, settings=settings)
         _check_terminal(jobs)
-        with _open_reporter(jobs, json=json, quiet=quiet, debug=debug) as reporter:
+        with (
+            _orderly_exit(),
+            _open_reporter(jobs, json=json, quiet=quiet, debug=debug) as reporter,
+        ):
             effect = _open_effect(model, amount, seed)
             failures = run(jobs, effect, settings, reporter)
     except (InvalidValue, InvalidType, ModelError) as error:
@@ -190,12 +193,18 @@ def _check_terminal(jobs: Sequence[Job]) -> None:
         raise InvalidValue("output='-': standard output is a terminal; redirect it, or name a file")
 
 
-def _leave_on_signals() -> None:
-    """Turn SIGTERM and SIGHUP into an orderly exit, so that temporary files are removed."""
+@contextmanager
+def _orderly_exit() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the program, so that temporary files are removed."""
 
-    def leave(number: int, frame: Any) -> NoReturn:
+    def leave(number: int, frame: object) -> NoReturn:
         sys.exit(128 + number)
 
-    for name in ("SIGTERM", "SIGHUP"):
-        if hasattr(signal, name):
-            signal.signal(getattr(signal, name), leave)
+    names = ("SIGTERM", "SIGHUP")
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    before = {number: signal.signal(number, leave) for number in signals}
+    try:
+        yield
+    finally:
+        for number, handler in before.items():
+            signal.signal(number, handler)

@@ -20,10 +20,12 @@ from uncodec.offline.restore import RestoreReport, StreamingEffect, check_format
 
 __all__ = ["AUDIO_SUFFIXES", "MARK", "STANDARD", "Job", "Settings", "plan", "run"]
 
-AUDIO_SUFFIXES = frozenset(
-    (".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".flac", ".gsm", ".m4a", ".mka", ".mp2")
-    + (".mp3", ".mp4", ".oga", ".ogg", ".opus", ".sbc", ".wav", ".webm", ".wma")
-)
+# fmt: off
+AUDIO_SUFFIXES = frozenset((
+    ".aac", ".ac3", ".aif", ".aifc", ".aiff", ".amr", ".flac", ".gsm", ".m4a", ".mka", ".mp2",
+    ".mp3", ".mp4", ".oga", ".ogg", ".opus", ".sbc", ".wav", ".webm", ".wma",
+))
+# fmt: on
 """What counts as audio inside a folder; a file that is named itself is always tried."""
 
 MARK = ".restored"

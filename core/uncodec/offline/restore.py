@@ -289,4 +289,27 @@ def _at_rate(
     if rate_in == rate_out:
         yield from blocks
         return
-    raise NotImplementedError
+    from uncodec._native import StreamingResampler
+
+    # With the delay a whole number of samples of the result, removing it moves nothing.
+    resampler = StreamingResampler(channels, rate_in, rate_out, delay_rate=rate_out)
+    skip = resampler.delay
+    frames = 0
+    given = 0
+
+    def aligned(converted: Audio) -> Audio:
+        nonlocal skip, given
+        # A streaming resampler may run ahead of the exact length by a sample; the end is cut to it.
+        room = converted_length(frames, rate_in, rate_out) - given
+        dropped = min(skip, converted.shape[1])
+        skip -= dropped
+        kept = converted[:, dropped : dropped + room]
+        given += kept.shape[1]
+        return kept
+
+    for block in blocks:
+        frames += block.shape[1]
+        if block.shape[1]:
+            yield aligned(resampler.push(np.ascontiguousarray(block)))
+    while given < converted_length(frames, rate_in, rate_out):
+        yield aligned(resampler.push(np.zeros((channels, 4096), dtype=np.float32)))

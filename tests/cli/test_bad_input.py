@@ -1,0 +1,334 @@
+"""Everything a user can feed the command line by mistake ends in one clear line, and in no file."""
+
+from __future__ import annotations
+
+import os
+import resource
+import shutil
+import signal
+import subprocess
+import sys
+import time
+
+import numpy as np
+import pytest
+import soundfile
+
+
+def assert_refused(outcome, *words, code=1):
+    """One line that names what is wrong, no traceback, the exit code."""
+    assert outcome.code == code
+    assert len(outcome.error_lines) == 1, outcome.stderr
+    (line,) = outcome.error_lines
+    assert line.startswith("uncodec: error: ")
+    for word in words:
+        assert word in line
+
+
+def write_bytes(path, data):
+    path.write_bytes(data)
+    return path
+
+
+def test_missing(run, tmp_path, only_left):
+    assert_refused(run("restore", tmp_path / "gone.mp3"), "gone.mp3")
+    only_left()
+
+
+@pytest.mark.parametrize("name", ["bad.mp3", "bad.wav", "bad.flac", "bad.m4a", "bad.ogg", "bad"])
+@pytest.mark.parametrize(
+    "data",
+    [b"", b"Dear reader, this is no music.\n" * 50, bytes(20_000), b"RIFF", b"fLaC" + b"\xff" * 500],
+    ids=["empty", "text", "zeros", "four-bytes", "corrupt"],
+)
+def test_no_audio_inside(run, tmp_path, only_left, name, data):
+    source = write_bytes(tmp_path / name, data)
+    assert_refused(run("restore", source), name)
+    only_left(source)
+
+
+def test_noise_is_no_audio(run, tmp_path, only_left):
+    data = np.random.default_rng(1).integers(0, 256, 30_000, dtype=np.uint8).tobytes()
+    source = write_bytes(tmp_path / "noise.m4a", data)
+    assert_refused(run("restore", source), "noise.m4a")
+    only_left(source)
+
+
+@pytest.mark.parametrize("name", ["cut.wav", "cut.flac", "cut.ogg"])
+def test_truncated_gives_what_is_there_or_a_clear_refusal(run, put, tmp_path, only_left, name):
+    whole = put("whole" + name[3:])
+    source = write_bytes(tmp_path / name, whole.read_bytes()[: whole.stat().st_size * 2 // 3])
+    outcome = run("restore", source)
+    target = tmp_path / "cut.restored.flac"
+    if outcome.code == 0:
+        only_left(whole, source, target)
+        assert 20_000 < soundfile.info(target).frames < 101_430
+    else:
+        assert_refused(outcome, name)
+        only_left(whole, source)
+
+
+def test_header_without_samples(run, put, only_left):
+    source = put("zero.wav", np.zeros((2, 0), dtype=np.float32))
+    assert_refused(run("restore", source), "zero.wav", "no audio")
+    only_left(source)
+
+
+@pytest.mark.parametrize("value", [np.nan, np.inf, -np.inf])
+def test_samples_that_are_no_numbers(run, put, song, only_left, value):
+    song[1, 70_000] = value
+    source = put("nan.wav", song, subtype="FLOAT")
+    assert_refused(run("restore", source), "nan.wav", "NaN", "1.587 s")
+    only_left(source)
+
+
+@pytest.mark.parametrize(
+    ("channels", "frames", "rate"),
+    [(1, 1, 44_100), (2, 1, 44_100), (1, 9000, 8_000), (2, 90_000, 192_000), (1, 20_000, 44_100)],
+)
+def test_unusual_but_sound(run, put, make_tones, tmp_path, channels, frames, rate):
+    source = put("odd.wav", make_tones(channels, frames, rate), rate)
+    assert run("restore", source).code == 0
+    info = soundfile.info(tmp_path / "odd.restored.flac")
+    assert (info.channels, info.frames, info.samplerate) == (channels, frames, rate)
+
+
+def test_silence_stays_silent(run, put, tmp_path):
+    source = put("silent.wav", np.zeros((2, 30_000), dtype=np.float32))
+    assert run("restore", source, "--bits", "32").code == 0
+    assert not soundfile.read(tmp_path / "silent.restored.wav")[0].any()
+
+
+def test_clipped_samples_are_accepted(run, put, song, tmp_path):
+    source = put("loud.wav", 4 * song, subtype="FLOAT")
+    assert run("restore", source, "--bits", "32").code == 0
+    result, _ = soundfile.read(tmp_path / "loud.restored.wav", dtype="float32")
+    np.testing.assert_allclose(result, 2 * song.T, atol=1e-6)
+
+
+def test_channels_the_effect_refuses(run, put, make_tones, only_left):
+    source = put("surround.wav", make_tones(6, 20_000, 48_000), 48_000)
+    assert_refused(run("restore", source), "surround.wav", "channels=6")
+    only_left(source)
+
+
+def test_existing_output_is_kept(run, put, tmp_path):
+    source = put("song.wav")
+    target = tmp_path / "song.restored.flac"
+    target.write_bytes(b"precious")
+    assert_refused(run("restore", source), "song.restored.flac", "overwrite")
+    assert target.read_bytes() == b"precious"
+
+
+def test_failed_overwrite_keeps_the_old_file(run, put, song, tmp_path, only_left):
+    song[0, 80_000] = np.nan
+    source = put("song.wav", song, subtype="FLOAT")
+    target = tmp_path / "song.restored.flac"
+    target.write_bytes(b"precious")
+    assert_refused(run("restore", source, "--overwrite"), "NaN")
+    assert target.read_bytes() == b"precious"
+    only_left(source, target)
+
+
+@pytest.mark.parametrize("name", ["song.wav", "./song.wav", "sub/../song.wav"])
+def test_output_that_is_the_source(run, put, tmp_path, song, name):
+    source = put("song.wav")
+    (tmp_path / "sub").mkdir()
+    outcome = run("restore", source, "-o", f"{tmp_path}/{name}", "--overwrite")
+    assert_refused(outcome, "sources", code=2)
+    np.testing.assert_allclose(soundfile.read(source)[0], song.T, atol=1e-4)
+
+
+def test_output_linked_to_the_source(run, put, tmp_path, song):
+    source = put("song.wav")
+    link = tmp_path / "link.wav"
+    os.link(source, link)
+    assert_refused(run("restore", source, "-o", link, "--overwrite"), "source")
+    np.testing.assert_allclose(soundfile.read(source)[0], song.T, atol=1e-4)
+
+
+@pytest.mark.parametrize("place", ["missing/out.flac", "file.txt/out.flac", "folder.flac"])
+def test_target_that_cannot_be_written(run, put, tmp_path, only_left, place):
+    source = put("song.wav")
+    file = write_bytes(tmp_path / "file.txt", b"")
+    (tmp_path / "folder.flac").mkdir()
+    # A folder takes the result under the source's name, and that is fine: ask for a file instead.
+    target = tmp_path / place
+    if target.is_dir():
+        (target / "song.flac").mkdir()
+    outcome = run("restore", source, "-o", target, "--overwrite")
+    assert_refused(outcome, str(target))
+    only_left(source, file)
+
+
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is read-only for root")
+def test_read_only_folder(run, put, tmp_path, only_left):
+    source = put("in/song.wav")
+    folder = tmp_path / "out"
+    folder.mkdir(mode=0o555)
+    assert_refused(run("restore", source, "-o", folder), "song.flac")
+    only_left(source)
+
+
+def test_output_format_that_is_unknown(run, put, tmp_path, only_left):
+    source = put("song.wav")
+    assert_refused(run("restore", source, "-o", tmp_path / "out.xyz"), "out.xyz")
+    only_left(source)
+
+
+def test_full_disk(run, put, tmp_path, only_left):
+    """The kernel refuses to let the file grow, as it does when the disk is full."""
+    rng = np.random.default_rng(3)
+    source = put("song.wav", rng.uniform(-1, 1, (2, 200_000)).astype(np.float32))
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
+    try:
+        outcome = run("restore", source, "-o", tmp_path / "out.wav")
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert_refused(outcome, "out.wav")
+    only_left(source)
+
+
+def test_other_files_of_the_batch_are_done(run, put, tmp_path, only_left):
+    good = [put("in/a.wav"), put("in/c.wav")]
+    bad = write_bytes(tmp_path / "in/b.mp3", b"no music")
+    outcome = run("restore", tmp_path / "in", "-o", tmp_path / "out")
+    assert_refused(outcome, "b.mp3")
+    only_left(*good, bad, tmp_path / "out/a.flac", tmp_path / "out/c.flac")
+
+
+def test_failure_leaves_no_empty_folder(run, tmp_path):
+    source = write_bytes(tmp_path / "bad.mp3", b"no music")
+    assert run("restore", source, "-o", f"{tmp_path}/new/folder/").code == 1
+    assert not (tmp_path / "new").exists()
+
+
+def test_fault_of_the_program_is_one_line_too(run, put, effect, monkeypatch, only_left):
+    def fail(*arguments, **options):
+        raise ZeroDivisionError("division by zero")
+
+    monkeypatch.setattr(effect, "process", fail)
+    source = put("song.wav")
+    assert_refused(run("restore", source), "unexpected ZeroDivisionError", "--debug")
+    only_left(source)
+    outcome = run("restore", source, "--debug")
+    assert outcome.code == 1
+    assert "Traceback" in outcome.stderr
+
+
+def test_traceback_only_with_debug(run, tmp_path):
+    outcome = run("restore", tmp_path / "gone.mp3", "--debug")
+    assert outcome.code == 1
+    assert "Traceback" in outcome.stderr
+    assert outcome.error_lines[-1].startswith("uncodec: error: ")
+
+
+@pytest.mark.parametrize(
+    "options",
+    [
+        ["--bits", "8"],
+        ["--bits", "x"],
+        ["--rate", "1"],
+        ["--rate", "-44100"],
+        ["--amount", "loud"],
+        ["--unknown"],
+    ],
+)
+def test_wrong_use(run, put, only_left, options):
+    source = put("song.wav")
+    outcome = run("restore", source, *options)
+    assert outcome.code == 2
+    assert "Traceback" not in outcome.stderr
+    assert options[0].lstrip("-") in outcome.stderr
+    only_left(source)
+
+
+def test_float_flac_is_refused(run, put, tmp_path, only_left):
+    source = put("song.wav")
+    outcome = run("restore", source, "-o", tmp_path / "out.flac", "--bits", "32")
+    assert_refused(outcome, "FLAC")
+    only_left(source)
+
+
+def test_bad_standard_input(run):
+    for data in (b"", b"no music"):
+        outcome = run("restore", "-", stdin=data)
+        assert_refused(outcome, "standard input")
+        assert "/" not in outcome.stderr
+        assert outcome.stdout_bytes == b""
+
+
+def test_interrupt_inside_a_file(run, put, effect, monkeypatch, only_left):
+    sources = [put("a.wav"), put("b.wav")]
+
+    def interrupt(*arguments, **options):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr(effect, "flush", interrupt)
+    outcome = run("restore", *sources)
+    assert outcome.code == 130
+    assert outcome.error_lines == ["uncodec: stopped"]
+    only_left(*sources)
+
+
+SLOW_COMMAND = """
+import sys, time
+sys.path.insert(0, sys.argv.pop(1))
+from conftest import Halving
+from uncodec import cli
+
+class Slow(Halving):
+    def process(self, *arguments, **options):
+        time.sleep(0.2)
+        return super().process(*arguments, **options)
+
+cli._open_effect = lambda model, amount, seed: Slow()
+cli.main()
+"""
+
+
+@pytest.mark.parametrize(("number", "code"), [(signal.SIGINT, 130), (signal.SIGTERM, 143)])
+def test_real_signal(put, make_tones, tmp_path, only_left, number, code):
+    source = put("long.wav", make_tones(1, 3_000_000, 44_100))
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_COMMAND, here, "restore", str(source)],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+        text=True,
+    )
+    deadline = time.monotonic() + 20
+    while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
+        time.sleep(0.05)  # until the temporary file is there
+    process.send_signal(number)
+    _, stderr = process.communicate(timeout=20)
+    assert process.returncode == code
+    assert "Traceback" not in stderr
+    only_left(source)
+
+
+def test_reader_of_the_pipe_goes_away(put, tmp_path):
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    source = put("long.wav")
+    process = subprocess.Popen(
+        [sys.executable, "-c", SLOW_COMMAND, here, "restore", str(source), "-o", "-"],
+        stdout=subprocess.PIPE,
+        stderr=subprocess.PIPE,
+    )
+    assert process.stdout is not None
+    assert process.stderr is not None
+    process.stdout.close()
+    stderr = process.stderr.read()
+    assert process.wait(timeout=20) == 141
+    assert stderr == b""
+    process.stderr.close()
+
+
+def test_console_script_is_installed():
+    command = shutil.which("uncodec", path=os.path.dirname(sys.executable))  # noqa: PTH120
+    if command is None:
+        pytest.skip("the package is on the path but not installed")
+    done = subprocess.run([command, "restore", "gone.mp3"], capture_output=True, text=True)
+    assert done.returncode == 1
+    assert done.stderr.startswith("uncodec: error: ")

@@ -1,0 +1,98 @@
+"""What the command line says while it works."""
+
+from __future__ import annotations
+
+import io
+import json
+import sys
+
+import pytest
+
+from uncodec import cli
+from uncodec.offline.reporting import ProgressReporter
+
+
+def events(text):
+    return [json.loads(line) for line in text.splitlines()]
+
+
+def test_json_lines(run, put, tmp_path):
+    good, bad = put("good.wav"), tmp_path / "bad.mp3"
+    bad.write_bytes(b"no music")
+    outcome = run("restore", good, bad, "--json")
+    assert outcome.code == 1
+    reported = events(outcome.stdout)
+    kinds = [event["event"] for event in reported]
+    assert [kind for kind in kinds if kind != "progress"] == [
+        "start",
+        "done",
+        "start",
+        "error",
+        "end",
+    ]
+    done = next(event for event in reported if event["event"] == "done")
+    assert done["source"] == str(good)
+    assert done["target"] == str(tmp_path / "good.restored.flac")
+    assert (done["frames"], done["sample_rate"], done["channels"]) == (101_430, 44_100, 2)
+    assert done["duration_s"] == 2.3
+    assert done["times_real_time"] > 0
+    progress = next(event for event in reported if event["event"] == "progress")
+    assert 0 < progress["frames"] <= progress["total_frames"] == 101_430
+    error = next(event for event in reported if event["event"] == "error")
+    assert error["source"] == str(bad)
+    assert error["type"] == "AudioFileError"
+    assert reported[-1] == {"event": "end", "restored": 1, "failed": 1}
+
+
+def test_json_does_not_mix_with_audio(run, put):
+    outcome = run("restore", put("song.wav"), "-o", "-", "--json")
+    assert outcome.code == 0
+    assert outcome.stdout_bytes.startswith(b"RIFF")
+    assert events(outcome.stderr)[-1] == {"event": "end", "restored": 1, "failed": 0}
+
+
+def test_silent_without_a_terminal(run, put, tmp_path):
+    outcome = run("restore", put("song.wav"))
+    assert (outcome.code, outcome.stdout, outcome.stderr) == (0, "", "")
+
+
+class Terminal(io.StringIO):
+    def isatty(self) -> bool:
+        return True
+
+
+@pytest.fixture
+def restore_on_terminal(run, monkeypatch):
+    """Restore with standard error on a terminal; return what appeared there."""
+
+    def restore(*inputs, **options):
+        # Set here and not by the fixture: pytest puts its own stream in place in between.
+        stream = Terminal()
+        monkeypatch.setattr(sys, "stderr", stream)
+        monkeypatch.setenv("TERM", "xterm")
+        cli.restore([str(path) for path in inputs], **options)
+        return stream.getvalue()
+
+    return restore
+
+
+def test_terminal_sees_each_file(restore_on_terminal, put, tmp_path):
+    text = restore_on_terminal(put("a [1].wav"), put("b.wav"))
+    assert f"{tmp_path}/a [1].wav -> {tmp_path}/a [1].restored.flac (0:02 in" in text
+    assert "x real time" in text
+    assert "%" in text
+
+
+def test_quiet_terminal(restore_on_terminal, put):
+    assert restore_on_terminal(put("a.wav"), quiet=True) == ""
+
+
+def test_clipping_is_told(restore_on_terminal, put, song):
+    text = restore_on_terminal(put("loud.wav", 6 * song, subtype="FLOAT"))
+    assert "peaks of +1.6 dBFS were clipped; --bits 32 keeps them" in text
+
+
+def test_bar_is_closed_by_errors():
+    with pytest.raises(KeyboardInterrupt), ProgressReporter() as reporter:
+        raise KeyboardInterrupt
+    assert not reporter._bar.live.is_started
