@@ -11,6 +11,8 @@
 mod arguments;
 mod errors;
 mod latency;
+mod resample;
+mod ring;
 mod shared;
 mod stft;
 
@@ -19,6 +21,10 @@ mod stft;
 mod _native {
     #[pymodule_export]
     use super::latency::latency_samples;
+    #[pymodule_export]
+    use super::resample::{StreamingResampler, resampler_pair, round_trip_delay};
+    #[pymodule_export]
+    use super::ring::{RingConsumer, RingProducer, ring};
     #[pymodule_export]
     use super::stft::{InverseFrames, StreamingStft, synthesis_window};
 }
