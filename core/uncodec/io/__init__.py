@@ -1,0 +1,19 @@
+"""Audio files: read anything, in blocks; write WAV and FLAC, complete or not at all."""
+
+from __future__ import annotations
+
+from uncodec.io.reader import AudioReader, open_audio, read_audio
+from uncodec.io.tags import Picture, Tags, read_tags
+from uncodec.io.writer import AudioWriter, create_audio, write_audio
+
+__all__ = [
+    "AudioReader",
+    "AudioWriter",
+    "Picture",
+    "Tags",
+    "create_audio",
+    "open_audio",
+    "read_audio",
+    "read_tags",
+    "write_audio",
+]

@@ -1,0 +1,322 @@
+"""The two libraries that decode files, behind one small interface.
+
+libsndfile reads what is lossless, and Ogg: it knows the exact length. FFmpeg reads everything else.
+"""
+
+from __future__ import annotations
+
+import re
+from collections.abc import Iterator
+from fractions import Fraction
+from pathlib import Path
+from typing import Any, Protocol
+
+import av
+import numpy as np
+import numpy.typing as npt
+import soundfile
+
+from uncodec.codecs.backends import frame_to_float
+from uncodec.io.tags import file_url
+
+__all__ = ["AvDecoder", "Decoder", "SoundfileDecoder", "Unreadable", "open_decoder"]
+
+Array = npt.NDArray[np.float32]
+
+# First bytes of what libsndfile reads best.
+_SOUNDFILE_MAGIC = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS", b"caff", b".snd", b"riff")
+_FORMAT_NAMES = {
+    "mov,mp4,m4a,3gp,3g2,mj2": "M4A",
+    "matroska,webm": "MATROSKA",
+    "asf": "WMA",
+    "aac": "AAC",
+}
+# Decoders that carry their arithmetic in their name.
+_CODEC_NAMES = {"mp3float": "MP3", "mp2float": "MP2", "mp1float": "MP1", "libopus": "OPUS"}
+
+
+class Unreadable(Exception):
+    """What is wrong with a file, without its name."""
+
+
+class Decoder(Protocol):
+    """What :class:`uncodec.io.AudioReader` needs.
+
+    `frames` is exact or None, `seconds` a guess at least; an end before `least` samples means that
+    something is missing.
+    """
+
+    sample_rate: int
+    channels: int
+    frames: int | None
+    seconds: float | None
+    least: int
+    format: str
+    subtype: str
+    problems: list[str]
+
+    def read(self, frames: int) -> Array:
+        """(channels, n) float32, n = frames until the end is reached."""
+        ...
+
+    def close(self) -> None: ...
+
+
+class SoundfileDecoder:
+    """libsndfile."""
+
+    def __init__(self, path: Path) -> None:
+        try:
+            self._file = soundfile.SoundFile(path)
+        except (soundfile.SoundFileError, OSError, TypeError) as error:
+            raise Unreadable(f"cannot be decoded: {_plain(error)}") from error
+        self.sample_rate = int(self._file.samplerate)
+        self.channels = int(self._file.channels)
+        self.frames: int | None = int(self._file.frames)
+        self.seconds: float | None = self._file.frames / self.sample_rate
+        self.least = int(self._file.frames)
+        self.format = str(self._file.format)
+        self.subtype = str(self._file.subtype)
+        self.problems: list[str] = []
+        self._left = int(self._file.frames)
+        if self._left == 0:
+            self._file.close()
+            raise Unreadable("holds no audio (0 samples)")
+        self._note_short_data()
+
+    def _note_short_data(self) -> None:
+        """libsndfile mends a data chunk that claims more than there is, and says so in its log."""
+        if not self.format.startswith(("WAV", "RF64", "AIFF", "W64")):
+            return
+        found = re.search(
+            r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", self._file.extra_info, re.M
+        )
+        if found and int(found[2]) < int(found[1]) < 0xFFFFFF00:
+            self.problems.append(
+                f"is cut off: {int(found[2])} of {int(found[1])} bytes of audio are there"
+            )
+
+    def read(self, frames: int) -> Array:
+        wanted = min(frames, self._left)
+        if wanted == 0:
+            return np.zeros((self.channels, 0), np.float32)
+        try:
+            # The count has to be given: some codings cannot seek, and read() then refuses to guess.
+            data = self._file.read(wanted, dtype="float32", always_2d=True)
+        except (soundfile.SoundFileError, OSError) as error:
+            self._left = 0
+            self.problems.append(f"cannot be decoded further: {_plain(error)}")
+            return np.zeros((self.channels, 0), np.float32)
+        self._left -= wanted
+        if len(data) < wanted:
+            self._left = 0
+        return np.ascontiguousarray(data.T)
+
+    def close(self) -> None:
+        self._file.close()
+
+
+class AvDecoder:
+    """FFmpeg, through PyAV."""
+
+    def __init__(self, path: Path) -> None:
+        self.problems: list[str] = []
+        try:
+            # A playlist must not make us open anything else than this file.
+            self._container: Any = av.open(
+                file_url(path), "r", options={"protocol_whitelist": "file"}
+            )
+        except (av.FFmpegError, ValueError, OSError) as error:
+            raise Unreadable(f"cannot be decoded: {_plain(error)}") from error
+        try:
+            self._start()
+        except BaseException:
+            self._container.close()
+            raise
+
+    def _start(self) -> None:
+        if not self._container.streams.audio:
+            raise Unreadable("holds no audio")
+        self._stream = self._container.streams.audio[0]
+        self._parts: list[Array] = []
+        self._ready = 0
+        self._frames = self._decode()
+        self.sample_rate = 0
+        self.channels = 0
+        self.frames: int | None = None
+        self.seconds: float | None = None
+        self.least = 0
+        self._limit = _itunes_length(self._container)
+        self._given = 0
+        # The first frame tells what the decoder gives: an AAC header may state half the rate.
+        if not self._fill(1):
+            raise Unreadable(
+                "holds no audio that can be decoded" + "".join(f" ({p})" for p in self.problems[:1])
+            )
+        name = str(self._container.format.name)
+        self.format = _FORMAT_NAMES.get(name, name.split(",")[0].upper())
+        codec = str(self._stream.codec_context.name)
+        self.subtype = _CODEC_NAMES.get(codec, codec.upper())
+        self._note_length(name)
+
+    def _note_length(self, container: str) -> None:
+        duration, base = self._stream.duration, self._stream.time_base
+        exact = Fraction(duration) * base * self.sample_rate if duration and base else None
+        if self._limit is not None:
+            self.frames = self._limit
+        elif exact is not None and exact.denominator == 1 and container == "mp3":
+            # From the header; an estimate by bit rate is hardly ever a whole number of samples.
+            self.frames = int(exact)
+        stated = self.frames
+        if stated is None and exact is not None and container.startswith("mov"):
+            stated = int(exact)  # in units of a thousandth of a second
+        # Containers may count the codec's own delay and the padding of its last frame.
+        self.least = max(0, (stated or 0) - 8192)
+        if stated is not None:
+            self.seconds = stated / self.sample_rate
+        elif exact is not None:
+            self.seconds = float(exact) / self.sample_rate
+        elif self._container.duration:
+            self.seconds = self._container.duration / 1e6
+
+    def _decode(self) -> Iterator[Array]:
+        """Frames as arrays; the last one cut to what its packet says."""
+        held: tuple[Array, int] | None = None
+        damaged = 0
+        lost = False
+        position: Fraction | None = None
+        packets = self._container.demux(self._stream)
+        while True:
+            try:
+                packet = next(packets)
+            except StopIteration:
+                break
+            except (av.FFmpegError, OSError) as error:
+                self.problems.append(f"cannot be read further: {_plain(error)}")
+                break
+            try:
+                frames = packet.decode()
+            except (av.FFmpegError, ValueError):
+                damaged += 1
+                lost = True
+                continue
+            for frame in frames:
+                if held is not None:
+                    yield held[0]
+                data = frame_to_float(frame)
+                self._check_same(int(frame.sample_rate), data.shape[0])
+                time = None
+                if frame.pts is not None and frame.time_base is not None:
+                    time = frame.pts * frame.time_base
+                if lost and time is not None and position is not None:
+                    # Silence for what was lost, so that the rest stays in its place.
+                    gap = round((time - position) * self.sample_rate)
+                    if 0 < gap < 10 * self.sample_rate:
+                        yield np.zeros((self.channels, gap), np.float32)
+                lost = False
+                if time is not None:
+                    position = time + Fraction(data.shape[1], self.sample_rate)
+                keep = data.shape[1]
+                if packet.duration and packet.time_base:
+                    keep = round(packet.duration * packet.time_base * self.sample_rate)
+                held = (data, keep)
+        if held is not None:
+            data, keep = held
+            # MP4 marks the padding of the last frame by a shorter duration, and only there.
+            short = self._container.format.name.startswith("mov") and 0 < keep < data.shape[1]
+            yield data[:, :keep] if short else data
+        if damaged:
+            self.problems.append(f"is damaged: {damaged} packets could not be decoded")
+
+    def _check_same(self, rate: int, channels: int) -> None:
+        if self.sample_rate == 0:
+            self.sample_rate, self.channels = rate, channels
+        elif (rate, channels) != (self.sample_rate, self.channels):
+            raise Unreadable(
+                f"changes from {self.sample_rate} Hz, {self.channels} channels "
+                f"to {rate} Hz, {channels} channels on the way"
+            )
+
+    def _fill(self, frames: int) -> bool:
+        """Decode until `frames` samples are ready; False if the end came before."""
+        while self._ready < frames:
+            part = next(self._frames, None)
+            if part is None:
+                return False
+            self._parts.append(part)
+            self._ready += part.shape[1]
+        return True
+
+    def read(self, frames: int) -> Array:
+        if self._limit is not None:
+            frames = min(frames, self._limit - self._given)
+        self._fill(frames)
+        count = min(frames, self._ready)
+        if count <= 0:
+            return np.zeros((self.channels, 0), np.float32)
+        joined = self._parts[0] if len(self._parts) == 1 else np.concatenate(self._parts, axis=1)
+        block = np.ascontiguousarray(joined[:, :count])
+        rest = joined[:, count:]
+        self._parts = [rest] if rest.shape[1] else []
+        self._ready -= count
+        self._given += count
+        return block
+
+    def close(self) -> None:
+        self._frames.close()  # type: ignore[attr-defined]
+        self._container.close()
+
+
+def _itunes_length(container: Any) -> int | None:
+    """Sample count from Apple's gapless note (priming, padding, original length in hexadecimal)."""
+    for key, value in container.metadata.items():
+        if str(key).lower() == "itunsmpb":
+            fields = str(value).split()
+            try:
+                length = int(fields[3], 16)
+            except (IndexError, ValueError):
+                return None
+            return length or None
+    return None
+
+
+def _plain(error: BaseException) -> str:
+    """The reason in a library's message, in one line and without file names or numbers."""
+    text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
+    lines = str(text).strip().splitlines() or [type(error).__name__]
+    reason = lines[0].rstrip(".")
+    if "Invalid data" in reason or "not recognised" in reason:
+        return "not an audio file, or damaged at its start"
+    return reason
+
+
+def open_decoder(path: Path) -> Decoder:
+    """Open `path` with the library that reads its kind best, else with the other one.
+
+    Raises
+    ------
+    Unreadable
+        With the reason of the library that was meant to read it.
+    """
+    with path.open("rb") as file:
+        head = file.read(64)
+    kinds: list[type[SoundfileDecoder] | type[AvDecoder]] = [AvDecoder, SoundfileDecoder]
+    if head.startswith(_SOUNDFILE_MAGIC):
+        kinds.reverse()
+    first: Unreadable | None = None
+    for kind in kinds:
+        try:
+            decoder = kind(path)
+        except Unreadable as error:
+            first = first or error
+            continue
+        if (
+            isinstance(decoder, SoundfileDecoder)
+            and decoder.format == "OGG"
+            and decoder.channels > 2
+        ):
+            # Vorbis orders more than two channels in its own way; FFmpeg puts them right.
+            decoder.close()
+            return AvDecoder(path)
+        return decoder
+    raise first or Unreadable("cannot be decoded")

@@ -1,0 +1,247 @@
+"""Reading: one interface over libsndfile and FFmpeg, in blocks, gapless."""
+
+from __future__ import annotations
+
+import errno
+import os
+import stat
+from collections.abc import Iterator
+from functools import cached_property
+from pathlib import Path
+from types import TracebackType
+
+import numpy as np
+import numpy.typing as npt
+
+from uncodec.errors import AudioFileError, InvalidType, InvalidValue
+from uncodec.io.decoders import Decoder, Unreadable, open_decoder
+from uncodec.io.tags import Tags, read_tags
+
+__all__ = ["AudioReader", "open_audio", "read_audio"]
+
+Array = npt.NDArray[np.float32]
+
+
+class AudioReader:
+    """An open audio file; made by :func:`open_audio`, used as a context manager.
+
+    Attributes
+    ----------
+    path : Path
+    sample_rate : int
+        In Hz.
+    channels : int
+    frames : int or None
+        Samples per channel where the file states it exactly (a damaged file may hold fewer), else
+        None.
+    seconds : float or None
+        Length, possibly by guess (from the bit rate): good for a progress bar.
+    format : str
+        Container: "WAV", "FLAC", "MP3", "M4A", "OGG", ...
+    subtype : str
+        Coding: "PCM_24", "FLOAT", "MP3", "AAC", "VORBIS", "OPUS", ...
+    position : int
+        Samples per channel given out so far.
+    truncated : bool
+        The audio ended before the place that the file states, or parts of it could not be decoded.
+        Complete only when the end was reached.
+    problems : list of str
+        What was wrong, one line each; empty for a sound file.
+    """
+
+    def __init__(self, path: Path, decoder: Decoder) -> None:
+        self.path = path
+        self._decoder: Decoder | None = decoder
+        self.sample_rate = decoder.sample_rate
+        self.channels = decoder.channels
+        self.frames = decoder.frames
+        self.seconds = decoder.seconds
+        self._least = decoder.least
+        self.format = decoder.format
+        self.subtype = decoder.subtype
+        self.position = 0
+        self.problems: list[str] = decoder.problems
+
+    @property
+    def truncated(self) -> bool:
+        return bool(self.problems)
+
+    @cached_property
+    def all_tags(self) -> Tags:
+        """Text tags and pictures."""
+        return read_tags(self.path)
+
+    @property
+    def tags(self) -> dict[str, str]:
+        """Text tags by generic lower-case names: title, artist, album, track, date, ..."""
+        return dict(self.all_tags.text)
+
+    def blocks(self, size: int = 65536) -> Iterator[Array]:
+        """Give out the rest of the audio in blocks.
+
+        Parameters
+        ----------
+        size : int
+            Samples per channel in every block but the last.
+
+        Yields
+        ------
+        ndarray [shape=(channels, n), float32]
+            Full scale is 1.0; float files keep what lies above it.
+
+        Raises
+        ------
+        AudioFileError
+            If the file cannot be read on, changes its rate or channels, or holds NaN or infinity.
+        """
+        if isinstance(size, bool) or not isinstance(size, int):
+            raise InvalidType(f"size={size!r}: must be a positive integer")
+        if size < 1:
+            raise InvalidValue(f"size={size}: must be a positive integer")
+        return self._blocks(size)
+
+    def _blocks(self, size: int) -> Iterator[Array]:
+        while True:
+            if self._decoder is None:
+                raise AudioFileError(f"{self.path}: is closed")
+            try:
+                block = self._decoder.read(size)
+            except Unreadable as error:
+                raise AudioFileError(f"{self.path}: {error}") from error
+            if block.shape[1]:
+                self._check_finite(block)
+                self.position += block.shape[1]
+                yield block
+            if block.shape[1] < size:
+                self._note_early_end()
+                return
+
+    def _check_finite(self, block: Array) -> None:
+        finite = np.isfinite(block)
+        if finite.all():
+            return
+        sample, channel = np.argwhere(~finite.T)[0]
+        place = self.position + int(sample)
+        raise AudioFileError(
+            f"{self.path}: holds {block[channel, sample]} at channel {channel}, sample {place} "
+            f"({place / self.sample_rate:.3f} s): every sample must be a finite number"
+        )
+
+    def _note_early_end(self) -> None:
+        if self.position == 0:
+            raise AudioFileError(f"{self.path}: holds no audio that can be decoded")
+        if self.position < self._least and not self.problems:
+            self.problems.append(
+                f"ends after {self.position / self.sample_rate:.2f} s of {self.seconds or 0:.2f} s"
+            )
+
+    def read(self) -> Array:
+        """The rest of the audio in one array, (channels, n) float32."""
+        parts = list(self.blocks())
+        if not parts:
+            return np.zeros((self.channels, 0), np.float32)
+        return np.concatenate(parts, axis=1)
+
+    def close(self) -> None:
+        """Close the file; safe to call twice."""
+        if self._decoder is not None:
+            self._decoder.close()
+            self._decoder = None
+
+    def __enter__(self) -> AudioReader:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        self.close()
+
+    def __repr__(self) -> str:
+        return (
+            f"AudioReader({str(self.path)!r}, {self.format}/{self.subtype}, "
+            f"{self.sample_rate} Hz, {self.channels} channels, frames={self.frames})"
+        )
+
+
+def _check_readable(path: Path) -> None:
+    """Turn everything the file system can say into one clear line."""
+    try:
+        status = path.stat()
+    except FileNotFoundError:
+        raise AudioFileError(f"{path}: does not exist") from None
+    except NotADirectoryError:
+        raise AudioFileError(f"{path}: does not exist (a part of the path is a file)") from None
+    except PermissionError:
+        raise AudioFileError(f"{path}: permission denied") from None
+    except (OSError, ValueError) as error:
+        text = os.strerror(error.errno) if isinstance(error, OSError) and error.errno else error
+        raise AudioFileError(f"{path}: cannot be read: {text}") from None
+    if stat.S_ISDIR(status.st_mode):
+        raise AudioFileError(f"{path}: is a folder, not an audio file")
+    if not stat.S_ISREG(status.st_mode):
+        raise AudioFileError(f"{path}: is not a regular file")
+    if status.st_size == 0:
+        raise AudioFileError(f"{path}: is empty")
+    try:
+        with path.open("rb") as file:
+            file.read(1)
+    except OSError as error:
+        reason = "permission denied" if error.errno == errno.EACCES else error.strerror
+        raise AudioFileError(f"{path}: {reason}") from None
+
+
+def open_audio(path: str | os.PathLike[str]) -> AudioReader:
+    """Open an audio file of any kind that FFmpeg or libsndfile decodes.
+
+    Sample positions are right where the file carries what is needed: MP3 with a LAME or Xing
+    header, AAC in MP4 (edit list, iTunSMPB), Opus and Vorbis in Ogg, and everything lossless start
+    at the first sample of the original and have its length. MP3 without such a header comes about
+    1105 samples late, bare AAC (ADTS) one or two frames, AC-3 256 samples; of WMA the first frame
+    is lost in the decoder.
+
+    A damaged or cut-off file is read as far as it goes, and the reader's `problems` say so; it is
+    an error only when nothing can be decoded.
+
+    Parameters
+    ----------
+    path : str or path-like
+
+    Returns
+    -------
+    AudioReader
+
+    Raises
+    ------
+    AudioFileError
+        Missing, a folder, empty, unreadable, no audio in it, nothing to decode.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidType(f"path={path!r}: must be a string or a path")
+    place = Path(path)
+    _check_readable(place)
+    try:
+        decoder = open_decoder(place)
+    except Unreadable as error:
+        raise AudioFileError(f"{place}: {error}") from error
+    return AudioReader(place, decoder)
+
+
+def read_audio(path: str | os.PathLike[str]) -> tuple[Array, int]:
+    """Read a whole file.
+
+    Returns
+    -------
+    audio : ndarray [shape=(channels, n), float32]
+    sample_rate : int
+        In Hz.
+
+    Raises
+    ------
+    AudioFileError
+        As :func:`open_audio`.
+    """
+    with open_audio(path) as reader:
+        return reader.read(), reader.sample_rate

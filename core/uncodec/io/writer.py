@@ -1,0 +1,380 @@
+"""Writing WAV and FLAC: dithered, tagged, and under the final name only when complete."""
+
+from __future__ import annotations
+
+import contextlib
+import os
+from pathlib import Path
+from types import TracebackType
+from typing import Any
+
+import av
+import numpy as np
+import numpy.typing as npt
+
+from uncodec.errors import AudioFileError, InvalidType, InvalidValue
+from uncodec.io.pcm import Dither, quantise
+from uncodec.io.reader import AudioReader, open_audio
+from uncodec.io.staging import StagedFile
+from uncodec.io.tags import Tags
+
+__all__ = ["AudioWriter", "create_audio", "write_audio"]
+
+Array = npt.NDArray[np.float32]
+
+_CONTAINERS = {".wav": "wav", ".flac": "flac"}
+_BITS = {"PCM_16": 16, "PCM_24": 24, "FLOAT": 32}
+_ENCODERS = {
+    ("wav", "PCM_16"): ("pcm_s16le", "s16"),
+    ("wav", "PCM_24"): ("pcm_s24le", "s32"),
+    ("wav", "FLOAT"): ("pcm_f32le", "flt"),
+    ("flac", "PCM_16"): ("flac", "s16"),
+    ("flac", "PCM_24"): ("flac", "s32"),
+}
+# FFmpeg's orders of channels; beyond them a WAV just numbers its channels.
+_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
+_MOST_CHANNELS = {"wav": 64, "flac": 8}
+_MOST_RATE = {"wav": 768000, "flac": 655350}
+
+
+class AudioWriter:
+    """A WAV or FLAC file on its way; made by :func:`create_audio`, used as a context manager.
+
+    Leaving the ``with`` block without an exception puts the file in place; leaving it with one
+    (Ctrl-C included) leaves nothing behind.
+
+    Attributes
+    ----------
+    path : Path
+        The final name.
+    sample_rate, channels : int
+    subtype : str
+    frames : int
+        Samples per channel written so far.
+    clipped : int
+        Samples beyond full scale that an integer format had to cut (all channels together).
+    """
+
+    def __init__(
+        self,
+        path: Path,
+        sample_rate: int,
+        channels: int,
+        *,
+        subtype: str,
+        dither: bool,
+        seed: int,
+        overwrite: bool,
+        tags: Tags,
+    ) -> None:
+        self.path = path
+        self.sample_rate = sample_rate
+        self.channels = channels
+        self.subtype = subtype
+        self.frames = 0
+        self.clipped = 0
+        self._bits = _BITS[subtype]
+        self._container_name = _CONTAINERS[path.suffix.lower()]
+        self._dither = Dither(seed, channels) if dither and subtype != "FLOAT" else None
+        self._output: Any = None
+        self._file: StagedFile | None = StagedFile(path, overwrite=overwrite)
+        try:
+            self._open(tags)
+        except BaseException:
+            self._abort()
+            raise
+
+    def _open(self, tags: Tags) -> None:
+        file = self._file
+        encoder, self._sample_format = _ENCODERS[self._container_name, self.subtype]
+        # A WAV above 4 GiB becomes RF64 by itself (EBU Tech 3306); smaller ones stay plain.
+        options = {"rf64": "auto"} if self._container_name == "wav" else {}
+        self._layout = _LAYOUTS.get(self.channels, f"{self.channels}C")
+        with _translated(self.path, file):
+            self._output = av.open(
+                file, "w", format=self._container_name, container_options=options
+            )
+            self._output.flags |= av.container.Flags.bitexact.value
+            self._output.metadata.update(tags.text)
+            self._stream: Any = self._output.add_stream(
+                encoder, rate=self.sample_rate, layout=self._layout
+            )
+            self._stream.format = self._sample_format
+            pictures = tags.pictures if self._container_name == "flac" else ()
+            slots = [(picture, self._add_picture(picture)) for picture in pictures]
+            self._output.start_encoding()
+            for picture, slot in slots:
+                packet = av.Packet(picture.data)
+                packet.stream = slot
+                packet.pts = packet.dts = 0
+                self._output.mux(packet)
+
+    def _add_picture(self, picture: Any) -> Any:
+        slot = self._output.add_mux_stream(
+            picture.codec, width=picture.width, height=picture.height
+        )
+        slot.disposition = av.stream.Disposition.attached_pic
+        if picture.kind:
+            slot.metadata["comment"] = picture.kind
+        if picture.title:
+            slot.metadata["title"] = picture.title
+        return slot
+
+    def write(self, block: npt.ArrayLike) -> None:
+        """Append audio.
+
+        Parameters
+        ----------
+        block : array_like [shape=(channels, n), float32 or float64]
+            1-D too if the file is mono. Full scale is 1.0; integer formats cut beyond it and count
+            it in `clipped`.
+
+        Raises
+        ------
+        InvalidValue, InvalidType
+            Wrong shape or kind, NaN or infinity. Nothing of the block is written.
+        AudioFileError
+            If the disk refuses it.
+        """
+        if self._file is None:
+            raise AudioFileError(f"{self.path}: is closed")
+        audio = self._check_block(block)
+        if audio.shape[1] == 0:
+            return
+        data: npt.NDArray[Any]
+        if self.subtype == "FLOAT":
+            data = audio
+        else:
+            noise = self._dither.take(self.frames, audio.shape[1]) if self._dither else None
+            self.clipped += int(np.count_nonzero(np.abs(audio) > 1.0))
+            data = quantise(audio, self._bits, noise)
+            data = data.astype(np.int16) if self._bits == 16 else data << 8
+        frame = av.AudioFrame.from_ndarray(
+            np.ascontiguousarray(data.T).reshape(1, -1),
+            format=self._sample_format,
+            layout=self._layout,
+        )
+        frame.sample_rate = self.sample_rate
+        frame.pts = self.frames
+        with _translated(self.path, self._file):
+            self._output.mux(self._stream.encode(frame))
+        self.frames += audio.shape[1]
+
+    def _check_block(self, block: npt.ArrayLike) -> Array:
+        audio = np.asarray(block)
+        if audio.dtype.kind != "f":
+            raise InvalidType(f"block has dtype {audio.dtype}: must be float32 or float64")
+        if audio.ndim == 1 and self.channels == 1:
+            audio = audio[None]
+        if audio.ndim != 2 or audio.shape[0] != self.channels:
+            raise InvalidValue(f"block has shape {audio.shape}: must be ({self.channels}, n)")
+        audio = audio.astype(np.float32, copy=False)
+        finite = np.isfinite(audio)
+        if not finite.all():
+            sample, channel = np.argwhere(~finite.T)[0]
+            raise InvalidValue(
+                f"block holds {audio[channel, sample]} at channel {channel}, "
+                f"sample {self.frames + int(sample)}: every sample must be a finite number"
+            )
+        return audio
+
+    def close(self) -> None:
+        """Finish the file and put it in place; safe to call twice.
+
+        Raises
+        ------
+        AudioFileError
+            If the disk refuses it; nothing is left behind then.
+        OutputExists
+            If the name was taken meanwhile and overwriting was not asked for.
+        """
+        if self._file is None:
+            return
+        try:
+            with _translated(self.path, self._file):
+                self._output.mux(self._stream.encode(None))
+                self._output.close()
+                self._output = None
+            self._file.commit()
+            self._file = None
+        finally:
+            self._abort()
+
+    def _abort(self) -> None:
+        """Drop everything that is not in place yet."""
+        file, self._file = self._file, None
+        if file is None:
+            return
+        file.discard()
+        output, self._output = self._output, None
+        if output is not None:
+            # The file is gone already: there is nothing left to finish.
+            with contextlib.suppress(av.FFmpegError, OSError, ValueError):
+                output.close()
+
+    def __enter__(self) -> AudioWriter:
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if kind is None:
+            self.close()
+        else:
+            self._abort()
+
+    def __del__(self) -> None:
+        if getattr(self, "_file", None) is not None:
+            self._abort()
+
+
+class _translated:
+    """Context: what FFmpeg or the disk raises becomes an :class:`AudioFileError`."""
+
+    def __init__(self, path: Path, file: StagedFile | None) -> None:
+        self._path = path
+        self._file = file
+
+    def __enter__(self) -> None:
+        return None
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        if self._file is not None:
+            # FFmpeg may swallow what its output callback raised; the file remembers it.
+            self._file.check()
+        if isinstance(error, (av.FFmpegError, OSError, ValueError)) and not isinstance(
+            error, AudioFileError
+        ):
+            raise AudioFileError(f"{self._path}: cannot be written: {error}") from error
+
+
+def _check_int(name: str, value: Any, low: int, high: int) -> int:
+    if isinstance(value, bool) or not isinstance(value, (int, np.integer, float)):
+        raise InvalidType(f"{name}={value!r}: must be an integer")
+    if value != int(value) or not low <= value <= high:
+        raise InvalidValue(f"{name}={value}: must be an integer from {low} to {high}")
+    return int(value)
+
+
+def create_audio(
+    path: str | os.PathLike[str],
+    sample_rate: int,
+    channels: int,
+    *,
+    subtype: str = "PCM_24",
+    dither: bool = True,
+    seed: int = 0,
+    overwrite: bool = False,
+    tags_from: str | os.PathLike[str] | AudioReader | None = None,
+) -> AudioWriter:
+    """Begin a WAV or FLAC file.
+
+    The audio goes into a temporary file in the same folder, which takes the final name only when it
+    is complete and on the disk. The target may be the file that is being read, with
+    ``overwrite=True``.
+
+    Parameters
+    ----------
+    path : str or path-like
+        Ends in .wav or .flac.
+    sample_rate : int
+        In Hz.
+    channels : int
+        1 to 64 for WAV, 1 to 8 for FLAC.
+    subtype : {"PCM_16", "PCM_24", "FLOAT"}
+        FLOAT (32 bit) for WAV only.
+    dither : bool
+        Triangular dither for the integer formats.
+    seed : int
+        Of the dither, 0 to 2**64 - 1: same audio and seed, same file.
+    overwrite : bool
+        Replace what is there under that name.
+    tags_from : path-like or AudioReader, optional
+        Copy text tags and pictures from there. WAV takes the texts that its INFO list has a name
+        for (title, artist, album, track, date, genre, comment, copyright, ...) and no pictures;
+        FLAC takes everything.
+
+    Returns
+    -------
+    AudioWriter
+
+    Raises
+    ------
+    OutputExists
+        If `path` exists and `overwrite` is False. It is not touched.
+    AudioFileError
+        If the folder is missing or cannot be written to.
+    InvalidValue, InvalidType
+        For arguments outside their rule.
+    """
+    if not isinstance(path, (str, os.PathLike)):
+        raise InvalidType(f"path={path!r}: must be a string or a path")
+    place = Path(path)
+    container = _CONTAINERS.get(place.suffix.lower())
+    if container is None:
+        raise InvalidValue(f"path={str(place)!r}: must end in .wav or .flac")
+    if (container, subtype) not in _ENCODERS:
+        known = ", ".join(name for kind, name in _ENCODERS if kind == container)
+        raise InvalidValue(f"subtype={subtype!r}: {container} takes {known}")
+    rate = _check_int("sample_rate", sample_rate, 1, _MOST_RATE[container])
+    count = _check_int("channels", channels, 1, _MOST_CHANNELS[container])
+    number = _check_int("seed", seed, 0, 2**64 - 1)
+    tags = Tags()
+    if isinstance(tags_from, AudioReader):
+        tags = tags_from.all_tags
+    elif tags_from is not None:
+        with open_audio(tags_from) as reader:
+            tags = reader.all_tags
+    return AudioWriter(
+        place,
+        rate,
+        count,
+        subtype=subtype,
+        dither=dither,
+        seed=number,
+        overwrite=overwrite,
+        tags=tags,
+    )
+
+
+def write_audio(
+    path: str | os.PathLike[str],
+    audio: npt.ArrayLike,
+    sample_rate: int,
+    *,
+    subtype: str = "PCM_24",
+    dither: bool = True,
+    seed: int = 0,
+    overwrite: bool = False,
+    tags_from: str | os.PathLike[str] | AudioReader | None = None,
+) -> None:
+    """Write a whole WAV or FLAC file; arguments and errors as :func:`create_audio`.
+
+    Parameters
+    ----------
+    audio : array_like [shape=(n,) or (channels, n), float32 or float64]
+    """
+    data = np.asarray(audio)
+    if data.ndim not in (1, 2):
+        raise InvalidValue(f"audio has shape {data.shape}: must be (n,) or (channels, n)")
+    data = np.atleast_2d(data)
+    with create_audio(
+        path,
+        sample_rate,
+        data.shape[0],
+        subtype=subtype,
+        dither=dither,
+        seed=seed,
+        overwrite=overwrite,
+        tags_from=tags_from,
+    ) as writer:
+        for start in range(0, data.shape[1], 65536):
+            writer.write(data[:, start : start + 65536])
