@@ -38,7 +38,13 @@ def test_missing(run, tmp_path, only_left):
 @pytest.mark.parametrize("name", ["bad.mp3", "bad.wav", "bad.flac", "bad.m4a", "bad.ogg", "bad"])
 @pytest.mark.parametrize(
     "data",
-    [b"", b"Dear reader, this is no music.\n" * 50, bytes(20_000), b"RIFF", b"fLaC" + b"\xff" * 500],
+    [
+        b"",
+        b"Dear reader, this is no music.\n" * 50,
+        bytes(20_000),
+        b"RIFF",
+        b"fLaC" + b"\xff" * 500,
+    ],
     ids=["empty", "text", "zeros", "four-bytes", "corrupt"],
 )
 def test_no_audio_inside(run, tmp_path, only_left, name, data):
@@ -319,10 +325,9 @@ def test_reader_of_the_pipe_goes_away(put, tmp_path):
     assert process.stdout is not None
     assert process.stderr is not None
     process.stdout.close()
-    stderr = process.stderr.read()
+    with process.stderr:
+        assert process.stderr.read() == b""
     assert process.wait(timeout=20) == 141
-    assert stderr == b""
-    process.stderr.close()
 
 
 def test_console_script_is_installed():

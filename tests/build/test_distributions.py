@@ -1,0 +1,146 @@
+"""The wheel and the sdist hold the whole project, and nothing that does not belong there."""
+
+from __future__ import annotations
+
+import os
+import shutil
+import subprocess
+import sys
+import tarfile
+import zipfile
+from pathlib import Path, PurePosixPath
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(
+    shutil.which("cargo") is None or not (ROOT / ".git").exists(),
+    reason="needs cargo and a git checkout",
+)
+
+
+def maturin(*arguments: str | Path) -> None:
+    subprocess.run(
+        [sys.executable, "-m", "maturin", *map(str, arguments)],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYO3_PYTHON": sys.executable},
+    )
+
+
+def tree(*folders: str) -> set[str]:
+    """Files of the checkout below the folders, tracked or about to be; ignored ones left out."""
+    listed = subprocess.run(
+        ["git", "ls-files", "-z", "--cached", "--others", "--exclude-standard", "--", *folders],
+        cwd=ROOT,
+        check=True,
+        capture_output=True,
+        text=True,
+    ).stdout
+    return {name for name in listed.split("\0") if name and (ROOT / name).is_file()}
+
+
+def released_models() -> set[str]:
+    # Hidden files (editor and temporary ones) are not part of a model.
+    names = {name for name in tree("models") if len(PurePosixPath(name).parts) > 2}
+    return {name for name in names if not any(part[0] == "." for part in Path(name).parts)}
+
+
+@pytest.fixture(scope="module")
+def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
+    folder = tmp_path_factory.mktemp("wheel")
+    # The same profile and cargo target folder as `make setup`: nothing is compiled twice.
+    maturin("build", "--release", "--interpreter", sys.executable, "--out", folder)
+    (path,) = folder.glob("*.whl")
+    with zipfile.ZipFile(path) as archive:
+        yield archive
+
+
+@pytest.fixture(scope="module")
+def sdist(tmp_path_factory: pytest.TempPathFactory) -> Path:
+    folder = tmp_path_factory.mktemp("sdist")
+    maturin("sdist", "--out", folder)
+    (path,) = folder.glob("*.tar.gz")
+    return path
+
+
+def sdist_files(path: Path) -> set[str]:
+    with tarfile.open(path) as archive:
+        return {member.name.partition("/")[2] for member in archive if member.isfile()}
+
+
+def expected_in_wheel() -> set[str]:
+    package = {name.removeprefix("core/") for name in tree("core")}
+    weights = {name.replace("models/", "uncodec/weights/", 1) for name in released_models()}
+    return package | weights
+
+
+def test_wheel_holds_the_package_and_the_models(wheel: zipfile.ZipFile):
+    files = {name for name in wheel.namelist() if ".dist-info/" not in name}
+    native = {name for name in files if name.startswith("uncodec/_native.") and "pyi" not in name}
+    assert len(native) == 1
+    assert files - native == expected_in_wheel()
+    assert {"uncodec/py.typed", "uncodec/_native.pyi", "uncodec/cli.py"} <= files
+
+
+def test_wheel_is_described(wheel: zipfile.ZipFile):
+    names = {name.partition(".dist-info/")[2]: name for name in wheel.namelist()}
+    assert {"licenses/LICENSE-MIT", "licenses/LICENSE-APACHE"} <= set(names)
+    metadata = wheel.read(names["METADATA"]).decode()
+    assert "License-Expression: MIT OR Apache-2.0" in metadata
+    assert "Requires-Python: >=3.11" in metadata
+    entry_points = wheel.read(names["entry_points.txt"]).decode()
+    assert "uncodec=uncodec.cli:main" in entry_points.replace(" ", "")
+
+
+def test_models_in_the_wheel_are_the_released_ones(wheel: zipfile.ZipFile):
+    for name in released_models():
+        packed = wheel.read(name.replace("models/", "uncodec/weights/", 1))
+        assert packed == (ROOT / name).read_bytes(), name
+
+
+def test_sdist_holds_all_that_a_build_needs(sdist: Path):
+    files = sdist_files(sdist)
+    needed = tree("core", "rust_ext", "models", "Cargo.toml", "Cargo.lock", "pyproject.toml")
+    needed |= {"README.md", "LICENSE-MIT", "LICENSE-APACHE"}
+    # Workspace members only; tests and benches of a crate are part of it.
+    assert needed - files == set()
+
+
+def test_sdist_holds_nothing_that_was_built(sdist: Path):
+    files = sdist_files(sdist)
+    built = {
+        name
+        for name in files
+        if name.endswith((".so", ".pyd", ".pyc"))
+        or name.startswith(("target/", "dist/", ".venv/", "core/uncodec/weights/"))
+    }
+    assert built == set()
+
+
+@pytest.mark.nightly
+def test_sdist_installs_completely(sdist: Path, tmp_path: Path):
+    """pip compiles the sdist in a folder of its own and arrives at the same package."""
+    target = tmp_path / "site"
+    command = [sys.executable, "-m", "pip", "install", "--quiet", "--no-deps"]
+    command += ["--no-build-isolation", "--target", str(target), str(sdist)]
+    subprocess.run(command, check=True, cwd=tmp_path)
+    installed = {
+        str(path.relative_to(target))
+        for path in (target / "uncodec").rglob("*")
+        if path.is_file() and path.suffix not in {".so", ".pyc"}
+    }
+    assert installed == expected_in_wheel()
+    code = "import uncodec._native, uncodec; print(uncodec.__file__)"
+    done = subprocess.run(
+        [sys.executable, "-P", "-c", code],
+        env={**os.environ, "PYTHONPATH": str(target)},
+        cwd=tmp_path,
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    assert done.stdout.startswith(str(target))

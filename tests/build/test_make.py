@@ -1,0 +1,76 @@
+"""The Makefile's own promises that can be checked without running everything."""
+
+from __future__ import annotations
+
+import shutil
+import subprocess
+from pathlib import Path
+
+import pytest
+
+ROOT = Path(__file__).resolve().parents[2]
+
+pytestmark = pytest.mark.skipif(shutil.which("make") is None, reason="needs make")
+
+
+def make(*arguments: str, **options) -> subprocess.CompletedProcess[str]:
+    return subprocess.run(["make", *arguments], capture_output=True, text=True, **options)
+
+
+def test_help_lists_the_targets():
+    done = make("help", cwd=ROOT)
+    assert done.returncode == 0
+    listed = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")}
+    assert {"demo", "test", "nightly", "bench", "clean", "setup"} <= listed
+
+
+@pytest.fixture
+def bare(tmp_path):
+    """A folder with nothing but what the first steps of the Makefile look at."""
+    for name in ("Makefile", "pyproject.toml"):
+        shutil.copy(ROOT / name, tmp_path)
+    return tmp_path
+
+
+def test_an_old_python_is_refused(bare):
+    (bare / "old").write_text("#!/bin/sh\nexit 1\n")
+    (bare / "old").chmod(0o755)
+    done = make("setup", "PYTHON=./old", cwd=bare)
+    assert done.returncode != 0
+    assert "Python 3.11 or newer is needed" in done.stderr
+    assert not (bare / ".venv").exists()
+
+
+def test_a_python_without_venv_is_explained(bare):
+    # Answers the version question, and fails the one after it.
+    script = '#!/bin/sh\ncase "$2" in *version_info*) exit 0;; *) exit 1;; esac\n'
+    (bare / "bare").write_text(script)
+    (bare / "bare").chmod(0o755)
+    done = make("setup", "PYTHON=./bare", cwd=bare)
+    assert done.returncode != 0
+    assert "apt-get install python3-venv" in done.stderr
+    assert not (bare / ".venv").exists()
+
+
+def test_a_missing_rust_toolchain_is_explained(bare):
+    (bare / ".venv/bin").mkdir(parents=True)
+    (bare / ".venv/bin/python").write_text("")
+    tools = bare / "tools"
+    tools.mkdir()
+    for name in ("bash", "find", "sed"):
+        (tools / name).symlink_to(shutil.which(name))
+    done = make(
+        "setup", cwd=bare, executable=shutil.which("make"), env={"PATH": str(tools), "HOME": "/"}
+    )
+    assert done.returncode != 0
+    assert "the Rust toolchain is missing" in done.stderr
+
+
+def test_every_check_is_part_of_the_test_target():
+    done = make("--dry-run", "test", cwd=ROOT)
+    assert done.returncode == 0
+    for step in ("ruff check", "ruff format", "mypy", "stubtest", "cargo fmt", "cargo clippy"):
+        assert step in done.stdout
+    assert "cargo test" in done.stdout
+    assert "pytest" in done.stdout
+    assert "|| true" not in done.stdout
