@@ -1,6 +1,7 @@
 """The two libraries that decode files, behind one small interface.
 
-libsndfile reads what is lossless, and Ogg: it knows the exact length. FFmpeg reads everything else.
+libsndfile reads the uncompressed formats, with every odd sample format there is. FFmpeg reads
+everything else: it goes on behind a damaged place, where libsndfile stops.
 """
 
 from __future__ import annotations
@@ -23,8 +24,14 @@ __all__ = ["AvDecoder", "Decoder", "SoundfileDecoder", "Unreadable", "open_decod
 
 Array = npt.NDArray[np.float32]
 
-# First bytes of what libsndfile reads best.
-_SOUNDFILE_MAGIC = (b"RIFF", b"RF64", b"FORM", b"fLaC", b"OggS", b"caff", b".snd", b"riff")
+# First bytes of what libsndfile reads best. It gets nothing else to see: its MP3 reader talks on
+# standard error about whatever is no MP3.
+_SOUNDFILE_MAGIC = (b"RIFF", b"RF64", b"FORM", b"caff", b".snd", b"riff")
+# Texts that make FFmpeg open other files.
+_PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"[playlist]")
+# Times are rounded to the container's units; what differs by less is no gap.
+_LARGEST_JITTER = 64
+_LONGEST_GAP_S = 60.0
 _FORMAT_NAMES = {
     "mov,mp4,m4a,3gp,3g2,mj2": "M4A",
     "matroska,webm": "MATROSKA",
@@ -121,6 +128,10 @@ class AvDecoder:
 
     def __init__(self, path: Path) -> None:
         self.problems: list[str] = []
+        with path.open("rb") as file:
+            head = file.read(64)
+        if head.startswith(_PLAYLISTS):
+            raise Unreadable("is a playlist, not an audio file")
         try:
             # A playlist must not make us open anything else than this file.
             self._container: Any = av.open(
@@ -129,12 +140,14 @@ class AvDecoder:
         except (av.FFmpegError, ValueError, OSError) as error:
             raise Unreadable(f"cannot be decoded: {_plain(error)}") from error
         try:
-            self._start()
+            self._start(head)
         except BaseException:
             self._container.close()
             raise
+        if head.startswith(b"OggS") and not _ogg_is_complete(path):
+            self.problems.append("is cut off: the page that ends it is missing")
 
-    def _start(self) -> None:
+    def _start(self, head: bytes) -> None:
         if not self._container.streams.audio:
             raise Unreadable("holds no audio")
         self._stream = self._container.streams.audio[0]
@@ -157,21 +170,25 @@ class AvDecoder:
         self.format = _FORMAT_NAMES.get(name, name.split(",")[0].upper())
         codec = str(self._stream.codec_context.name)
         self.subtype = _CODEC_NAMES.get(codec, codec.upper())
-        self._note_length(name)
+        if codec == "flac":
+            self.subtype = f"PCM_{_flac_bits(head) or 24}"
+        self._note_length(name, head)
 
-    def _note_length(self, container: str) -> None:
+    def _note_length(self, container: str, head: bytes) -> None:
         duration, base = self._stream.duration, self._stream.time_base
         exact = Fraction(duration) * base * self.sample_rate if duration and base else None
         if self._limit is not None:
             self.frames = self._limit
-        elif exact is not None and exact.denominator == 1 and container == "mp3":
-            # From the header; an estimate by bit rate is hardly ever a whole number of samples.
-            self.frames = int(exact)
+        elif exact is not None and exact.denominator == 1 and container in ("mp3", "flac", "ogg"):
+            # MP3: from its header; an estimate by bit rate is hardly ever a whole number of
+            # samples. Opus counts the encoder's delay, stated in its first page, as well.
+            delay = int.from_bytes(head[38:40], "little") if head[28:36] == b"OpusHead" else 0
+            self.frames = int(exact) - delay
         stated = self.frames
         if stated is None and exact is not None and container.startswith("mov"):
             stated = int(exact)  # in units of a thousandth of a second
-        # Containers may count the codec's own delay and the padding of its last frame.
-        self.least = max(0, (stated or 0) - 8192)
+        # Lossy containers may count the codec's own delay and the padding of its last frame.
+        self.least = max(0, (stated or 0) - (0 if container == "flac" else 8192))
         if stated is not None:
             self.seconds = stated / self.sample_rate
         elif exact is not None:
@@ -184,6 +201,8 @@ class AvDecoder:
         held: tuple[Array, int] | None = None
         damaged = 0
         lost = False
+        # These count samples in every page or frame; elsewhere times are made up on reading.
+        exact_times = self._container.format.name in ("flac", "ogg")
         position: Fraction | None = None
         packets = self._container.demux(self._stream)
         while True:
@@ -208,11 +227,10 @@ class AvDecoder:
                 time = None
                 if frame.pts is not None and frame.time_base is not None:
                     time = frame.pts * frame.time_base
-                if lost and time is not None and position is not None:
-                    # Silence for what was lost, so that the rest stays in its place.
+                if time is not None and position is not None:
                     gap = round((time - position) * self.sample_rate)
-                    if 0 < gap < 10 * self.sample_rate:
-                        yield np.zeros((self.channels, gap), np.float32)
+                    if gap > _LARGEST_JITTER and (lost or exact_times):
+                        yield from self._silence(gap)
                 lost = False
                 if time is not None:
                     position = time + Fraction(data.shape[1], self.sample_rate)
@@ -227,6 +245,16 @@ class AvDecoder:
             yield data[:, :keep] if short else data
         if damaged:
             self.problems.append(f"is damaged: {damaged} packets could not be decoded")
+
+    def _silence(self, frames: int) -> Iterator[Array]:
+        """Stand in for audio that was lost, so that the rest stays in its place."""
+        seconds = frames / self.sample_rate
+        if seconds > _LONGEST_GAP_S:
+            self.problems.append(f"jumps by {seconds:.0f} s; nothing was put in")
+            return
+        self.problems.append(f"is damaged: silence stands for {seconds:.3f} s that were lost")
+        for start in range(0, frames, 65536):
+            yield np.zeros((self.channels, min(65536, frames - start)), np.float32)
 
     def _check_same(self, rate: int, channels: int) -> None:
         if self.sample_rate == 0:
@@ -280,13 +308,30 @@ def _itunes_length(container: Any) -> int | None:
     return None
 
 
+def _flac_bits(head: bytes) -> int | None:
+    """Bits per sample from the STREAMINFO block (RFC 9639, section 8.2)."""
+    if not head.startswith(b"fLaC") or len(head) < 22:
+        return None
+    return ((head[20] & 1) << 4 | head[21] >> 4) + 1
+
+
+def _ogg_is_complete(path: Path) -> bool:
+    """Whether the last page carries the mark of an end (RFC 3533, section 6)."""
+    with path.open("rb") as file:
+        file.seek(0, 2)
+        file.seek(max(0, file.tell() - 70000))  # a page has at most 65307 bytes
+        tail = file.read()
+    last = tail.rfind(b"OggS")
+    return 0 <= last < len(tail) - 5 and bool(tail[last + 5] & 4)
+
+
 def _plain(error: BaseException) -> str:
     """The reason in a library's message, in one line and without file names or numbers."""
     text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
     lines = str(text).strip().splitlines() or [type(error).__name__]
     reason = lines[0].rstrip(".")
-    if "Invalid data" in reason or "not recognised" in reason:
-        return "not an audio file, or damaged at its start"
+    if any(word in reason for word in ("Invalid data", "not recognised", "End of file")):
+        return "not an audio file, or incomplete, or damaged at its start"
     return reason
 
 
@@ -300,23 +345,12 @@ def open_decoder(path: Path) -> Decoder:
     """
     with path.open("rb") as file:
         head = file.read(64)
-    kinds: list[type[SoundfileDecoder] | type[AvDecoder]] = [AvDecoder, SoundfileDecoder]
-    if head.startswith(_SOUNDFILE_MAGIC):
-        kinds.reverse()
-    first: Unreadable | None = None
-    for kind in kinds:
+    if not head.startswith(_SOUNDFILE_MAGIC):
+        return AvDecoder(path)
+    try:
+        return SoundfileDecoder(path)
+    except Unreadable as first:
         try:
-            decoder = kind(path)
-        except Unreadable as error:
-            first = first or error
-            continue
-        if (
-            isinstance(decoder, SoundfileDecoder)
-            and decoder.format == "OGG"
-            and decoder.channels > 2
-        ):
-            # Vorbis orders more than two channels in its own way; FFmpeg puts them right.
-            decoder.close()
-            return AvDecoder(path)
-        return decoder
-    raise first or Unreadable("cannot be decoded")
+            return AvDecoder(path)  # a coding in WAV that libsndfile does not know
+        except Unreadable:
+            raise first from None
