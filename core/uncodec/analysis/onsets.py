@@ -12,11 +12,11 @@ __all__ = ["find_onsets", "pre_echo"]
 STEP_S = 0.001
 AHEAD = slice(-20, -5)
 """Milliseconds before the onset in which pre-echo is measured."""
-RISE_DB = 12.0
+RISE_DB = 9.0
 FLOOR = 1e-8
 """Mean square of -80 dBFS: what is softer than that counts as this much."""
-AUDIBLE = 1e-5
-"""Mean square of -50 dBFS: softer attacks are left out."""
+AUDIBLE = 2.5e-6
+"""Mean square, after emphasis, of -56 dBFS: softer attacks are left out."""
 SPACING = 50
 """Milliseconds within which only the steepest rise counts."""
 
@@ -28,6 +28,11 @@ def _energy_steps(signal: NDArray[np.float32], sample_rate: float) -> NDArray[np
     total = np.concatenate([[0.0], np.cumsum(np.square(signal, dtype=np.float64).sum(axis=0))])
     mean: NDArray[np.float64] = np.diff(total[edges]) / (np.diff(edges) * signal.shape[0])
     return mean
+
+
+def _emphasised(signal: NDArray[np.float32]) -> NDArray[np.float32]:
+    """First difference: 6 dB per octave, or the bass of a mix would hide every attack in it."""
+    return np.diff(signal, axis=1, prepend=signal[:, :1])
 
 
 def _mean_of(energy: NDArray[np.float64], start: int, stop: int) -> NDArray[np.float64]:
@@ -64,9 +69,10 @@ def _onsets(energy: NDArray[np.float64]) -> NDArray[np.intp]:
 def find_onsets(audio: ArrayLike, sample_rate: float) -> NDArray[np.float64]:
     """Times of the clear attacks of a signal, in seconds.
 
-    An attack is a rise by at least 12 dB from the mean energy 20-5 ms before it to the mean
-    energy of the 10 ms after it, reaching at least -50 dBFS; of several within 50 ms the steepest
-    counts.
+    An attack is a rise by at least 9 dB from the mean energy 20-5 ms before it to the mean energy
+    of the 10 ms after it, in the first difference of the signal (6 dB per octave, as the
+    high-frequency content of Bello et al., "A tutorial on onset detection in music signals", IEEE
+    Trans. SAP 13(5), 2005); of several within 50 ms the steepest counts.
 
     Returns
     -------
@@ -74,7 +80,7 @@ def find_onsets(audio: ArrayLike, sample_rate: float) -> NDArray[np.float64]:
         Rising, with a resolution of 1 ms; empty where there is none.
     """
     signal, _ = check_pair(audio, audio)
-    energy = _energy_steps(signal, check_rate(sample_rate))
+    energy = _energy_steps(_emphasised(signal), check_rate(sample_rate))
     return _onsets(energy).astype(np.float64) * STEP_S
 
 
@@ -106,12 +112,11 @@ def pre_echo(reference: ArrayLike, estimate: ArrayLike, sample_rate: float) -> f
     """
     first, second = check_pair(reference, estimate)
     rate = check_rate(sample_rate)
-    energy = _energy_steps(first, rate)
-    onsets = _onsets(energy)
+    onsets = _onsets(_energy_steps(_emphasised(first), rate))
     if onsets.size == 0:
         return float("nan")
     levels = [
         10.0 * np.log10(np.maximum(_mean_of(e, AHEAD.start, AHEAD.stop)[onsets], FLOOR))
-        for e in (energy, _energy_steps(second, rate))
+        for e in (_energy_steps(first, rate), _energy_steps(second, rate))
     ]
     return float(np.mean(levels[1] - levels[0]))
