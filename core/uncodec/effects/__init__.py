@@ -1,0 +1,7 @@
+"""Effects to call like pedalboard's, and a board that takes both kinds."""
+
+from uncodec.effects.base import Effect
+from uncodec.effects.board import Board
+from uncodec.effects.gan_restorer import GANRestorer
+
+__all__ = ["Board", "Effect", "GANRestorer"]

@@ -1,0 +1,294 @@
+"""The public face of every effect, and the base class to write one."""
+
+from __future__ import annotations
+
+import inspect
+import math
+import numbers
+import operator
+import threading
+from abc import ABC, abstractmethod
+from functools import partial
+from typing import TYPE_CHECKING, Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.effects.arrays import Layout, to_channels_first
+from uncodec.effects.nodes import Node, StreamNode
+from uncodec.errors import InvalidType, InvalidValue
+
+if TYPE_CHECKING:
+    from uncodec.live.stream import Stream
+
+__all__ = ["DEFAULT_BUFFER_SIZE", "NATIVE_RATE", "Effect", "Processor"]
+
+DEFAULT_BUFFER_SIZE = 8192
+"""Samples per internal block unless the caller says otherwise; pedalboard's number."""
+
+NATIVE_RATE = 44100.0
+"""Rate, in Hz, that a latency refers to before any audio was processed."""
+
+
+class Processor(ABC):
+    """The calls that effects and boards share: those of ``pedalboard.Plugin``, and two more.
+
+    Subclasses say what runs (`_node`) and how late it is (`latency_samples`).
+    """
+
+    def __init__(self) -> None:
+        # Reentrant, because a subclass may take it around several calls.
+        self._lock = threading.RLock()
+        self._running: Node | None = None
+        self._sample_rate: float | None = None
+        self._channels: int | None = None
+        self._layout: Layout | None = None
+        self._buffer_size = DEFAULT_BUFFER_SIZE
+
+    @abstractmethod
+    def _node(self, sample_rate: float, channels: int) -> Node:
+        """Make what runs one stream, in its initial state."""
+
+    @property
+    @abstractmethod
+    def latency_samples(self) -> int:
+        """Samples by which the output lags when streaming."""
+
+    @property
+    def is_effect(self) -> bool:
+        """True: takes audio."""
+        return True
+
+    @property
+    def is_instrument(self) -> bool:
+        """False: takes audio, not notes."""
+        return False
+
+    def process(
+        self,
+        input_array: NDArray[np.floating[Any]],
+        sample_rate: float,
+        buffer_size: int = DEFAULT_BUFFER_SIZE,
+        reset: bool = True,
+    ) -> NDArray[np.float32]:
+        """Process audio.
+
+        With ``reset=True`` a new stream begins, and the result is aligned to the input and as long
+        as it. With ``reset=False`` the call carries on: the result is what is ready, so the first
+        results are shorter, by the latency in all. The results of all calls and of `flush` together
+        are aligned to the input and exactly as long as it, however the input was cut, and also when
+        only the first call had ``reset=True``: it gives all its positions, the last
+        ``latency_samples`` of them as though silence followed, and the next call goes on behind
+        them as though it had not.
+
+        Parameters
+        ----------
+        input_array : ndarray [shape=(samples,), (channels, samples) or (samples, channels)]
+            float32 or float64, one or two channels, the smaller axis being channels; empty arrays
+            are allowed. An array too short to tell its axes apart is read as the one before it,
+            until `reset` is called.
+        sample_rate : float
+            In Hz.
+        buffer_size : int
+            The input is processed in blocks of so many samples at most. It bounds memory and does
+            not change the result.
+        reset : bool
+            Whether a new stream begins with this call.
+
+        Returns
+        -------
+        ndarray [same layout as `input_array`], float32
+            Never shares memory with `input_array`.
+
+        Raises
+        ------
+        InvalidType
+            `input_array` is no array of float32 or float64, `sample_rate` no number or
+            `buffer_size` no integer.
+        InvalidValue
+            More than two channels, samples that are not finite, a rate or a buffer size that is not
+            positive; or, with ``reset=False``, another rate or number of channels than the stream
+            runs at. (pedalboard drops what it holds in that case, without a word.)
+
+        Notes
+        -----
+        Calls from several threads wait for one another. An exception on the way through ends the
+        stream, and the next call begins a new one; arguments that are refused leave it as it is.
+        """
+        rate = _check_rate(sample_rate)
+        block = _check_buffer_size(buffer_size)
+        with self._lock:
+            audio, layout = to_channels_first(
+                input_array, channels=self._channels, layout=self._layout
+            )
+            channels = audio.shape[0]
+            if reset:
+                self._running = None
+            if audio.size == 0:
+                return layout.restore(np.zeros(audio.shape, np.float32))
+            if self._running is not None:
+                self._check_unchanged(rate, channels)
+            node, self._running = self._running, None
+            begins = node is None
+            if node is None:
+                node = self._node(rate, channels)
+            result = node.whole(audio, block) if begins and reset else node.push(audio, block)
+            self._running = node
+            self._sample_rate, self._channels, self._layout = rate, channels, layout
+            self._buffer_size = block
+            return layout.restore(result)
+
+    def __call__(
+        self,
+        input_array: NDArray[np.floating[Any]],
+        sample_rate: float,
+        buffer_size: int = DEFAULT_BUFFER_SIZE,
+        reset: bool = True,
+    ) -> NDArray[np.float32]:
+        """Process audio: the same as `process`."""
+        return self.process(input_array, sample_rate, buffer_size, reset)
+
+    def flush(self) -> NDArray[np.float32]:
+        """Give the samples still inside and end the stream.
+
+        Returns
+        -------
+        ndarray [same layout as the last input], float32
+            Every position not given yet, as though silence followed; empty if there is none.
+        """
+        with self._lock:
+            node, self._running = self._running, None
+            if node is None:
+                rest = np.zeros((self._channels or 1, 0), np.float32)
+            else:
+                rest = node.drain(self._buffer_size)
+            return (self._layout or Layout.MONO).restore(rest)
+
+    def reset(self) -> None:
+        """Forget all audio and the layout of the last array; parameters stay."""
+        with self._lock:
+            self._running = None
+            self._layout = None
+            self._channels = None
+
+    def _check_unchanged(self, sample_rate: float, channels: int) -> None:
+        rule = "call flush() or reset() first, or pass reset=True"
+        if sample_rate != self._sample_rate:
+            raise InvalidValue(
+                f"sample_rate={sample_rate}: must stay {self._sample_rate} within a stream; {rule}"
+            )
+        if channels != self._channels:
+            raise InvalidValue(
+                f"input_array: must keep {self._channels} channel(s) within a stream, "
+                f"got {channels}; {rule}"
+            )
+
+
+class Effect(Processor):
+    """Base class of this package's effects.
+
+    A subclass calls ``super().__init__()`` and gives `_open`. Every parameter of its ``__init__``
+    must be readable as an attribute of the same name: copies, pickles and the ``repr`` are made
+    from them. Copies have the parameters, not the audio.
+
+    Parameters that may change while audio runs are handed to the stream in `_apply`, which is
+    called before every internal block.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from uncodec import Effect
+    >>> class Gain(Effect):
+    ...     def __init__(self, gain: float = 1.0) -> None:
+    ...         super().__init__()
+    ...         self.gain = gain
+    ...     def _open(self, sample_rate, channels):
+    ...         return GainStream(channels, self.gain)
+    >>> class GainStream:
+    ...     latency_samples = 0
+    ...     def __init__(self, channels, gain):
+    ...         self.channels, self.gain = channels, gain
+    ...     def process(self, x):
+    ...         return np.float32(self.gain) * x
+    ...     def clone(self):
+    ...         return GainStream(self.channels, self.gain)
+    >>> Gain(0.5)(np.ones(3), 44100)
+    array([0.5, 0.5, 0.5], dtype=float32)
+    """
+
+    def __init__(self) -> None:
+        super().__init__()
+        self._latencies: dict[float, int] = {}
+
+    @abstractmethod
+    def _open(self, sample_rate: float, channels: int) -> Stream:
+        """Open the stream that does the work, in its initial state.
+
+        Parameters
+        ----------
+        sample_rate : float
+            In Hz.
+        channels : int
+            1 or 2.
+
+        Raises
+        ------
+        InvalidValue
+            The effect cannot run at this rate.
+        """
+
+    def _apply(self, stream: Stream) -> None:
+        """Hand the parameters of the moment to a running stream; by default there are none."""
+
+    def _forget_latency(self) -> None:
+        """Measure the latency anew: to be called where a parameter that may change it is set."""
+        self._latencies.clear()
+
+    def _node(self, sample_rate: float, channels: int) -> Node:
+        return StreamNode(self._open(sample_rate, channels), self._apply)
+
+    @property
+    def latency_samples(self) -> int:
+        """Samples by which the output lags the input when streaming, exactly.
+
+        Constant as long as a stream runs. Between streams it is the latency at the rate last used,
+        and at 44.1 kHz if there was none. With ``reset=True`` the latency is already compensated.
+        """
+        running = self._running
+        if running is not None:
+            return running.latency
+        rate = self._sample_rate or NATIVE_RATE
+        latency = self._latencies.get(rate)
+        if latency is None:
+            latency = self._latencies[rate] = self._open(rate, 1).latency_samples
+        return latency
+
+    def _parameters(self) -> dict[str, Any]:
+        names = inspect.signature(type(self)).parameters
+        return {name: getattr(self, name) for name in names}
+
+    def __reduce__(self) -> tuple[Any, ...]:
+        return partial(type(self), **self._parameters()), ()
+
+    def __repr__(self) -> str:
+        shown = "".join(f" {name}={value!r}" for name, value in self._parameters().items())
+        return f"<uncodec.{type(self).__name__}{shown} at {id(self):#x}>"
+
+
+def _check_rate(sample_rate: float) -> float:
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, numbers.Real):
+        raise InvalidType(f"sample_rate={sample_rate!r}: must be a number in Hz")
+    rate = float(sample_rate)
+    if not (math.isfinite(rate) and rate > 0):
+        raise InvalidValue(f"sample_rate={sample_rate!r}: must be positive and finite, in Hz")
+    return rate
+
+
+def _check_buffer_size(buffer_size: int) -> int:
+    try:
+        size = operator.index(buffer_size)
+    except TypeError:
+        raise InvalidType(f"buffer_size={buffer_size!r}: must be a positive integer") from None
+    if size < 1:
+        raise InvalidValue(f"buffer_size={buffer_size!r}: must be a positive integer")
+    return size

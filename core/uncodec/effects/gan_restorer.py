@@ -1,0 +1,159 @@
+"""The live restorer: a causal generative network that runs inside an effect chain."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+import os
+from typing import TYPE_CHECKING
+
+from uncodec.effects.base import Effect
+from uncodec.errors import InvalidType, InvalidValue
+
+if TYPE_CHECKING:
+    from uncodec.live.stream import Stream
+
+__all__ = ["GANRestorer"]
+
+
+class GANRestorer(Effect):
+    """Restores what a lossy codec took: the band above the cut-off and the holes in the spectrum.
+
+    A causal network adds what is missing to the input (output = delayed input + amount * delta), in
+    one pass and fast enough for live use.
+
+    Parameters
+    ----------
+    amount : float
+        How much of the restoration is added, from 0 (the input comes back bit for bit) to 1.
+    seed : int
+        Of the noise that fills the missing bands, 0 or more. The same seed, input and cut give the
+        same bits.
+    model : str or path
+        Name of a released model, or a folder that holds one.
+    device : str
+        Where the network runs, as PyTorch names it (``"cpu"``, ``"cuda"``).
+
+    Raises
+    ------
+    InvalidType
+        A parameter has the wrong type.
+    InvalidValue
+        `amount` or `seed` is out of range.
+    ModelError
+        On first use: the model cannot be loaded.
+
+    See Also
+    --------
+    Board : runs this and native pedalboard plugins as one chain.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from uncodec import GANRestorer
+    >>> coded = np.random.default_rng(0).normal(0, 0.1, (2, 44100)).astype(np.float32)
+    >>> restorer = GANRestorer(amount=0.8)
+    >>> restorer(coded, 44100).shape
+    (2, 44100)
+
+    Block by block, aligned and complete:
+
+    >>> restorer.reset()
+    >>> blocks = [restorer.process(coded[:, i : i + 512], 44100, reset=False)
+    ...           for i in range(0, 44100, 512)]
+    >>> restored = np.concatenate([*blocks, restorer.flush()], axis=1)
+    >>> restored.shape
+    (2, 44100)
+    """
+
+    def __init__(
+        self,
+        amount: float = 1.0,
+        seed: int = 0,
+        model: str | os.PathLike[str] = "live-gan",
+        device: str = "cpu",
+    ) -> None:
+        super().__init__()
+        self._amount: float
+        self.amount = amount
+        self.seed = seed
+        self.model = model
+        self.device = device
+
+    @property
+    def amount(self) -> float:
+        """How much of the restoration is added, 0 to 1; a change is heard at once."""
+        return self._amount
+
+    @amount.setter
+    def amount(self, value: float) -> None:
+        if isinstance(value, bool) or not isinstance(value, numbers.Real):
+            raise InvalidType(f"amount={value!r}: must be a number from 0 to 1")
+        if not 0.0 <= value <= 1.0:
+            raise InvalidValue(f"amount={value!r}: must be from 0 to 1")
+        self._amount = float(value)
+
+    @property
+    def seed(self) -> int:
+        """Seed of the noise, 0 or more; a change is heard from the next stream on."""
+        return self._seed
+
+    @seed.setter
+    def seed(self, value: int) -> None:
+        self._seed = _check_seed(value)
+
+    @property
+    def model(self) -> str:
+        """Name or folder of the model; a change is heard from the next stream on."""
+        return self._model
+
+    @model.setter
+    def model(self, value: str | os.PathLike[str]) -> None:
+        name = os.fspath(value) if isinstance(value, os.PathLike) else value
+        self._model = _check_name("model", name)
+        self._forget_latency()
+
+    @property
+    def device(self) -> str:
+        """Where the network runs; a change takes effect with the next stream."""
+        return self._device
+
+    @device.setter
+    def device(self, value: str) -> None:
+        self._device = _check_name("device", value)
+
+    def _open(self, sample_rate: float, channels: int) -> Stream:
+        # Imported on first use: it brings torch, which takes seconds to load.
+        from uncodec.live import open_stream
+
+        return open_stream(
+            self._model,
+            sample_rate=sample_rate,
+            channels=channels,
+            seed=self._seed,
+            amount=self._amount,
+            device=self._device,
+        )
+
+    def _apply(self, stream: Stream) -> None:
+        stream.amount = self._amount  # type: ignore[attr-defined]
+
+
+def _check_seed(value: int) -> int:
+    if isinstance(value, bool):
+        raise InvalidType(f"seed={value!r}: must be an integer, 0 or more")
+    try:
+        seed = operator.index(value)
+    except TypeError:
+        raise InvalidType(f"seed={value!r}: must be an integer, 0 or more") from None
+    if not 0 <= seed < 2**64:
+        raise InvalidValue(f"seed={value!r}: must be from 0 to 2**64 - 1")
+    return seed
+
+
+def _check_name(name: str, value: str) -> str:
+    if not isinstance(value, str):
+        raise InvalidType(f"{name}={value!r}: must be a string")
+    if not value:
+        raise InvalidValue(f"{name}={value!r}: must not be empty")
+    return value
