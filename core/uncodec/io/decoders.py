@@ -201,8 +201,9 @@ class AvDecoder:
         held: tuple[Array, int] | None = None
         damaged = 0
         lost = False
-        # These count samples in every page or frame; elsewhere times are made up on reading.
-        exact_times = self._container.format.name in ("flac", "ogg")
+        # Only these carry times; elsewhere they are made up on reading, and wrong behind a gap.
+        container = str(self._container.format.name)
+        timed = container.startswith(("ogg", "mov", "matroska"))
         position: Fraction | None = None
         packets = self._container.demux(self._stream)
         while True:
@@ -229,7 +230,7 @@ class AvDecoder:
                     time = frame.pts * frame.time_base
                 if time is not None and position is not None:
                     gap = round((time - position) * self.sample_rate)
-                    if gap > _LARGEST_JITTER and (lost or exact_times):
+                    if timed and gap > _LARGEST_JITTER and (lost or container == "ogg"):
                         yield from self._silence(gap)
                 lost = False
                 if time is not None:
@@ -241,7 +242,7 @@ class AvDecoder:
         if held is not None:
             data, keep = held
             # MP4 marks the padding of the last frame by a shorter duration, and only there.
-            short = self._container.format.name.startswith("mov") and 0 < keep < data.shape[1]
+            short = container.startswith("mov") and 0 < keep < data.shape[1]
             yield data[:, :keep] if short else data
         if damaged:
             self.problems.append(f"is damaged: {damaged} packets could not be decoded")

@@ -132,7 +132,8 @@ class AudioReader:
             raise AudioFileError(f"{self.path}: holds no audio that can be decoded")
         if self.position < self._least and not self.problems:
             self.problems.append(
-                f"ends after {self.position / self.sample_rate:.2f} s of {self.seconds or 0:.2f} s"
+                f"holds only {self.position / self.sample_rate:.2f} s "
+                f"of the {self.seconds or 0:.2f} s that it states"
             )
 
     def read(self) -> Array:
