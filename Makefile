@@ -34,7 +34,7 @@ help: ## list the targets
 setup: $(VENV)/.native-stamp ## create .venv, install the dependencies, build the native module
 
 demo: setup ## restore the bundled clip; writes audio, a picture and a score table to demo/out
-	$(PY) demo/demo.py $(ARGS)
+	$(PY) demo/run.py $(ARGS)
 
 test: lint types rust pytest ## every check: linters, types, Rust tests, Python tests
 	@echo "make test: all checks passed"

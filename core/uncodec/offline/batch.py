@@ -59,6 +59,7 @@ class Settings:
     bits: int = 24
     rate: int | None = None
     overwrite: bool = False
+    salvage: bool = False
 
     @property
     def suffix(self) -> str:
@@ -146,7 +147,7 @@ def run(
             raise
         except Exception as error:
             failures += 1
-            reporter.failed(job.source, error)
+            reporter.failed(job.source, job.target, error)
         else:
             reporter.finished(report)
     reporter.ended(restored=len(jobs) - failures, failed=failures)
@@ -167,6 +168,7 @@ def _run_one(
             bits=settings.bits,
             rate=settings.rate,
             overwrite=settings.overwrite,
+            salvage=settings.salvage,
             progress=reporter.progress,
         )
     except BaseException:

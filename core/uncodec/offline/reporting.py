@@ -11,7 +11,7 @@ from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
 
-from uncodec.errors import UncodecError
+from uncodec.errors import OutputExists, UncodecError
 
 if TYPE_CHECKING:
     from uncodec.offline.restore import RestoreReport
@@ -24,6 +24,8 @@ _JSON_PROGRESS_INTERVAL_S = 0.5
 def describe(error: BaseException) -> str:
     """Say in one line what went wrong."""
     text = " ".join(str(error).split())
+    if isinstance(error, OutputExists):
+        return f"{text}; --overwrite replaces it"
     if isinstance(error, UncodecError):
         return text
     if isinstance(error, OSError) and error.strerror:
@@ -46,11 +48,15 @@ class Reporter:
     def finished(self, report: RestoreReport) -> None:
         """A file is complete."""
 
-    def failed(self, source: Path, error: BaseException) -> None:
+    def failed(self, source: Path, target: Path, error: BaseException) -> None:
         """A file could not be restored."""
         if self._debug:
             traceback.print_exception(error, file=sys.stderr)
-        self._line(f"uncodec: error: {_about(source, error)}")
+        text = describe(error)
+        # Most messages name the file they are about; the others are about the source.
+        if str(target) not in text and _name(source) not in text:
+            text = f"{_name(source)}: {text}"
+        self._line(f"uncodec: error: {text}")
 
     def ended(self, *, restored: int, failed: int) -> None:
         """The batch is through."""
@@ -78,8 +84,8 @@ class JsonReporter(Reporter):
 
     ``start`` (source, target), ``progress`` (source, frames, total_frames or null; at most two a
     second), ``done`` (source, target, sample_rate, target_rate, channels, frames, target_frames,
-    duration_s, elapsed_s, times_real_time, peak), ``error`` (source, type, message), ``end``
-    (restored, failed).
+    duration_s, elapsed_s, times_real_time, peak, clipped, problems), ``error`` (source, type,
+    message), ``end`` (restored, failed).
     """
 
     def __init__(self, stream: TextIO, *, debug: bool = False) -> None:
@@ -115,11 +121,13 @@ class JsonReporter(Reporter):
             elapsed_s=round(report.elapsed_s, 3),
             times_real_time=round(report.times_real_time, 2),
             peak=round(report.peak, 6),
+            clipped=report.clipped,
+            problems=list(report.problems),
         )
 
-    def failed(self, source: Path, error: BaseException) -> None:
+    def failed(self, source: Path, target: Path, error: BaseException) -> None:
         if self._stream is not sys.stderr:
-            super().failed(source, error)
+            super().failed(source, target, error)
         self._event("error", source=str(source), type=type(error).__name__, message=describe(error))
 
     def ended(self, *, restored: int, failed: int) -> None:
@@ -161,10 +169,12 @@ class ProgressReporter(Reporter):
             f"{report.source} -> {report.target} ({_clock(report.duration_s)} in "
             f"{_clock(report.elapsed_s)}, {report.times_real_time:.1f} x real time)"
         )
+        for problem in report.problems:
+            self._line(f"uncodec: warning: {report.source}: is damaged: {problem}")
         if report.clipped:
             self._line(
-                f"uncodec: warning: {report.target}: peaks of "
-                f"{20 * math.log10(report.peak):+.1f} dBFS were clipped; --bits 32 keeps them"
+                f"uncodec: warning: {report.target}: {report.clipped} samples were clipped (peak "
+                f"{20 * math.log10(report.peak):+.1f} dBFS); --bits 32 keeps them"
             )
 
     def ended(self, *, restored: int, failed: int) -> None:
@@ -179,10 +189,8 @@ class ProgressReporter(Reporter):
         self._console.print(text, soft_wrap=True)
 
 
-def _about(source: Path, error: BaseException) -> str:
-    text = describe(error)
-    name = "standard input" if str(source) == "-" else str(source)
-    return text if name in text else f"{name}: {text}"
+def _name(path: Path) -> str:
+    return "standard input" if str(path) == "-" else str(path)
 
 
 def _clock(seconds: float) -> str:

@@ -72,10 +72,12 @@ class RestoreReport:
         Frames of the result: equal to `frames` unless the rate was converted.
     elapsed_s : float
         Wall-clock time from opening the source to the finished file, seconds.
-    bits : int
-        Sample format of the result, as asked for.
     peak : float
-        Largest absolute sample of the result before it was rounded to `bits`.
+        Largest absolute sample of the result before it was rounded to its sample format.
+    clipped : int
+        Samples that an integer format could not hold, all channels together.
+    problems : tuple of str
+        What was wrong with a damaged source that was salvaged; empty for a sound one.
     """
 
     source: Path
@@ -86,13 +88,9 @@ class RestoreReport:
     frames: int
     target_frames: int
     elapsed_s: float
-    bits: int
     peak: float
-
-    @property
-    def clipped(self) -> bool:
-        """Whether the result had peaks that an integer format cannot hold."""
-        return self.bits != 32 and self.peak > 1.0
+    clipped: int = 0
+    problems: tuple[str, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -113,6 +111,7 @@ def restore_file(
     bits: int = 24,
     rate: int | None = None,
     overwrite: bool = False,
+    salvage: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
 ) -> RestoreReport:
     """Restore an audio file into another file.
@@ -137,9 +136,12 @@ def restore_file(
         runs at the rate of the source.
     overwrite : bool
         Replace a target that is already there.
+    salvage : bool
+        Restore what can be read of a damaged or cut-off source, and list what is wrong with it in
+        the report, instead of refusing it.
     progress : callable, optional
-        Called as ``progress(frames_done, frames_total)`` after each block; the total is None where
-        the format does not tell it.
+        Called as ``progress(frames_done, frames_total)`` after each block. The total is an estimate
+        for formats that do not state their length, and None where there is none.
 
     Returns
     -------
@@ -152,8 +154,8 @@ def restore_file(
     OutputExists
         The target is there and `overwrite` is false.
     AudioFileError
-        The source is missing, is no audio, holds no samples, or holds NaN or infinite samples; or
-        the target cannot be written.
+        The source is missing, is no audio, is damaged, holds no samples, or holds NaN or infinite
+        ones; or the target cannot be written.
     """
     source, target = Path(source), Path(target)
     check_format(bits, rate)
@@ -162,8 +164,11 @@ def restore_file(
     effect.reset()
     try:
         with open_audio(source) as reader:
-            rate_in = int(reader.sample_rate)
+            rate_in = reader.sample_rate
             rate_out = rate_in if rate is None else rate
+            total = reader.frames
+            if total is None and reader.seconds is not None:
+                total = round(reader.seconds * rate_in)
             with create_audio(
                 target,
                 rate_out,
@@ -172,32 +177,23 @@ def restore_file(
                 overwrite=overwrite,
                 tags_from=source,
             ) as writer:
-                frames = 0
-                target_frames = 0
                 peak = 0.0
-
-                def counted() -> Iterator[Audio]:
-                    nonlocal frames
-                    for block in reader.blocks(BLOCK_FRAMES):
-                        _check_finite(block, source, frames, rate_in)
-                        frames += block.shape[1]
-                        yield block
-                    if frames == 0:
-                        raise AudioFileError(f"{source}: holds no audio samples")
-
-                restored = _through_effect(counted(), effect, rate_in)
+                restored = _through_effect(reader.blocks(BLOCK_FRAMES), effect, rate_in)
                 for block in _at_rate(restored, rate_in, rate_out, reader.channels):
-                    if block.shape[1] == 0:
-                        continue
-                    peak = max(peak, float(np.abs(block).max()))
-                    target_frames += block.shape[1]
-                    writer.write(block)
+                    if block.size:
+                        peak = max(peak, float(np.abs(block).max()))
+                        writer.write(block)
                     if progress is not None:
-                        progress(frames, reader.frames)
-                expected = converted_length(frames, rate_in, rate_out)
-                if target_frames != expected:
+                        progress(reader.position, total)
+                frames = reader.position
+                if reader.problems and not salvage:
+                    problems = "; ".join(reader.problems)
+                    raise AudioFileError(
+                        f"{source}: is damaged: {problems} (salvage restores what is there)"
+                    )
+                if writer.frames != converted_length(frames, rate_in, rate_out):
                     raise UncodecError(
-                        f"{source}: the effect gave {target_frames} frames where {expected} are due"
+                        f"{source}: the effect gave {writer.frames} frames for {frames}"
                     )
     finally:
         effect.reset()
@@ -208,10 +204,11 @@ def restore_file(
         target_rate=rate_out,
         channels=reader.channels,
         frames=frames,
-        target_frames=target_frames,
+        target_frames=writer.frames,
         elapsed_s=time.perf_counter() - started,
-        bits=bits,
         peak=peak,
+        clipped=writer.clipped,
+        problems=tuple(reader.problems),
     )
 
 
@@ -233,13 +230,6 @@ def _check_target(source: Path, target: Path, bits: int) -> None:
         raise InvalidValue("bits=32: FLAC holds 16 or 24 bits, write a .wav file instead")
     if target.exists() and source.exists() and target.samefile(source):
         raise InvalidValue(f"target={str(target)!r}: is the source itself, choose another name")
-
-
-def _check_finite(block: Audio, source: Path, position: int, sample_rate: int) -> None:
-    finite = np.isfinite(block).all(axis=0)
-    if not finite.all():
-        at = (position + int(np.argmin(finite))) / sample_rate
-        raise AudioFileError(f"{source}: holds NaN or infinite samples, the first at {at:.3f} s")
 
 
 def _through_effect(
