@@ -94,6 +94,11 @@ def test_codecs_that_refuse_a_clip_are_left_out_with_a_warning(folder, caplog):
     assert "mp3 7" in caplog.text
 
 
+def test_a_restorer_that_changes_the_length_is_named(folder):
+    with pytest.raises(InvalidValue, match=r"short on drums/a.flac, clean: estimate: .*shape"):
+        evaluate({"short": lambda audio, rate: audio[:, 1:]}, folder, [("clean", None)], 0.5)
+
+
 def test_bad_folders_and_settings_are_refused_in_words(folder, tmp_path):
     with pytest.raises(InvalidValue, match="existing folder"):
         evaluate({}, tmp_path / "nowhere")

@@ -173,7 +173,10 @@ def score_clips(
                     continue
             for name, restore in ({UNTOUCHED: _untouched} | dict(effects)).items():
                 restored = np.asarray(restore(coded, clip.sample_rate), dtype=np.float32)
-                scores = score(clip.audio, restored, clip.sample_rate)
+                try:
+                    scores = score(clip.audio, restored, clip.sample_rate)
+                except InvalidValue as error:
+                    raise InvalidValue(f"{name} on {clip.name}, {codec}: {error}") from error
                 if codec == CLEAN:
                     scores["null_depth_db"] = null_depth(clip.audio, restored)
                 yield ClipScore(clip.name, codec, kbps, name, clip.material, scores)
