@@ -7,16 +7,14 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
-from uncodec._native import latency_samples
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import DeltaEngine
+from uncodec.live.source import DeltaSource, NativeSource, ResampledSource, network_rate
 from uncodec.networks import load_model
 
 __all__ = ["RestoringStream", "Stream", "check_amount", "open_stream"]
 
 Array = NDArray[np.float32]
-
-NATIVE_RATES = (44100, 48000)
 
 
 class Stream(Protocol):
@@ -53,7 +51,7 @@ class RestoringStream:
 
     Parameters
     ----------
-    engine : DeltaEngine
+    source : DeltaSource
     amount : float
         From 0 to 1. At 0 the delayed input comes back bit for bit.
 
@@ -63,19 +61,13 @@ class RestoringStream:
         May be changed between calls.
     """
 
-    def __init__(self, engine: DeltaEngine, amount: float = 1.0) -> None:
-        self.channels = engine.channels
+    def __init__(self, source: DeltaSource, amount: float = 1.0) -> None:
+        self.channels = source.channels
         self.amount = check_amount(amount)
-        # Blocks of one sample are the worst case, so a stream of varying blocks must assume them.
-        self.latency_samples = latency_samples(
-            engine.delay, engine.hop, 1, sample_rate=44100, varying_blocks=True
-        )
-        self._engine = engine
-        self._dry: Array = np.zeros((engine.channels, self.latency_samples), np.float32)
-        self._waiting: Array = np.zeros((engine.channels, 0), np.float32)
-        # Delta already due: what latency there is beyond the engine's own delay.
-        lead = self.latency_samples - engine.delay
-        self._delta: Array = np.zeros((engine.channels, lead), np.float32)
+        self.latency_samples = source.delay + source.lead
+        self._source = source
+        self._dry: Array = np.zeros((self.channels, self.latency_samples), np.float32)
+        self._delta: Array = np.zeros((self.channels, source.lead), np.float32)
 
     def process(self, x: Array) -> Array:
         """Take (channels, n) float32 samples, n of 0 or more, and give as many.
@@ -88,29 +80,21 @@ class RestoringStream:
         if x.ndim != 2 or x.shape[0] != self.channels:
             raise InvalidValue(f"x: must have shape ({self.channels}, samples), got {x.shape}")
         count = x.shape[1]
+        fresh = self._source.push(x)
         line = np.concatenate([self._dry, x], axis=1, dtype=np.float32)
-        out: Array = np.ascontiguousarray(line[:, :count])
+        ready = np.concatenate([self._delta, fresh], axis=1)
+        # Copies, because views would keep the whole of every long block alive.
+        out: Array = line[:, :count].copy()
         self._dry = line[:, count:].copy()
-        self._advance(x)
+        self._delta = ready[:, count:].copy()
         if self.amount > 0.0:
-            out += np.float32(self.amount) * self._delta[:, :count]
-        self._delta = self._delta[:, count:].copy()
+            out += np.float32(self.amount) * ready[:, :count]
         return out
-
-    def _advance(self, x: Array) -> None:
-        """Run the engine over the hops that `x` completes."""
-        joined = np.concatenate([self._waiting, x], axis=1, dtype=np.float32)
-        whole = joined.shape[1] // self._engine.hop * self._engine.hop
-        self._waiting = joined[:, whole:].copy()
-        if whole:
-            fresh = self._engine.push(joined[:, :whole])
-            self._delta = np.concatenate([self._delta, fresh], axis=1)
 
     def clone(self) -> RestoringStream:
         """An independent copy of the whole state."""
-        twin = RestoringStream(self._engine.clone(), self.amount)
+        twin = RestoringStream(self._source.clone(), self.amount)
         twin._dry = self._dry.copy()
-        twin._waiting = self._waiting.copy()
         twin._delta = self._delta.copy()
         return twin
 
@@ -123,7 +107,7 @@ def open_stream(
     seed: int = 0,
     amount: float = 1.0,
     device: str = "cpu",
-) -> Stream:
+) -> RestoringStream:
     """Open a restoring stream.
 
     Parameters
@@ -131,7 +115,8 @@ def open_stream(
     model : str
         Name of a released model, or a folder that holds one.
     sample_rate : float
-        In Hz, 44100 or 48000.
+        In Hz, a whole number from 8000 to 384000. The network runs at 44.1 or 48 kHz; at other rates
+        the delta is resampled, and what lies above the network's band passes untouched.
     channels : int
         1 or 2.
     seed : int
@@ -148,6 +133,8 @@ def open_stream(
     ModelError
         The model cannot be loaded.
     """
-    if sample_rate not in NATIVE_RATES:
-        raise InvalidValue(f"sample_rate={sample_rate}: must be one of {NATIVE_RATES} Hz")
-    return RestoringStream(DeltaEngine(load_model(model, device), channels, seed), amount)
+    inner_rate = network_rate(sample_rate)
+    native = NativeSource(DeltaEngine(load_model(model, device), channels, seed))
+    if inner_rate == sample_rate:
+        return RestoringStream(native, amount)
+    return RestoringStream(ResampledSource(native, int(sample_rate), inner_rate), amount)

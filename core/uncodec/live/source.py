@@ -1,0 +1,139 @@
+"""Sources of the delta: any number of samples in, the delta as it becomes ready.
+
+A source hides hops and rates from the stream. Two numbers describe its timing exactly: sample j that it
+gives belongs to input sample ``j - delay``, and it has given at least ``n - lead`` samples after n.
+"""
+
+from __future__ import annotations
+
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec._native import StreamingResampler, latency_samples, resampler_pair, round_trip_delay
+from uncodec.errors import InvalidValue
+from uncodec.live.engine import DeltaEngine
+
+__all__ = ["DeltaSource", "NativeSource", "ResampledSource", "network_rate"]
+
+Array = NDArray[np.float32]
+
+LOWEST_RATE, HIGHEST_RATE = 8000, 384000
+
+
+def network_rate(sample_rate: float) -> int:
+    """Rate at which the network runs for a host rate: 44100 or 48000 Hz.
+
+    Raises
+    ------
+    InvalidValue
+        `sample_rate` is no whole number from 8000 to 384000.
+    """
+    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
+        rule = f"must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+        raise InvalidValue(f"sample_rate={sample_rate}: {rule}")
+    rate = int(sample_rate)
+    return 44100 if rate % 44100 == 0 or 44100 % rate == 0 else 48000
+
+
+class DeltaSource(Protocol):
+    """What a restoring stream draws its delta from.
+
+    Attributes
+    ----------
+    channels : int
+    delay, lead : int
+        In samples; see the module's first lines.
+    """
+
+    channels: int
+    delay: int
+    lead: int
+
+    def push(self, x: Array) -> Array:
+        """Take (channels, n) samples, give (channels, m) samples of the delta."""
+        ...
+
+    def clone(self) -> DeltaSource:
+        """An independent copy of the whole state."""
+        ...
+
+
+class NativeSource:
+    """An engine at its own rate, fed in blocks of any size.
+
+    Parameters
+    ----------
+    engine : DeltaEngine
+    """
+
+    def __init__(self, engine: DeltaEngine) -> None:
+        self.channels = engine.channels
+        self.hop = engine.hop
+        self.delay = engine.delay
+        # The latency law for blocks of any size, less the engine's own part.
+        self.lead = latency_samples(0, engine.hop, 1, sample_rate=44100, varying_blocks=True)
+        self._engine = engine
+        self._waiting: Array = np.zeros((engine.channels, 0), np.float32)
+
+    def push(self, x: Array) -> Array:
+        """Take (channels, n) samples, give (channels, m) samples of the delta."""
+        joined = np.concatenate([self._waiting, x], axis=1, dtype=np.float32)
+        whole = joined.shape[1] // self.hop * self.hop
+        self._waiting = joined[:, whole:].copy()
+        return self._engine.push(joined[:, :whole])
+
+    def clone(self) -> NativeSource:
+        """An independent copy of the whole state."""
+        twin = NativeSource(self._engine.clone())
+        twin._waiting = self._waiting.copy()
+        return twin
+
+
+class ResampledSource:
+    """A native source behind a resampler on either side.
+
+    Parameters
+    ----------
+    native : NativeSource
+        Not fed yet.
+    rate, inner_rate : int
+        Of the host and of the network, in Hz.
+    """
+
+    def __init__(self, native: NativeSource, rate: int, inner_rate: int) -> None:
+        self.channels = native.channels
+        # The network's delay has to be whole at the host's rate too, so it is made a little longer
+        # where it is not (an odd rate such as 37.8 kHz).
+        padding = 0
+        while (native.delay + padding) * rate % inner_rate:
+            padding += 1
+        inner_delay = (native.delay + padding) * rate // inner_rate
+        self.delay = round_trip_delay(rate, inner_rate) + inner_delay
+        # After n samples the inner source has had ceil(n * inner / rate), and lacks hop - 1 of them at
+        # worst; back at the host's rate that is this many, rounded down.
+        self.lead = native.lead * rate // inner_rate
+        self._rates = (rate, inner_rate)
+        self._native = native
+        self._inward: StreamingResampler
+        self._outward: StreamingResampler
+        self._inward, self._outward = resampler_pair(native.channels, rate, inner_rate)
+        self._padding: Array = np.zeros((native.channels, padding), np.float32)
+
+    def push(self, x: Array) -> Array:
+        """Take (channels, n) samples, give (channels, m) samples of the delta."""
+        inner = self._native.push(self._inward.push(np.ascontiguousarray(x, np.float32)))
+        if self._padding.shape[1]:
+            joined = np.concatenate([self._padding, inner], axis=1)
+            inner = np.ascontiguousarray(joined[:, : inner.shape[1]])
+            self._padding = joined[:, inner.shape[1] :].copy()
+        return self._outward.push(inner)
+
+    def clone(self) -> ResampledSource:
+        """An independent copy of the whole state."""
+        twin = ResampledSource(self._native.clone(), *self._rates)
+        twin._inward = self._inward.clone()
+        twin._outward = self._outward.clone()
+        twin._padding = self._padding.copy()
+        return twin
