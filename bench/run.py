@@ -1,0 +1,64 @@
+"""Speed, as ratios to named peers that are measured in the same run.
+
+Run with `make bench`, or `make bench ARGS="overlap-add"` for some sections. Goals are printed
+beside what was measured; a missed one does not fail the run, because the machine may be busy.
+"""
+
+from __future__ import annotations
+
+import argparse
+import os
+import platform
+from collections.abc import Callable
+
+from measure import Row, print_rows
+
+
+def _transforms() -> list[Row]:
+    import transforms
+
+    return transforms.rows()
+
+
+def _overlap() -> list[Row]:
+    import overlap
+
+    return overlap.rows()
+
+
+def _generator() -> list[Row]:
+    import generator
+
+    return generator.rows()
+
+
+def _whole_file() -> list[Row]:
+    import whole_file
+
+    return whole_file.rows()
+
+
+SECTIONS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
+    "transforms": ("STFT and inverse STFT of one hop, 2 channels, one thread", _transforms),
+    "overlap-add": ("Overlap-add, one thread", _overlap),
+    "generator": ("Live engine hop by hop, one thread", _generator),
+    "restore": ("Whole files", _whole_file),
+}
+
+
+def main() -> None:
+    parser = argparse.ArgumentParser(description="Measure speed against named peers.")
+    parser.add_argument("sections", nargs="*", choices=[*SECTIONS, []], metavar="SECTION")
+    wanted = parser.parse_args().sections or list(SECTIONS)
+    load = os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan")
+    print(
+        f"{platform.machine()}, {os.cpu_count()} cores, Python {platform.python_version()}", end=""
+    )
+    print(f", load {load:.1f} before the start")
+    for name in wanted:
+        title, measure = SECTIONS[name]
+        print_rows(title, measure())
+
+
+if __name__ == "__main__":
+    main()
