@@ -159,7 +159,7 @@ class AvDecoder:
         self.frames: int | None = None
         self.seconds: float | None = None
         self.least = 0
-        self._limit = _itunes_length(self._container)
+        self._limit: int | None = None
         self._given = 0
         # The first frame tells what the decoder gives: an AAC header may state half the rate.
         if not self._fill(1):
@@ -177,8 +177,11 @@ class AvDecoder:
     def _note_length(self, container: str, head: bytes) -> None:
         duration, base = self._stream.duration, self._stream.time_base
         exact = Fraction(duration) * base * self.sample_rate if duration and base else None
-        if self._limit is not None:
-            self.frames = self._limit
+        if container.startswith("mov") and exact is not None:
+            noted = _itunes_length(self._container)
+            # Some writers count at half the rate (HE-AAC): believe it only where it fits.
+            if noted is not None and abs(noted - exact) <= 8192:
+                self._limit = self.frames = noted
         elif exact is not None and exact.denominator == 1 and container in ("mp3", "flac", "ogg"):
             # MP3: from its header; an estimate by bit rate is hardly ever a whole number of
             # samples. Opus counts the encoder's delay, stated in its first page, as well.

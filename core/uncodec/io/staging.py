@@ -53,9 +53,7 @@ class StagedFile:
         # Behind a link: the link stays, what it points to is replaced.
         self._final = Path(os.path.realpath(path))
         self._check_target()
-        self._temporary = self._final.with_name(
-            f".{self._final.name[:200]}.{secrets.token_hex(6)}.part"
-        )
+        self._temporary = self._final.with_name(f".uncodec-{secrets.token_hex(8)}.part")
         try:
             descriptor = os.open(
                 self._temporary,
@@ -70,8 +68,10 @@ class StagedFile:
     def _check_target(self) -> None:
         try:
             status = self._final.stat()
-        except OSError:
-            return  # not there, or in a folder that opening will complain about
+        except FileNotFoundError:
+            return
+        except OSError as error:
+            raise AudioFileError(f"{self.shown}: cannot be written: {reason_of(error)}") from error
         if stat.S_ISDIR(status.st_mode):
             raise AudioFileError(f"{self.shown}: is a folder")
         if not self._overwrite:
@@ -91,7 +91,13 @@ class StagedFile:
             return len(data)
 
     def seek(self, offset: int, whence: int = 0) -> int:
-        return 0 if self._file.closed else self._file.seek(offset, whence)
+        if self._error is not None or self._file.closed:
+            return 0
+        try:
+            return self._file.seek(offset, whence)  # writes what is still in the buffer
+        except OSError as error:
+            self._error = error
+            return 0
 
     def tell(self) -> int:
         return 0 if self._file.closed else self._file.tell()

@@ -1,0 +1,160 @@
+"""Whatever is wrong with a file: one clear line and no chatter, or as much as there is."""
+
+from __future__ import annotations
+
+import os
+import random
+
+import numpy as np
+import pytest
+import soundfile
+
+from uncodec.errors import AudioFileError, UncodecError
+from uncodec.io import create_audio, open_audio, read_audio
+
+TEXT = b"The quick brown fox jumps over the lazy dog.\n" * 400
+
+
+def error_of(path):
+    with pytest.raises(AudioFileError) as caught, open_audio(path) as reader:
+        reader.read()
+    text = str(caught.value)
+    assert "\n" not in text
+    assert str(path) in text
+    assert isinstance(caught.value, OSError)
+    assert isinstance(caught.value, UncodecError)
+    return text
+
+
+def test_what_the_file_system_says(tmp_path):
+    assert "does not exist" in error_of(tmp_path / "missing.mp3")
+    assert "is a folder" in error_of(tmp_path)
+    (tmp_path / "empty.mp3").touch()
+    assert "is empty" in error_of(tmp_path / "empty.mp3")
+    assert "does not exist" in error_of(tmp_path / "empty.mp3" / "x.wav")
+    os.mkfifo(tmp_path / "pipe.wav")
+    assert "not a regular file" in error_of(tmp_path / "pipe.wav")
+    with pytest.raises(AudioFileError):
+        open_audio("nul\0byte.wav")
+
+
+def test_no_permission(tmp_path, monkeypatch):
+    path = tmp_path / "closed.wav"
+    path.write_bytes(TEXT)
+
+    def refuse(*_, **__):
+        raise PermissionError(13, "Permission denied")
+
+    monkeypatch.setattr(type(path), "open", refuse)
+    assert "permission denied" in error_of(path)
+
+
+@pytest.mark.parametrize(
+    "ending", [".mp3", ".wav", ".m4a", ".ogg", ".flac", ".aac", ".wma", ".opus", ".aiff", ".txt"]
+)
+@pytest.mark.parametrize("content", ["text", "random", "zeros", "short"])
+def test_what_is_no_audio_is_refused_quietly(ending, content, tmp_path, capfd):
+    path = tmp_path / f"no{ending}"
+    path.write_bytes(
+        {
+            "text": TEXT,
+            "random": random.Random(1).randbytes(30000),
+            "zeros": bytes(30000),
+            "short": b"hi",
+        }[content]
+    )
+    error_of(path)
+    assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize(
+    "content",
+    [b"ffconcat version 1.0\nfile 'other.wav'\n", b"#EXTM3U\n#EXTINF:1,\nother.wav\n"],
+)
+def test_playlists_open_nothing_else(content, tmp_path):
+    soundfile.write(tmp_path / "other.wav", np.zeros(1000), 8000)
+    path = tmp_path / "list.mp3"
+    path.write_bytes(content)
+    assert "is a playlist" in error_of(path)
+
+
+@pytest.mark.parametrize("ending", [".wav", ".aiff"])
+def test_zero_samples_are_no_audio(ending, tmp_path):
+    path = tmp_path / f"none{ending}"
+    soundfile.write(path, np.zeros((0, 2)), 44100)
+    assert "holds no audio" in error_of(path)
+
+
+def test_zero_samples_in_flac(tmp_path):
+    path = tmp_path / "none.flac"
+    with create_audio(path, 44100, 2):
+        pass
+    assert "holds no audio" in error_of(path)
+
+
+def written(kind, noise, tmp_path, coded):
+    # Long enough for several pages of Opus, which hold a second each.
+    audio = noise(150000, 2, 44100, 15000.0)
+    if kind in ("wav", "flac", "aiff"):
+        path = tmp_path / f"x.{kind}"
+        soundfile.write(path, audio.T, 44100, subtype="PCM_16")
+        return path, audio
+    codec = {"ogg": "vorbis", "opus": "opus", "mp3": "mp3"}[kind]
+    return coded(codec, f".{kind}", audio, 44100), audio
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "mp3", "ogg", "opus"])
+def test_a_cut_file_gives_what_is_there_and_says_so(kind, noise, tmp_path, coded, capfd):
+    path, audio = written(kind, noise, tmp_path, coded)
+    data = path.read_bytes()
+    path.write_bytes(data[: len(data) * 6 // 10])
+    with open_audio(path) as reader:
+        got = reader.read()
+        assert reader.truncated
+        assert len(reader.problems) >= 1
+        assert all("\n" not in problem for problem in reader.problems)
+    assert 0.1 * audio.shape[1] < got.shape[1] < 0.9 * 48000 / 44100 * audio.shape[1]
+    if kind in ("wav", "flac", "aiff"):
+        assert np.max(np.abs(got - audio[:, : got.shape[1]])) < 1e-4
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_cut_mp4_cannot_be_read(noise, coded):
+    path = coded("aac", ".m4a", noise(60000, 2, 44100), 44100)
+    path.write_bytes(path.read_bytes()[:5000])
+    assert "not an audio file, or incomplete" in error_of(path)
+
+
+@pytest.mark.parametrize("kind", ["flac", "mp3", "ogg"])
+def test_a_damaged_place_does_not_end_the_file(kind, noise, tmp_path, coded, capfd):
+    path, audio = written(kind, noise, tmp_path, coded)
+    data = bytearray(path.read_bytes())
+    middle = len(data) // 2
+    data[middle : middle + 1500] = random.Random(2).randbytes(1500)
+    path.write_bytes(bytes(data))
+    with open_audio(path) as reader:
+        got = reader.read()
+        assert reader.truncated
+    assert got.shape[1] > 0.7 * audio.shape[1]
+    # A stretch from behind the damage is there, though perhaps earlier than it was.
+    piece = audio[0, 120000:124000]
+    size = 1 << 18
+    match = np.fft.irfft(np.fft.rfft(got[0], size) * np.conj(np.fft.rfft(piece, size)))
+    place = int(np.argmax(match))
+    assert np.corrcoef(got[0, place : place + 4000], piece)[0, 1] > 0.9
+    assert 100000 < place <= 120000
+    assert capfd.readouterr() == ("", "")
+
+
+def test_a_header_alone_is_no_audio(noise, tmp_path, coded):
+    for kind in ("mp3", "flac", "opus", "ogg"):
+        path, _ = written(kind, noise, tmp_path, coded)
+        path.write_bytes(path.read_bytes()[:50])
+        error_of(path)
+
+
+def test_a_healthy_neighbour_is_still_read(noise, tmp_path):
+    (tmp_path / "bad.mp3").write_bytes(TEXT)
+    error_of(tmp_path / "bad.mp3")
+    soundfile.write(tmp_path / "good.wav", noise(500, 1, 8000).T, 8000)
+    assert read_audio(tmp_path / "good.wav")[0].shape == (1, 500)
