@@ -173,8 +173,13 @@ def restore(
 
 
 def _open_effect(model: str, amount: float, seed: int) -> StreamingEffect:
+    import torch
+
     from uncodec.effects import GANRestorer
 
+    # The network's steps are too small to share: with two threads on two busy cores a file took ten
+    # times as long and ten times the processor time, because the threads wait for each other.
+    torch.set_num_threads(1)
     return GANRestorer(amount=amount, seed=seed, model=model)
 
 
