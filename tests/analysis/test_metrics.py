@@ -305,6 +305,16 @@ def test_wrong_types_rates_and_bands_are_refused_in_words():
         metrics.score(noise(0.5, 3), noise(0.5, 3), RATE)
 
 
+@pytest.mark.parametrize("rate", [4000, 16000, 192000])
+@pytest.mark.parametrize("samples", [2048, 2049, 9001])
+def test_any_rate_and_length_is_scored_without_a_warning(rate, samples):
+    x = noise(samples / RATE)
+    x[:, : samples // 2] *= 1e-2
+    result = metrics.score(x, 0.5 * x, rate)
+    assert result["lsd"] == pytest.approx(2 * np.log10(2), abs=1e-2)
+    assert result["pre_echo_db"] <= 0.0 or np.isnan(result["pre_echo_db"])
+
+
 def test_ten_seconds_of_stereo_are_scored_in_about_half_a_second():
     x, y = noise(10.0), noise(10.0, seed=1)
     start = time.process_time()

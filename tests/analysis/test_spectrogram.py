@@ -74,6 +74,8 @@ def test_wrong_panels_are_refused(tmp_path):
         spectrogram_picture({}, RATE, tmp_path / "picture.png")
     with pytest.raises(InvalidValue, match="at least 2048"):
         spectrogram_picture({"Before": np.zeros(100)}, RATE, tmp_path / "picture.png")
+    with pytest.raises(InvalidValue, match=r"picture\.txt"):
+        spectrogram_picture({"Before": tone()}, RATE, tmp_path / "picture.txt")
 
 
 def test_a_picture_that_cannot_be_written_says_so(tmp_path):

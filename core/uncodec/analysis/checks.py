@@ -7,10 +7,13 @@ from numpy.typing import ArrayLike, NDArray
 
 from uncodec.errors import InvalidType, InvalidValue
 
-__all__ = ["MAX_CHANNELS", "check_pair", "check_rate", "check_signal"]
+__all__ = ["MAX_CHANNELS", "MIN_RATE", "check_pair", "check_rate", "check_signal"]
 
 MAX_CHANNELS = 32
 """Above this a 2-D array is taken for (samples, channels) handed in the wrong way round."""
+
+MIN_RATE = 4000.0
+"""Hz; below it the filters of the loudness have no room and nobody has audio."""
 
 
 def check_signal(audio: ArrayLike, name: str, *, at_least: int = 1) -> NDArray[np.float32]:
@@ -79,8 +82,8 @@ def check_pair(
 
 
 def check_rate(sample_rate: float) -> float:
-    """Return the rate in Hz as a float; `InvalidValue` unless it is finite and positive."""
+    """Return the rate in Hz as a float; `InvalidValue` unless it is at least `MIN_RATE`."""
     rate = float(sample_rate)
-    if not (np.isfinite(rate) and rate > 0.0):
-        raise InvalidValue(f"sample_rate={sample_rate}: must be a positive number of Hz")
+    if not (np.isfinite(rate) and rate >= MIN_RATE):
+        raise InvalidValue(f"sample_rate={sample_rate}: must be at least {MIN_RATE:g} Hz")
     return rate

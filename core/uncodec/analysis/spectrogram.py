@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 from collections.abc import Mapping
 from pathlib import Path
 from typing import TYPE_CHECKING
@@ -98,7 +99,7 @@ def spectrogram_picture(
     UncodecError
         matplotlib is not installed: it comes with the extra "plots".
     InvalidType, InvalidValue
-        No panel, too many, or a signal that cannot be shown.
+        No panel, too many, a signal that cannot be shown, or an unknown format.
     AudioFileError
         The picture cannot be written.
     """
@@ -114,17 +115,32 @@ def spectrogram_picture(
         raise UncodecError(
             "pictures need matplotlib, which is not installed: pip install 'uncodec[plots]'"
         ) from error
-    # A Figure with its own canvas, not pyplot: no global state, no screen, whatever MPLBACKEND
-    # says.
+    # A Figure with its own canvas, not pyplot: no global state and no screen.
     figure = Figure(figsize=(11.0, 1.1 + 2.55 * len(panels)), dpi=dpi, layout="constrained")
     FigureCanvasAgg(figure)
     _draw(figure, spectrograms, rate, title, notes or {})
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target)
+        if target.suffix.lower() == ".png":
+            _save_png(figure, target)
+        else:
+            figure.savefig(target)
     except OSError as error:
         raise AudioFileError(f"{target}: cannot be written ({error.strerror})") from error
+    except ValueError as error:
+        raise InvalidValue(f"path={str(target)!r}: {error}") from error
     return target
+
+
+def _save_png(figure: Figure, target: Path) -> None:
+    # The colour map has 256 colours, so a palette loses nothing that shows and halves the file.
+    from PIL import Image
+
+    buffer = io.BytesIO()
+    figure.savefig(buffer, format="png")
+    picture = Image.open(buffer).convert("RGB")
+    palette = picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
+    palette.save(target, optimize=True)
 
 
 def _draw(
