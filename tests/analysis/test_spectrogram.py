@@ -83,3 +83,13 @@ def test_a_picture_that_cannot_be_written_says_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(AudioFileError, match="cannot be written"):
         spectrogram_picture({"Before": tone()}, RATE, tmp_path / "file" / "picture.png")
+
+
+def test_the_palette_keeps_white_white_and_the_loudest_bright(tmp_path):
+    image = pytest.importorskip("PIL.Image")
+    pytest.importorskip("matplotlib")
+    path = spectrogram_picture({"Before": tone()}, RATE, tmp_path / "picture.png")
+    pixels = np.asarray(image.open(path).convert("RGB")).astype(int)
+    assert pixels[1, 1].tolist() == [255, 255, 255]
+    # The top of the colour bar is the pale yellow end of the map.
+    assert np.abs(pixels - [252, 253, 191]).sum(axis=-1).min() < 12

@@ -21,6 +21,7 @@ __all__ = ["spectrogram_db", "spectrogram_picture"]
 
 N_FFT = 2048
 RANGE_DB = 100.0
+COLOURS = "magma"
 _MAX_COLUMNS = 1500
 _MAX_PANELS = 6
 
@@ -133,14 +134,19 @@ def spectrogram_picture(
 
 
 def _save_png(figure: Figure, target: Path) -> None:
-    # The colour map has 256 colours, so a palette loses nothing that shows and halves the file.
+    # Everything in the picture is the colour map or grey: a palette of both halves the file. It is
+    # given, because one chosen from the picture leaves no colours for the rarely used top end.
+    from matplotlib import colormaps
     from PIL import Image
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
+    colours = colormaps[COLOURS](np.linspace(0.0, 1.0, 240))[:, :3]
+    greys = np.repeat(np.linspace(0.0, 1.0, 16)[:, np.newaxis], 3, axis=1)
+    palette = Image.new("P", (1, 1))
+    palette.putpalette(np.round(255.0 * np.concatenate([colours, greys])).astype("u1").tobytes())
     picture = Image.open(buffer).convert("RGB")
-    palette = picture.quantize(256, Image.Quantize.MEDIANCUT, dither=Image.Dither.NONE)
-    palette.save(target, optimize=True)
+    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(target, optimize=True)
 
 
 def _draw(
@@ -165,7 +171,7 @@ def _draw(
             extent=(-0.5 * hop_s, end + 0.5 * hop_s, 0.0, rate / 2000.0),
             vmin=top - RANGE_DB,
             vmax=top,
-            cmap="magma",
+            cmap=COLOURS,
         )
         axis.set_xlim(0.0, end)
         axis.set_title(name, loc="left", fontsize=11, fontweight="bold")
