@@ -109,7 +109,10 @@ def decode_av(
     `rate` is told to demuxers of formats that do not carry it (aptX). The first byte of every
     packet is appended to `packets`.
     """
-    options = {"sample_rate": str(rate)} if rate and demuxer in _HEADERLESS else {}
+    # No protocol: a playlist in `data` must not make us open anything.
+    options = {"protocol_whitelist": "none"}
+    if rate and demuxer in _HEADERLESS:
+        options["sample_rate"] = str(rate)
     parts: list[Array] = []
     found = 0
     try:

@@ -208,8 +208,9 @@ def round_trip(
 
     Notes
     -----
-    The level is the decoder's: LAME takes 0.45 dB off at most bit rates (its presets scale by 0.95
-    to avoid clipping), and speech codecs take more off whatever is not speech. Encoder delay is
+    The level is the decoder's: LAME takes 0.45 dB off up to 160 kb/s (its presets scale by 0.95 to
+    avoid clipping), less at 192 and 224, nothing above and nothing with variable bit rate. Speech
+    codecs take more off whatever is not speech. Encoder delay is
     taken off as a whole number of samples at the codec's rate, and what is left is below half a
     sample; resampling is linear phase and adds no delay.
 

@@ -35,7 +35,7 @@ class Dither:
             chunk, offset = divmod(start + done, _CHUNK)
             if chunk != self._chunk:
                 bits = np.random.Philox(key=self._seed, counter=[0, 0, chunk, 0])
-                pair = np.random.Generator(bits).random((2, self._channels, _CHUNK))
+                pair = np.random.Generator(bits).random((2, self._channels, _CHUNK), np.float32)
                 self._noise = pair[0] - pair[1]
                 self._chunk = chunk
             count = min(frames - done, _CHUNK - offset)
