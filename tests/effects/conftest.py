@@ -1,5 +1,7 @@
 """Streams and effects whose output is known exactly, and a small model."""
 
+import itertools
+
 import numpy as np
 import pytest
 
@@ -112,12 +114,12 @@ def noise():
 
 @pytest.fixture(scope="session")
 def stream_through():
-    """Runs an effect over audio cut at the given places, ends with flush(), and joins the results."""
+    """Runs an effect over audio cut at the given places, then flush(), and joins the results."""
 
     def run(effect, audio, cuts, *, first_resets=False, sample_rate=44100, buffer_size=8192):
         edges = [0, *sorted(cuts), audio.shape[1]]
         parts = []
-        for start, stop in zip(edges, edges[1:], strict=False):
+        for start, stop in itertools.pairwise(edges):
             block = audio[:, start:stop]
             reset = first_resets and start == 0
             parts.append(effect.process(block, sample_rate, buffer_size, reset))

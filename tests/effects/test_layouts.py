@@ -69,7 +69,9 @@ def test_square_and_tiny_arrays_are_read_as_the_one_before(delayed, before):
         effect(tiny, 44100)
 
 
-@pytest.mark.parametrize("dtype", [np.int16, np.int32, np.uint8, np.bool_, np.float16, np.complex64])
+@pytest.mark.parametrize(
+    "dtype", [np.int16, np.int32, np.uint8, np.bool_, np.float16, np.complex64]
+)
 def test_other_sample_types_are_refused(delayed, dtype):
     with pytest.raises(InvalidType, match="must be float32 or float64"):
         delayed()(np.zeros(10, dtype), 44100)
@@ -93,7 +95,9 @@ def test_more_than_two_channels_are_refused(delayed, shape):
         delayed()(np.zeros(shape), 44100)
 
 
-@pytest.mark.parametrize(("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (1e300, r"1e\+300")])
+@pytest.mark.parametrize(
+    ("value", "shown"), [(np.nan, "nan"), (np.inf, "inf"), (1e300, r"1e\+300")]
+)
 def test_samples_that_are_not_finite_are_refused_with_their_place(delayed, value, shown):
     audio = np.zeros((100, 2))
     audio[7, 1] = value

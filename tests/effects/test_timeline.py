@@ -31,7 +31,7 @@ def test_a_whole_call_is_aligned_and_as_long(delayed, noise, latency):
         np.testing.assert_array_equal(effect(audio, 44100), audio * np.float32(0.5))
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cuts=CUTS, latency=st.integers(0, 2000), first_resets=st.booleans())
 def test_any_partition_joins_to_the_input(
     delayed, noise, stream_through, cuts, latency, first_resets
@@ -41,7 +41,7 @@ def test_any_partition_joins_to_the_input(
     np.testing.assert_array_equal(result, 2 * audio)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cuts=CUTS, size=st.integers(7, 2000))
 def test_any_partition_of_a_filter_joins_to_the_whole(fir, noise, stream_through, cuts, size):
     audio = noise(LENGTH)
@@ -53,7 +53,7 @@ def test_any_partition_of_a_filter_joins_to_the_whole(fir, noise, stream_through
     np.testing.assert_array_equal(result, whole)
 
 
-@settings(max_examples=60, deadline=None)
+@settings(max_examples=40, deadline=None)
 @given(cuts=CUTS)
 def test_a_loop_that_resets_first_differs_only_where_it_could_not_know(
     fir, noise, stream_through, cuts
@@ -75,7 +75,9 @@ def test_a_loop_that_resets_first_differs_only_where_it_could_not_know(
 def test_streaming_gives_what_is_ready(delayed, noise):
     effect = delayed(100)
     audio = noise(400)
-    lengths = [effect.process(audio[:, i : i + 80], 44100, reset=False).shape[1] for i in (0, 80, 160)]
+    lengths = [
+        effect.process(audio[:, i : i + 80], 44100, reset=False).shape[1] for i in (0, 80, 160)
+    ]
     assert lengths == [0, 60, 80]
     assert effect.flush().shape == (2, 100)
 
@@ -122,7 +124,9 @@ def test_a_parameter_changes_within_one_block_of_the_stream(delayed, noise):
     audio = noise(300)
     effect.process(audio, 44100, reset=False)
     effect.gain = 0.25
-    np.testing.assert_array_equal(effect.process(audio, 44100, reset=False), audio * np.float32(0.25))
+    np.testing.assert_array_equal(
+        effect.process(audio, 44100, reset=False), audio * np.float32(0.25)
+    )
 
 
 def test_blocks_are_bounded_by_buffer_size(delayed, noise):
@@ -135,7 +139,9 @@ def test_another_rate_in_mid_stream_is_refused_and_loses_nothing(delayed, noise)
     effect = delayed(100)
     audio = noise(400)
     head = effect.process(audio[:, :200], 44100, reset=False)
-    with pytest.raises(InvalidValue, match=r"sample_rate=48000.0: must stay 44100.0 within a stream"):
+    with pytest.raises(
+        InvalidValue, match=r"sample_rate=48000.0: must stay 44100.0 within a stream"
+    ):
         effect.process(audio[:, 200:], 48000, reset=False)
     with pytest.raises(InvalidValue, match=r"must keep 2 channel\(s\) within a stream, got 1"):
         effect.process(audio[0], 44100, reset=False)

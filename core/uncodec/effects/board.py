@@ -51,8 +51,10 @@ class Board(Processor):
     because native state cannot be copied: if the next call goes on with the stream, that input is
     processed once more.
 
-    What native plugins cannot do in pedalboard they cannot do here: ``Mix`` does not align branches
-    of unequal latency when streaming, and ``GSMFullRateCompressor`` does not stream cleanly.
+    What native plugins cannot do in pedalboard 0.9.26 they cannot do here. When streaming,
+    ``PitchShift`` gives silence, ``Mix`` does not align branches of unequal latency, and
+    ``Resample`` and ``GSMFullRateCompressor`` depend on how the input is cut; whole calls are
+    right.
 
     Examples
     --------

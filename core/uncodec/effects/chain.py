@@ -315,14 +315,16 @@ def _grouped(items: Sequence[Item]) -> Iterator[list[Item]]:
 
 
 def _refuse_duplicates(items: Sequence[Item]) -> None:
-    seen: set[int] = set()
+    # Holds the objects, not only their ids: what a native container gives while it is gone through
+    # is made for the occasion, and its id would be used again at once.
+    seen: dict[int, Item] = {}
 
     def visit(item: Item) -> None:
         if id(item) in seen:
             raise InvalidValue(
                 f"plugins: must not hold the same instance twice, got {type(item).__name__} again"
             )
-        seen.add(id(item))
+        seen[id(item)] = item
         # Containers of either kind can be gone through, other plugins and effects cannot.
         if isinstance(item, Iterable):
             for inner in item:
