@@ -334,3 +334,32 @@ def test_calls_from_several_threads_do_not_mix(delayed, noise):
     for thread in threads:
         thread.join()
     assert not failures
+
+
+LATE = {
+    "pitch": lambda: pedalboard.PitchShift(3),
+    "mix": lambda: pedalboard.Mix([pedalboard.BrickwallLimiter(), pedalboard.Gain(0.0)]),
+    "gsm": lambda: pedalboard.GSMFullRateCompressor(),
+    "mp3": lambda: pedalboard.MP3Compressor(4.0),
+    "resample": lambda: pedalboard.Resample(16000.0),
+}
+
+
+@pytest.mark.parametrize("kind", LATE)
+def test_plugins_that_hold_samples(kind, delayed, noise, stream_through):
+    audio = noise(LENGTH)
+    expected = delayed(30)(LATE[kind]()(audio, RATE), RATE)
+    np.testing.assert_array_equal(Board([LATE[kind](), delayed(30)])(audio, RATE), expected)
+    # What some of them give when streaming is another matter, but the length is kept.
+    for first_resets in (False, True):
+        board = Board([LATE[kind](), delayed(30)])
+        result = stream_through(board, audio, [100, 1000, 4000], first_resets=first_resets)
+        assert result.shape == audio.shape
+
+
+def test_mp3_streams_as_a_whole_call_in_equal_blocks(delayed, noise, stream_through):
+    audio = noise(LENGTH)
+    whole = Board([pedalboard.MP3Compressor(4.0), delayed(30)])(audio, RATE)
+    board = Board([pedalboard.MP3Compressor(4.0), delayed(30)])
+    result = stream_through(board, audio, range(1000, LENGTH, 1000))
+    np.testing.assert_allclose(result, whole, atol=1e-6)
