@@ -7,7 +7,9 @@ in long runs and a live stream hop by hop with the same result.
 Each bin gets a gain (to reshape what the codec kept) and shaped noise (to fill what it removed: no gain
 can fill a bin that holds zero). Both come out of two stages: a recurrent network over time that sees
 the whole frame at once and lays out per-bin levels, and a small convolution along frequency that looks
-at the bins themselves and decides which of them lack energy.
+at the bins themselves and decides which of them lack energy. The level of the noise is learned relative
+to an outline of the spectrum that is carried on beyond the last bin with content: whether a recording
+is dark or bright is then seen at the edge of what the codec left, and need not be guessed.
 """
 
 from __future__ import annotations
@@ -22,7 +24,7 @@ from uncodec.errors import InvalidValue
 
 __all__ = ["Generator", "GeneratorConfig"]
 
-State = tuple[Tensor, Tensor, Tensor]
+State = tuple[Tensor, Tensor, Tensor, Tensor]
 
 
 @dataclass(frozen=True)
@@ -93,11 +95,11 @@ class Generator(nn.Module):
         # E|STFT|^2 of unit white noise is the energy of the window, half the window length for a
         # square-root Hann window.
         self.noise_scale = float((config.window / 2) ** -0.5)
-        self.encode = nn.Linear(2 * bins + 1, config.encoder)
+        self.encode = nn.Linear(2 * bins + 2 * (bins // 8) + 1, config.encoder)
         self.recur = nn.GRU(config.encoder, config.hidden, batch_first=True)
         self.layout = nn.Linear(config.encoder + config.hidden, 4 * bins)
         self.gate = nn.Linear(config.hidden, 1)
-        self.look = nn.Conv1d(8, config.local, 5, padding=2)
+        self.look = nn.Conv1d(10, config.local, 5, padding=2)
         self.fuse = nn.Conv1d(config.local, config.local, 3, padding=1)
         self.decide = nn.Conv1d(config.local, 4, 3, padding=1)
         self._start_small()
@@ -119,14 +121,62 @@ class Generator(nn.Module):
         -------
         tuple of Tensor
             Recurrent state [shape=(1, batch, hidden)], level reference [shape=(batch, 1)] in decades,
-            and the previous frame's levels [shape=(batch, 2, 1, bins)].
+            the previous frame's levels relative to it [shape=(batch, 2, 1, bins)] and the decaying
+            peaks of its bands [shape=(batch, 2, 1, bins // 4)].
         """
         device = self.gate.weight.device
         return (
             torch.zeros(1, batch, self.hidden, device=device),
             torch.full((batch, 1), -8.0, device=device),
             torch.full((batch, 2, 1, self.bins), -1.0, device=device),
+            torch.full((batch, 2, 1, self.bins // 4), -8.0, device=device),
         )
+
+    def outline(self, level: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """Outline of the spectrum, carried on over what the codec emptied.
+
+        It is computed on the peaks of bands of four bins. A band counts as having content when it or
+        a neighbour lies within a decade of an envelope that falls by 0.08 decades per band (the edge
+        of a low-pass is far steeper) and above the rounding noise of a 16-bit file. Bands without
+        content get the level of the last one below that has some, less 0.024 decades per band.
+
+        Parameters
+        ----------
+        level : Tensor [shape=(batch, 2, frames, bins)]
+            log10 of power.
+        peaks : Tensor [shape=(batch, 2, 1, bins // 4)]
+            Decaying peaks of the bands up to the frame before.
+
+        Returns
+        -------
+        outline : Tensor [shape=(batch, 2, frames, bins)]
+        coarse : Tensor [shape=(batch, 2, frames, bins // 8)]
+            Every second band of it.
+        peaks : Tensor [shape=(batch, 2, 1, bins // 4)]
+        """
+        batch, channels, frames, bins = level.shape
+        bands = bins // 4
+        end = 4 * bands
+        band = torch.maximum(
+            torch.maximum(level[:, :, :, 0:end:4], level[:, :, :, 1:end:4]),
+            torch.maximum(level[:, :, :, 2:end:4], level[:, :, :, 3:end:4]),
+        )
+        time = torch.arange(frames + 1, device=level.device, dtype=level.dtype)[:, None] * 0.08
+        held = torch.cummax(torch.cat([peaks, band], dim=2) + time, dim=2)[0] - time
+        held = held[:, :, 1:]
+        around = torch.nn.functional.max_pool1d(
+            held.reshape(batch * channels, frames, bands), 3, stride=1, padding=1
+        ).reshape(batch, channels, frames, bands)
+        place = torch.arange(bands, device=level.device, dtype=level.dtype)
+        envelope = torch.cummax(around + 0.08 * place, dim=3)[0] - 0.08 * place
+        content = torch.logical_and(around > envelope - 1.0, around > -6.5)
+        last = torch.cummax(torch.where(content, place, torch.zeros_like(place)), dim=3)[0]
+        carried = torch.gather(around, 3, last.long()) - 0.024 * (place - last)
+        wide = carried.unsqueeze(4).expand(batch, channels, frames, bands, 4)
+        wide = wide.reshape(batch, channels, frames, end)
+        # The bins above the last whole band (the one at half the rate) continue it.
+        outline = torch.cat([wide, wide[:, :, :, end - (bins - end) :]], dim=3)
+        return outline, carried[:, :, :, 1::2], held[:, :, -1:]
 
     def forward(
         self, real: Tensor, imag: Tensor, noise_real: Tensor, noise_imag: Tensor, state: State
@@ -149,7 +199,7 @@ class Generator(nn.Module):
             0 where the frame is judged undamaged (the delta is then exactly 0), up to 1.
         state : tuple of Tensor
         """
-        hidden, held, previous = state
+        hidden, held, previous, peaks = state
         batch, _, frames, bins = real.shape
         power = real * real + imag * imag
         level = torch.log10(power + self.floor)
@@ -161,9 +211,16 @@ class Generator(nn.Module):
         reference = torch.cummax(ramped, dim=1)[0][:, 1:] - slope
         held = reference[:, -1:]
 
-        relative = ((level - reference[:, None, :, None]) * 0.25 + 0.5).clamp(-1.5, 1.5)
+        relative = self.scaled(level, reference)
+        outline, coarse, peaks = self.outline(level, peaks)
+        carried = self.scaled(outline, reference)
+        coarse = self.scaled(coarse, reference)
         whole = torch.cat(
-            [relative.permute(0, 2, 1, 3).reshape(batch, frames, 2 * bins), reference[:, :, None] * 0.25],
+            [
+                relative.permute(0, 2, 1, 3).reshape(batch, frames, 2 * bins),
+                coarse.permute(0, 2, 1, 3).reshape(batch, frames, 2 * (bins // 8)),
+                reference[:, :, None] * 0.25,
+            ],
             dim=2,
         )
         encoded = torch.nn.functional.silu(self.encode(whole))
@@ -174,20 +231,30 @@ class Generator(nn.Module):
         before = torch.cat([previous, relative[:, :, :-1]], dim=2)
         previous = relative[:, :, -1:]
         local = torch.cat(
-            [relative.permute(0, 2, 1, 3), before.permute(0, 2, 1, 3), laid], dim=2
-        ).reshape(batch * frames, 8, bins)
+            [
+                relative.permute(0, 2, 1, 3),
+                before.permute(0, 2, 1, 3),
+                carried.permute(0, 2, 1, 3),
+                laid,
+            ],
+            dim=2,
+        ).reshape(batch * frames, 10, bins)
         local = torch.nn.functional.silu(self.look(local))
         local = torch.nn.functional.silu(self.fuse(local))
         chosen = (self.decide(local).reshape(batch, frames, 4, bins) + laid).permute(0, 2, 1, 3)
 
         gain = torch.exp(1.5 * torch.tanh(chosen[:, 0:2])) - 1.0
-        # Noise amplitude in decades of power around 1e-4 of the level reference.
-        decades = 2.0 * chosen[:, 2:4] - 4.0 + reference[:, None, :, None]
+        # The outline runs along the peaks, about half a decade above the mean of a noise.
+        decades = 2.0 * chosen[:, 2:4] - 1.0 + outline
         amplitude = torch.exp(1.1512925 * decades.clamp(-14.0, 6.0)) * self.noise_scale
         open_ = gate[:, None, :, None]
         delta_real = open_ * (gain * real + amplitude * noise_real)
         delta_imag = open_ * (gain * imag + amplitude * noise_imag)
-        return delta_real, delta_imag, gate, (hidden, held, previous)
+        return delta_real, delta_imag, gate, (hidden, held, previous, peaks)
+
+    def scaled(self, level: Tensor, reference: Tensor) -> Tensor:
+        """Levels relative to the reference, scaled for the network's layers."""
+        return ((level - reference[:, None, :, None]) * 0.25 + 0.5).clamp(-1.5, 1.5)
 
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""

@@ -182,7 +182,7 @@ def train_generator(
     *,
     config: GeneratorConfig | None = None,
     validation: PairSet | None = None,
-    every: int = 400,
+    every: int = 250,
     device: str = "cpu",
 ) -> Generator:
     """Train a generator, or go on where `folder` was left.
