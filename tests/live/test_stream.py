@@ -80,7 +80,7 @@ class Passing:
         self.device = "cpu"
 
     def initial_state(self, batch=1):
-        return Generator(self.config).initial_state(batch)
+        return self.config.initial_state(batch)
 
     @staticmethod
     def step(real, imag, noise_real, noise_imag, state):

@@ -78,7 +78,7 @@ def test_rubbish_and_truncation_are_refused(folder):
 def test_missing_models_are_named(tmp_path):
     with pytest.raises(ModelError, match=r"or a folder with weights\.safetensors"):
         find_model(tmp_path)
-    with pytest.raises(ModelError, match="model='../live-gan': must be"):
+    with pytest.raises(ModelError, match=r"model='\.\./live-gan': must be"):
         find_model("../live-gan")
 
 

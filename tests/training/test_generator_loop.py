@@ -59,9 +59,7 @@ def test_an_interrupted_run_ends_where_a_whole_one_does(pairs, tmp_path):
             return super().batch(step, *rest)
 
     with pytest.raises(KeyboardInterrupt):
-        train_generator(
-            Interrupted(pairs.folder), tmp_path / "part", QUICK, config=SMALL, every=3
-        )
+        train_generator(Interrupted(pairs.folder), tmp_path / "part", QUICK, config=SMALL, every=3)
     resumed = train_generator(pairs, tmp_path / "part", QUICK, config=SMALL, every=3)
     assert torch.equal(weights(resumed), weights(whole))
 
@@ -70,9 +68,7 @@ def test_checkpoints_of_other_runs_are_refused(pairs, tmp_path):
     short = LoopSettings(steps=1, batch=2, seconds=0.3)
     train_generator(pairs, tmp_path, short, config=SMALL)
     with pytest.raises(ModelError, match="was begun with"):
-        train_generator(
-            pairs, tmp_path, LoopSettings(steps=1, batch=3, seconds=0.3), config=SMALL
-        )
+        train_generator(pairs, tmp_path, LoopSettings(steps=1, batch=3, seconds=0.3), config=SMALL)
     with pytest.raises(ModelError, match="holds a generator"):
         train_generator(pairs, tmp_path, short, config=GeneratorConfig(window=512, hop=128))
     kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)

@@ -17,8 +17,8 @@ __all__ = ["DeltaEngine"]
 
 Array = NDArray[np.float32]
 
-# Hops computed in one call of the network at most: enough to amortise its overhead, little enough to
-# keep the buffers small.
+# Hops computed in one call of the network at most: enough to amortise its overhead, little enough
+# to keep the buffers small.
 RUN = 32
 
 
@@ -135,7 +135,11 @@ class DeltaEngine:
             # (frames, 4, bins) to (batch, channels, frames, bins) without a copy.
             batch = torch.from_numpy(spectra).permute(1, 0, 2)[None].to(self.model.device)
             real, imag, _, self._state = self.model.step(
-                batch.real[:, :2], batch.imag[:, :2], batch.real[:, 2:], batch.imag[:, 2:], self._state
+                batch.real[:, :2],
+                batch.imag[:, :2],
+                batch.real[:, 2:],
+                batch.imag[:, 2:],
+                self._state,
             )
             delta.real = real[0, : self.channels].permute(1, 0, 2).cpu().numpy()
             delta.imag = imag[0, : self.channels].permute(1, 0, 2).cpu().numpy()
@@ -146,7 +150,6 @@ class DeltaEngine:
         twin._hops = self._hops
         twin._stft = self._stft.clone()
         twin._overlap = self._overlap.clone()
-        hidden, held, previous = self._state
         # The network returns new tensors and never writes into old ones, so they can be shared.
-        twin._state = (hidden, held, previous)
+        twin._state = self._state
         return twin

@@ -31,8 +31,8 @@ class HopNoise:
 
     Notes
     -----
-    The generator is the counter-based Philox 4x64 (Salmon et al., SC 2011): no state runs along with
-    the stream, so a hop has the same noise whatever was computed before it.
+    The generator is the counter-based Philox 4x64 (Salmon et al., SC 2011): no state runs along
+    with the stream, so a hop has the same noise whatever was computed before it.
     """
 
     def __init__(self, seed: int, channels: int, hop: int) -> None:
@@ -50,7 +50,8 @@ class HopNoise:
         out : ndarray [shape=(channels, hops * hop)], float32
         """
         for number in range(out.shape[1] // self.hop):
-            # The hop sits in the second word of the counter; the draws of one hop count up the first.
+            # The hop sits in the second word of the counter; the draws of one hop count up the
+            # first.
             bits = np.random.Philox(key=self.seed, counter=[0, first + number, 0, 0])
             span = slice(number * self.hop, (number + 1) * self.hop)
             out[:, span] = np.random.Generator(bits).standard_normal(

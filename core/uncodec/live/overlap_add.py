@@ -1,9 +1,10 @@
 """Overlap-add of inverse frames into samples, compiled by Numba.
 
-The kernel is compiled for its one signature when this module is imported, never inside an audio call.
-The compiled code is kept in Numba's cache when there is a writable place for it; Numba renews that
-cache when this file or the processor changes, and the kernel calls nothing outside this file that
-could make the cache stale. Without a writable place it is compiled at every import (about a second).
+The kernel is compiled for its one signature when this module is imported, never inside an audio
+call. The compiled code is kept in Numba's cache when there is a writable place for it; Numba renews
+that cache when this file or the processor changes, and the kernel calls nothing outside this file
+that could make the cache stale. Without a writable place it is compiled at every import (about a
+second).
 """
 
 from __future__ import annotations
@@ -61,8 +62,8 @@ class OverlapAdd:
     ----------
     channels : int
     window : ndarray [shape=(length,)], float32
-        Synthesis window, scaled so that the analysis and synthesis windows multiply and overlap to 1
-        (`uncodec._native.synthesis_window` gives one).
+        Synthesis window, scaled so that the analysis and synthesis windows multiply and overlap to
+        1 (`uncodec._native.synthesis_window` gives one).
     hop : int
         From 1 to ``length``, in samples.
 
@@ -73,8 +74,8 @@ class OverlapAdd:
 
     Notes
     -----
-    Frame k is added at sample ``k * hop``; every call finishes ``hop`` samples per frame. The method is
-    the weighted overlap-add of Crochiere (IEEE Trans. ASSP 28(1), 1980).
+    Frame k is added at sample ``k * hop``; every call finishes ``hop`` samples per frame. The
+    method is the weighted overlap-add of Crochiere (IEEE Trans. ASSP 28(1), 1980).
     """
 
     def __init__(self, channels: int, window: Array, hop: int) -> None:

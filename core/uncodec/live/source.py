@@ -1,7 +1,8 @@
 """Sources of the delta: any number of samples in, the delta as it becomes ready.
 
-A source hides hops and rates from the stream. Two numbers describe its timing exactly: sample j that it
-gives belongs to input sample ``j - delay``, and it has given at least ``n - lead`` samples after n.
+A source hides hops and rates from the stream. Two numbers describe its timing exactly: sample j
+that it gives belongs to input sample ``j - delay``, and it has given at least ``n - lead`` samples
+after n.
 """
 
 from __future__ import annotations
@@ -111,8 +112,8 @@ class ResampledSource:
             padding += 1
         inner_delay = (native.delay + padding) * rate // inner_rate
         self.delay = round_trip_delay(rate, inner_rate) + inner_delay
-        # After n samples the inner source has had ceil(n * inner / rate), and lacks hop - 1 of them at
-        # worst; back at the host's rate that is this many, rounded down.
+        # After n samples the inner source has had ceil(n * inner / rate), and lacks hop - 1 of them
+        # at worst; back at the host's rate that is this many, rounded down.
         self.lead = native.lead * rate // inner_rate
         self._rates = (rate, inner_rate)
         self._native = native

@@ -115,8 +115,8 @@ def open_stream(
     model : str
         Name of a released model, or a folder that holds one.
     sample_rate : float
-        In Hz, a whole number from 8000 to 384000. The network runs at 44.1 or 48 kHz; at other rates
-        the delta is resampled, and what lies above the network's band passes untouched.
+        In Hz, a whole number from 8000 to 384000. The network runs at 44.1 or 48 kHz; at other
+        rates the delta is resampled, and what lies above the network's band passes untouched.
     channels : int
         1 or 2.
     seed : int

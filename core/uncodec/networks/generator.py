@@ -1,15 +1,16 @@
 """The causal generator of the live path.
 
 One call turns a run of spectral frames, of any length, into the spectrum to be added to the coded
-signal (the delta), and carries every memory in explicit state tensors, so that a file can be computed
-in long runs and a live stream hop by hop with the same result.
+signal (the delta), and carries every memory in explicit state tensors, so that a file can be
+computed in long runs and a live stream hop by hop with the same result.
 
-Each bin gets a gain (to reshape what the codec kept) and shaped noise (to fill what it removed: no gain
-can fill a bin that holds zero). Both come out of two stages: a recurrent network over time that sees
-the whole frame at once and lays out per-bin levels, and a small convolution along frequency that looks
-at the bins themselves and decides which of them lack energy. The level of the noise is learned relative
-to an outline of the spectrum that is carried on beyond the last bin with content: whether a recording
-is dark or bright is then seen at the edge of what the codec left, and need not be guessed.
+Each bin gets a gain (to reshape what the codec kept) and shaped noise (to fill what it removed: no
+gain can fill a bin that holds zero). Both come out of two stages: a recurrent network over time
+that sees the whole frame at once and lays out per-bin levels, and a small convolution along
+frequency that looks at the bins themselves and decides which of them lack energy. The level of the
+noise is learned relative to an outline of the spectrum that is carried on beyond the last bin with
+content: whether a recording is dark or bright is then seen at the edge of what the codec left, and
+need not be guessed.
 """
 
 from __future__ import annotations
@@ -54,12 +55,31 @@ class GeneratorConfig:
             if not isinstance(value, int) or value < 1:
                 raise InvalidValue(f"{name}={value!r}: must be a positive integer")
         if self.window % (2 * self.hop):
-            raise InvalidValue(f"window={self.window}: must be a multiple of 2 * hop={2 * self.hop}")
+            raise InvalidValue(
+                f"window={self.window}: must be a multiple of 2 * hop={2 * self.hop}"
+            )
 
     @property
     def bins(self) -> int:
         """Number of bins of a frame."""
         return self.window // 2 + 1
+
+    def initial_state(self, batch: int, device: torch.device | str = "cpu") -> State:
+        """State of a generator before the first frame.
+
+        Returns
+        -------
+        tuple of Tensor
+            Recurrent state [shape=(1, batch, hidden)], level reference [shape=(batch, 1)] in
+            decades, the previous frame's levels relative to it [shape=(batch, 2, 1, bins)] and the
+            decaying peaks of its bands [shape=(batch, 2, 1, bins // 4)].
+        """
+        return (
+            torch.zeros(1, batch, self.hidden, device=device),
+            torch.full((batch, 1), -8.0, device=device),
+            torch.full((batch, 2, 1, self.bins), -1.0, device=device),
+            torch.full((batch, 2, 1, self.bins // 4), -8.0, device=device),
+        )
 
 
 class Generator(nn.Module):
@@ -71,9 +91,9 @@ class Generator(nn.Module):
 
     Notes
     -----
-    All spectra are un-normalised FFTs of frames under a square-root Hann window, as separate real and
-    imaginary parts, [shape=(batch, 2, frames, bins)], channel 0 the mid (L + R) / 2 and channel 1 the
-    side (L - R) / 2. The noise spectra are those of white noise of unit variance.
+    All spectra are un-normalised FFTs of frames under a square-root Hann window, as separate real
+    and imaginary parts, [shape=(batch, 2, frames, bins)], channel 0 the mid (L + R) / 2 and channel
+    1 the side (L - R) / 2. The noise spectra are those of white noise of unit variance.
 
     Levels are worked on relative to a peak-hold of the frame level, so that a quiet recording is
     treated like a loud one.
@@ -108,37 +128,25 @@ class Generator(nn.Module):
         """Begin close to the identity: gains at 1, noise well below the signal."""
         with torch.no_grad():
             self.layout.weight.mul_(0.3)
-            self.layout.bias.zero_()
+            nn.init.zeros_(self.layout.bias)
             self.decide.weight.mul_(0.1)
-            self.decide.bias.zero_()
+            if self.decide.bias is not None:
+                nn.init.zeros_(self.decide.bias)
             self.gate.weight.mul_(0.1)
-            self.gate.bias.fill_(1.0)
+            nn.init.constant_(self.gate.bias, 1.0)
 
     def initial_state(self, batch: int) -> State:
-        """State before the first frame.
-
-        Returns
-        -------
-        tuple of Tensor
-            Recurrent state [shape=(1, batch, hidden)], level reference [shape=(batch, 1)] in decades,
-            the previous frame's levels relative to it [shape=(batch, 2, 1, bins)] and the decaying
-            peaks of its bands [shape=(batch, 2, 1, bins // 4)].
-        """
-        device = self.gate.weight.device
-        return (
-            torch.zeros(1, batch, self.hidden, device=device),
-            torch.full((batch, 1), -8.0, device=device),
-            torch.full((batch, 2, 1, self.bins), -1.0, device=device),
-            torch.full((batch, 2, 1, self.bins // 4), -8.0, device=device),
-        )
+        """State before the first frame, see `GeneratorConfig.initial_state`."""
+        return self.config.initial_state(batch, self.gate.weight.device)
 
     def outline(self, level: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Outline of the spectrum, carried on over what the codec emptied.
 
-        It is computed on the peaks of bands of four bins. A band counts as having content when it or
-        a neighbour lies within a decade of an envelope that falls by 0.08 decades per band (the edge
-        of a low-pass is far steeper) and above the rounding noise of a 16-bit file. Bands without
-        content get the level of the last one below that has some, less 0.024 decades per band.
+        It is computed on the peaks of bands of four bins. A band counts as having content when it
+        or a neighbour lies within a decade of an envelope that falls by 0.08 decades per band (the
+        edge of a low-pass is far steeper) and above the rounding noise of a 16-bit file. Bands
+        without content get the level of the last one below that has some, less 0.024 decades per
+        band.
 
         Parameters
         ----------
@@ -204,7 +212,8 @@ class Generator(nn.Module):
         power = real * real + imag * imag
         level = torch.log10(power + self.floor)
 
-        # Peak-hold with linear decay, r_t = max(e_t, r_(t-1) - d), as a running maximum over e_t + d t.
+        # Peak-hold with linear decay, r_t = max(e_t, r_(t-1) - d), as a running maximum over e_t +
+        # d t.
         slope = torch.arange(1, frames + 1, device=real.device, dtype=real.dtype) * self.decay
         energy = torch.log10(power.mean(dim=(1, 3)) + self.floor)
         ramped = torch.cat([held, energy + slope], dim=1)

@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-__all__ = ["frames_to_audio", "mid_side", "left_right", "sqrt_hann", "audio_to_frames"]
+__all__ = ["audio_to_frames", "frames_to_audio", "left_right", "mid_side", "sqrt_hann"]
 
 
 def sqrt_hann(window: int) -> Tensor:
@@ -43,7 +43,8 @@ def audio_to_frames(audio: Tensor, window: int, hop: int) -> Tensor:
         ``frames = 1 + (samples - window) // hop``; frame 0 starts at sample 0.
     """
     cut = audio.unfold(-1, window, hop)
-    return torch.fft.rfft(cut * sqrt_hann(window).to(audio.device))
+    spectra: Tensor = torch.fft.rfft(cut * sqrt_hann(window).to(audio.device))
+    return spectra
 
 
 def frames_to_audio(spectra: Tensor, window: int, hop: int) -> Tensor:

@@ -15,7 +15,7 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any, cast
+from typing import Any
 
 import torch
 from safetensors import SafetensorError, safe_open
@@ -57,8 +57,7 @@ class LoadedModel:
 
     def initial_state(self, batch: int = 1) -> State:
         """Fresh state, see `Generator.initial_state`."""
-        state = Generator(self.config).initial_state(batch)
-        return cast(State, tuple(part.to(self.device) for part in state))
+        return self.config.initial_state(batch, self.device)
 
 
 def list_models() -> list[str]:
@@ -103,7 +102,9 @@ def save_weights(
     """
     target = Path(folder) / WEIGHTS
     target.parent.mkdir(parents=True, exist_ok=True)
-    tensors = {key: value.detach().contiguous().cpu() for key, value in generator.state_dict().items()}
+    tensors = {
+        key: value.detach().contiguous().cpu() for key, value in generator.state_dict().items()
+    }
     header = {
         "format": FORMAT,
         "kind": KIND,
@@ -114,7 +115,7 @@ def save_weights(
     header["sha256"] = _digest(header, tensors)
     part = target.with_suffix(".part")
     save_file(tensors, part, metadata=header)
-    os.replace(part, target)
+    part.replace(target)
     return target
 
 
@@ -149,7 +150,9 @@ def load_model(model: str | os.PathLike[str] = "live-gan", device: str = "cpu") 
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
         reason = str(error).splitlines()[0]
-        raise ModelError(f"device={device!r}: must be a device of this machine ({reason})") from error
+        raise ModelError(
+            f"device={device!r}: must be a device of this machine ({reason})"
+        ) from error
     return _load(str(path), path.stat().st_mtime_ns, device)
 
 
@@ -184,8 +187,8 @@ def _load(path: str, _modified: int, device: str) -> LoadedModel:
 def _compile(generator: Generator) -> Any:
     """Script and freeze; the one place that knows TorchScript.
 
-    TorchScript is deprecated upstream and will go. It stays for now because its interpreter starts a
-    hop with less overhead than eager mode and its archives run in C++ hosts.
+    TorchScript is deprecated upstream and will go. It stays for now because its interpreter starts
+    a hop with less overhead than eager mode and its archives run in C++ hosts.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=Warning)

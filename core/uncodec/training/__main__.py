@@ -1,4 +1,5 @@
-"""Make a model from its recipe: ``python -m uncodec.training RECIPE --data FOLDER --work FOLDER``."""
+"""Make a model from its recipe: ``python -m uncodec.training RECIPE --data FOLDER --work
+FOLDER``."""
 
 from __future__ import annotations
 
@@ -51,11 +52,15 @@ def _run(options: argparse.Namespace) -> None:
         name, version = recipe["name"], recipe["version"]
         pairs_wanted, validation_wanted = recipe["pairs"], recipe["validation"]
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
-        raise ModelError(f"{options.recipe}: must be a recipe of a live generator, {error}") from error
+        raise ModelError(
+            f"{options.recipe}: must be a recipe of a live generator, {error}"
+        ) from error
     folders = {part: options.work / part for part in ("pairs", "validation", "checkpoints")}
     if options.only in (None, "pairs"):
         build_validation(options.data / "val", folders["validation"], **validation_wanted)
-        build_pairs(options.data / "train", folders["pairs"], workers=options.workers, **pairs_wanted)
+        build_pairs(
+            options.data / "train", folders["pairs"], workers=options.workers, **pairs_wanted
+        )
     if options.only == "pairs":
         return
     steps_left = options.only in (None, "train")

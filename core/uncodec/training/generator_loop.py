@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import math
-import os
 import time
 from collections.abc import Iterator
 from concurrent.futures import ThreadPoolExecutor
@@ -229,7 +228,7 @@ def train_generator(
             group["lr"] = settings.rate_at(step)
         total, parts = _loss(generator, (clean, coded, flags), step, settings)
         optimiser.zero_grad(set_to_none=True)
-        total.backward()
+        torch.autograd.backward(total)
         norm = float(torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0).detach())
         if math.isfinite(norm) and math.isfinite(float(total.detach())):
             optimiser.step()
@@ -275,7 +274,7 @@ def _save(
         },
         part,
     )
-    os.replace(part, path)
+    part.replace(path)
 
 
 def _resume(
@@ -286,10 +285,10 @@ def _resume(
     settings: LoopSettings,
 ) -> int:
     kept = torch.load(path, weights_only=True)
-    if kept.get("version") != CHECKPOINT_VERSION:
-        raise ModelError(
-            f"{path}: must be a checkpoint of version {CHECKPOINT_VERSION}, got {kept.get('version')}"
-        )
+    version = kept.get("version")
+    if version != CHECKPOINT_VERSION:
+        rule = f"must be a checkpoint of version {CHECKPOINT_VERSION}"
+        raise ModelError(f"{path}: {rule}, got {version}")
     if kept["config"] != generator.describe():
         raise ModelError(f"{path}: holds a generator {kept['config']}, not {generator.describe()}")
     begun = replace(LoopSettings(**kept["settings"]), steps=settings.steps)

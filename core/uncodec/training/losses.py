@@ -11,8 +11,9 @@ __all__ = ["clean_null_penalty", "fidelity_penalty", "log_spectral_distance", "s
 def log_spectral_distance(reference: Tensor, estimate: Tensor, window: int, hop: int) -> Tensor:
     """Log-spectral distance, differentiable, per item.
 
-    The metric of `uncodec.analysis.metrics.lsd` (Hann window, power clamped at 1e-8, root mean square
-    over frequency of the difference in decades, mean over time and channels) at any resolution.
+    The metric of `uncodec.analysis.metrics.lsd` (Hann window, power clamped at 1e-8, root mean
+    square over frequency of the difference in decades, mean over time and channels) at any
+    resolution.
 
     Parameters
     ----------

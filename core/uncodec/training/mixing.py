@@ -13,6 +13,7 @@ import numpy as np
 import pedalboard as pb
 import soundfile as sf
 from numpy.typing import NDArray
+from pedalboard._pedalboard import Pedalboard
 from pedalboard.io import StreamResampler
 
 from uncodec.errors import AudioFileError, InvalidValue
@@ -85,7 +86,12 @@ class Mixer:
     """
 
     def __init__(
-        self, sources: list[Source], *, sample_rate: int = 44100, seconds: float = 4.0, seed: int = 0
+        self,
+        sources: list[Source],
+        *,
+        sample_rate: int = 44100,
+        seconds: float = 4.0,
+        seed: int = 0,
     ) -> None:
         if sample_rate not in (44100, 48000):
             raise InvalidValue(f"sample_rate={sample_rate}: must be 44100 or 48000")
@@ -205,12 +211,12 @@ class Mixer:
             )
         if not chain:
             return audio
-        return pb.Pedalboard(chain)(audio, self.sample_rate, buffer_size=8192)
+        return Pedalboard(chain)(audio, self.sample_rate, buffer_size=8192)
 
     def _master(self, rng: np.random.Generator, audio: Array) -> Array:
         if rng.random() < 0.35:
             loud = audio * np.float32(10 ** (rng.uniform(6, 14) / 20))
-            audio = pb.Pedalboard([pb.Limiter(-1.0, 80.0)])(loud, self.sample_rate)
+            audio = Pedalboard([pb.Limiter(-1.0, 80.0)])(loud, self.sample_rate)
         peak = float(np.max(np.abs(audio)))
         if peak < 1e-5:
             return audio

@@ -1,13 +1,12 @@
 """Training pairs on disk: clean mixes and what real codecs make of them.
 
-A pair is a pure function of (recordings, seed, index), written under its index when complete. Building
-a set again, or a larger one, therefore only adds what is missing.
+A pair is a pure function of (recordings, seed, index), written under its index when complete.
+Building a set again, or a larger one, therefore only adds what is missing.
 """
 
 from __future__ import annotations
 
 import json
-import os
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -26,8 +25,8 @@ __all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "draw_coding"
 Array = NDArray[np.float32]
 FORMAT = 1
 
-# (share of the pairs, rates in kb/s). Low rates are drawn as often as high ones: each is one step of
-# damage to learn, whatever its popularity.
+# (share of the pairs, rates in kb/s). Low rates are drawn as often as high ones: each is one step
+# of damage to learn, whatever its popularity.
 CODEC_MENU: dict[str, tuple[float, tuple[int, ...]]] = {
     "clean": (0.12, (0,)),
     "mp3": (0.46, (16, 24, 24, 32, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160)),
@@ -78,7 +77,9 @@ class Coding:
         if self.codec == "mp3":
             options = {"joint_stereo": self.joint_stereo, "cutoff_hz": self.cutoff_hz}
         if self.vbr_quality is not None:
-            return round_trip(audio, sample_rate, self.codec, vbr_quality=self.vbr_quality, **options)
+            return round_trip(
+                audio, sample_rate, self.codec, vbr_quality=self.vbr_quality, **options
+            )
         return round_trip(audio, sample_rate, self.codec, kbps=self.kbps, **options)
 
 
@@ -216,7 +217,7 @@ def _write_pair(
     part = target.with_suffix(".part")
     with part.open("wb") as file:
         np.save(file, np.stack([clean, coded]).astype(np.float32))
-    os.replace(part, target)
+    part.replace(target)
     note = {"index": index, "rate": rate, "kind": kind, **asdict(coding)}
     # The note comes last: a pair counts as there only with it.
     (folder / f"{index:06d}.json").write_text(json.dumps(note))
@@ -248,7 +249,9 @@ class PairSet:
         data: Array = np.load(path, mmap_mode="r")
         return data
 
-    def batch(self, step: int, size: int, samples: int, seed: int = 0) -> tuple[Array, Array, Array]:
+    def batch(
+        self, step: int, size: int, samples: int, seed: int = 0
+    ) -> tuple[Array, Array, Array]:
         """Draw the batch of training step `step`, a pure function of the arguments.
 
         Returns
