@@ -176,6 +176,15 @@ def test_push_takes_any_memory_order() -> None:
     assert np.array_equal(stft.push(np.asfortranarray(x[:, ::2])), expected)
 
 
+def test_input_may_be_read_only() -> None:
+    x = noise(2, 64)
+    x.flags.writeable = False
+    stft = StreamingStft(2, root_hann(64), 64)
+    out = np.zeros((1, 2, 33), np.complex64)
+    assert stft.push_into(x, out) == 1
+    assert np.array_equal(stft.clone().push(x), out)
+
+
 def test_an_empty_block_is_a_block() -> None:
     stft = StreamingStft(2, root_hann(8), 4)
     assert stft.push(np.zeros((2, 0), np.float32)).shape == (0, 2, 5)

@@ -25,6 +25,22 @@ use crate::errors::invalid_value;
 ///     Samples per second fs; must be given if turnaround_s is not 0.
 /// varying_blocks : bool
 ///     Whether the host may cut its blocks into shorter ones.
+///
+/// Returns
+/// -------
+/// latency : int
+///     Samples; sufficient, and no smaller number is.
+///
+/// Raises
+/// ------
+/// InvalidValue, InvalidType
+///     If an argument is out of its range or no number.
+///
+/// Notes
+/// -----
+/// varying_blocks means that blocks of D samples are cut into parts, or that one comes short, at a loop
+/// point or at the start. A host whose calls themselves come irregularly, each as soon as its last sample is
+/// there, can skip a deadline by up to one block more: give its turnaround as T + (D - 1) / fs.
 #[pyfunction]
 #[pyo3(
     signature = (

@@ -321,6 +321,7 @@ fn deinterleave(frames: &[f32], target: &mut [f32], channel: usize, channels: us
 }
 
 #[cfg(all(loom, test))]
+#[allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 mod loom_tests {
     use loom::sync::atomic::Ordering;
     use loom::thread;
