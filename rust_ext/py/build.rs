@@ -9,7 +9,8 @@ fn main() -> io::Result<()> {
     // The same relative path holds in the repository and in an unpacked sdist.
     let models = required_path("CARGO_MANIFEST_DIR")?.join("../../models");
     println!("cargo::rerun-if-changed=build.rs");
-    // A folder is watched with all that is in it; one that is missing makes this script run each time.
+    // A folder is watched with all that is in it; one that is missing makes this script run each
+    // time.
     println!("cargo::rerun-if-changed={}", models.display());
     // maturin packs everything it finds in OUT_DIR: a model that was removed must not linger there.
     clear(&out_dir)?;

@@ -1,8 +1,10 @@
-//! What the streaming transforms cost per hop, against a bare `realfft` pair measured in the same run.
+//! What the streaming transforms cost per hop, against a bare `realfft` pair measured in the same
+//! run.
 //!
-//! Run with `cargo run --release -p uncodec-dsp --example transform_cost`. The bare pair is given its input
-//! for nothing (a buffer that is refilled every sixteenth time only, because the forward transform
-//! destroys it); the streaming side takes samples from a block, keeps the history, applies the window, scales.
+//! Run with `cargo run --release -p uncodec-dsp --example transform_cost`. The bare pair is given
+//! its input for nothing (a buffer that is refilled every sixteenth time only, because the forward
+//! transform destroys it); the streaming side takes samples from a block, keeps the history,
+//! applies the window, scales.
 
 use std::hint::black_box;
 use std::time::Instant;

@@ -35,8 +35,8 @@ pub struct LatencyBudget {
     pub hop: u64,
     /// Length of the host's blocks, D, in samples; the longest one if they vary.
     pub block: u64,
-    /// Time T that a hop may take from its last sample until its result is there, in seconds. Zero where
-    /// the work is done inside the host's call.
+    /// Time T that a hop may take from its last sample until its result is there, in seconds. Zero
+    /// where the work is done inside the host's call.
     pub turnaround_s: f64,
     /// Samples per second; only looked at if `turnaround_s` is not 0.
     pub sample_rate: f64,
@@ -47,15 +47,17 @@ pub struct LatencyBudget {
 impl LatencyBudget {
     /// Latency in samples: `A + (H - gcd(D, H)) + D * ceil(T * fs / D)`.
     ///
-    /// After whole blocks the number of samples that wait for their hop to fill up is a multiple
-    /// of `gcd(D, H)` below H, so at most `H - gcd(D, H)`. Where blocks may be cut anywhere
-    /// (`varying_blocks`) it is at most `H - 1`. A result that takes T seconds is fetched by the first of the
-    /// host's calls after that, `ceil(T * fs / D)` blocks later. The law is sufficient, and no smaller number is:
-    /// the tests prove both by brute force over simulated hosts.
+    /// After whole blocks the number of samples that wait for their hop to fill up is a multiple of
+    /// `gcd(D, H)` below H, so at most `H - gcd(D, H)`. Where blocks may be cut anywhere
+    /// (`varying_blocks`) it is at most `H - 1`. A result that takes T seconds is fetched by the
+    /// first of the host's calls after that, `ceil(T * fs / D)` blocks later. The law is
+    /// sufficient, and no smaller number is: the tests prove both by brute force over simulated
+    /// hosts.
     ///
     /// With `varying_blocks`, blocks of D samples are cut into parts, or one is cut short (at a
-    /// loop point, at the start). A host whose *calls* come irregularly, each as soon as its last sample
-    /// is there, can skip a deadline by up to one block more: give such a host's turnaround as `T + (D - 1) / fs`.
+    /// loop point, at the start). A host whose *calls* come irregularly, each as soon as its last
+    /// sample is there, can skip a deadline by up to one block more: give such a host's turnaround
+    /// as `T + (D - 1) / fs`.
     ///
     /// # Errors
     /// [`LatencyError`] if a part of the budget is out of range.
@@ -92,8 +94,8 @@ impl LatencyBudget {
             if !sample_rate.is_finite() || sample_rate <= 0.0 {
                 return Err(LatencyError::SampleRate(sample_rate));
             }
-            // A turnaround given as n * D / fs must come back as n blocks, whatever the rounding of that
-            // quotient; a billionth of a block is far below any clock.
+            // A turnaround given as n * D / fs must come back as n blocks, whatever the rounding of
+            // that quotient; a billionth of a block is far below any clock.
             let blocks = (turnaround_s * sample_rate / block as f64 - 1e-9).ceil().max(1.0);
             // Beyond 2^53 the float no longer counts blocks one by one.
             if blocks >= 9e15 {

@@ -1,14 +1,15 @@
 //! Streaming sample-rate conversion with a linear phase and an exactly known delay.
 //!
-//! A polyphase filter evaluates a Kaiser-windowed sinc exactly at the positions of the output samples, which
-//! are kept as integers (no accumulated floating-point position). That gives what a converter in a live
-//! delta path needs and the chunk-wise converters of the `rubato` crate do not offer: a copyable state, output as soon
-//! as the input that it needs has arrived, a count of output samples known beforehand, and a delay that is
-//! an integer by construction.
+//! A polyphase filter evaluates a Kaiser-windowed sinc exactly at the positions of the output
+//! samples, which are kept as integers (no accumulated floating-point position). That gives what a
+//! converter in a live delta path needs and the chunk-wise converters of the `rubato` crate do not
+//! offer: a copyable state, output as soon as the input that it needs has arrived, a count of
+//! output samples known beforehand, and a delay that is an integer by construction.
 //!
 //! The pass band reaches to 0.45 of the lower rate, the stop band begins at 0.5 of it and lies
-//! below -100 dB in theory, below -90 dB as tested. References: J. O. Smith, "Digital Audio Resampling
-//! Home Page", 2020; J. F. Kaiser, R. W. Schafer, "On the use of the I0-sinh window for spectrum analysis", 1980.
+//! below -100 dB in theory, below -90 dB as tested. References: J. O. Smith, "Digital Audio
+//! Resampling Home Page", 2020; J. F. Kaiser, R. W. Schafer, "On the use of the I0-sinh window for
+//! spectrum analysis", 1980.
 
 use std::f64::consts::PI;
 use std::sync::Arc;
@@ -28,7 +29,8 @@ const REACH: u64 = 66;
 const BETA: f64 = 10.28;
 /// Cut-off (-6 dB) in the middle of the transition, relative to the lower rate.
 const CUTOFF: f64 = 0.475;
-/// Upper limit of coefficients per filter bank: 64 MiB. Rates of common audio gear need below 0.3 MiB.
+/// Upper limit of coefficients per filter bank: 64 MiB. Rates of common audio gear need below 0.3
+/// MiB.
 const MAX_COEFFICIENTS: u64 = 1 << 24;
 /// Products are summed in this many lanes, which compilers turn into vector instructions.
 const LANES: usize = 16;
@@ -85,9 +87,10 @@ pub enum ResampleError {
 /// Converts a multi-channel stream from one rate to another.
 ///
 /// Output sample `j` belongs to the time `j / rate_out` and is delayed by exactly
-/// [`delay`](Self::delay) samples at [`delay_rate`](Self::delay_rate). After `n` input samples, exactly
-/// `ceil(n * rate_out / rate_in)` output samples have been given, however the stream was cut into
-/// calls, and their values are the same to the bit. Equal rates pass the input through, without delay.
+/// [`delay`](Self::delay) samples at [`delay_rate`](Self::delay_rate). After `n` input samples,
+/// exactly `ceil(n * rate_out / rate_in)` output samples have been given, however the stream was
+/// cut into calls, and their values are the same to the bit. Equal rates pass the input through,
+/// without delay.
 ///
 /// For a way to another rate and back use [`resampler_pair`].
 ///
@@ -97,14 +100,15 @@ pub enum ResampleError {
 /// let mut half = StreamingResampler::new(1, 96_000, 48_000)?;
 /// let mut out = vec![0.0; half.output_frames(1001)];
 /// assert_eq!(half.push_into(&[0.25; 1001], &mut out)?, 501);
-/// // The delay is 132 samples of 96 kHz: 66 of 48 kHz, and the filter has settled after twice that.
+/// // The delay is 132 samples of 96 kHz, 66 of 48 kHz; the filter has settled after twice that.
 /// assert_eq!((half.delay(), half.delay_rate()), (132, 96_000));
 /// assert!((out[140] - 0.25).abs() < 1e-5);
 /// # Ok::<(), uncodec_dsp::ResampleError>(())
 /// ```
 #[derive(Debug, Clone)]
 pub struct StreamingResampler {
-    /// One row of `row` coefficients for each of the `up` phases, the one for the oldest sample first.
+    /// One row of `row` coefficients for each of the `up` phases, the one for the oldest sample
+    /// first.
     bank: Arc<[f32]>,
     row: usize,
     up: u64,
@@ -219,8 +223,8 @@ impl StreamingResampler {
     /// Takes in all of `input` and writes what it gives; returns the output samples per channel.
     ///
     /// `input` is planar, `[channels, n]` with any `n`; `out` is planar with room for at least
-    /// [`output_frames`](Self::output_frames)`(n)` samples in each channel, of which the rest is left alone. Nothing
-    /// is allocated.
+    /// [`output_frames`](Self::output_frames)`(n)` samples in each channel, of which the rest is
+    /// left alone. Nothing is allocated.
     ///
     /// # Errors
     /// [`ResampleError::NotPlanar`] or [`ResampleError::OutputTooShort`]; nothing was consumed.
@@ -279,8 +283,8 @@ impl StreamingResampler {
     }
 }
 
-/// The two converters of a way from `rate` to `network_rate` and back, whose delays add up to exactly
-/// [`round_trip_delay`] samples at `rate`.
+/// The two converters of a way from `rate` to `network_rate` and back, whose delays add up to
+/// exactly [`round_trip_delay`] samples at `rate`.
 ///
 /// # Errors
 /// [`ResampleError`] if an argument is out of range or the ratio needs too large a filter.
@@ -294,8 +298,8 @@ pub fn resampler_pair(
     Ok((there, back))
 }
 
-/// Delay of a [`resampler_pair`] in samples at `rate`: twice the reach of its filters, rounded up; 0 for
-/// equal rates.
+/// Delay of a [`resampler_pair`] in samples at `rate`: twice the reach of its filters, rounded up;
+/// 0 for equal rates.
 ///
 /// # Errors
 /// [`ResampleError::Rate`] if a rate is 0.
@@ -334,7 +338,8 @@ impl FilterBank {
             coefficients[LANES - 1] = 1.0;
             return Ok(Self { coefficients, row: LANES, up, down, delay });
         }
-        // In steps of 1 / up of an input sample: the delay is a whole number of them by construction.
+        // In steps of 1 / up of an input sample: the delay is a whole number of them by
+        // construction.
         let centre = if delay_rate == rate_in { delay * up } else { delay * down };
         // Lower rate relative to the input rate, and the reach in input samples.
         let relative = (up as f64 / down as f64).min(1.0);

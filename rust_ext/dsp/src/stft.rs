@@ -1,9 +1,10 @@
 //! Streaming short-time Fourier transform: samples to spectra, and spectra back to frames.
 //!
-//! The forward side turns a stream into frames, hop by hop; the inverse side turns spectra into frames of
-//! samples. Windowing after the inverse transform and overlap-add are the business of the caller, who
-//! may want the unfinished tail (see [`synthesis_window`](crate::window::synthesis_window) for the
-//! window that makes the chain the identity).
+//! The forward side turns a stream into frames, hop by hop; the inverse side turns spectra into
+//! frames of samples. Windowing after the inverse transform and overlap-add are the business of the
+//! caller, who may want the unfinished tail (see
+//! [`synthesis_window`](crate::window::synthesis_window) for the window that makes the chain the
+//! identity).
 //!
 //! Scaling is that of `numpy.fft.rfft` and `irfft`: none forward, `1 / N` backward.
 
@@ -81,9 +82,9 @@ fn check_sizes(channels: usize, window_length: usize) -> Result<(), StftError> {
 
 /// Turns a stream of multi-channel samples into windowed spectra, one frame each hop.
 ///
-/// Frame `k` covers the input samples `(k + 1) * hop - N .. (k + 1) * hop`, where the part before sample
-/// 0 counts as zeros: a frame is complete as soon as its last sample has arrived. The result does not
-/// depend on how the stream is cut into calls, to the bit.
+/// Frame `k` covers the input samples `(k + 1) * hop - N .. (k + 1) * hop`, where the part before
+/// sample 0 counts as zeros: a frame is complete as soon as its last sample has arrived. The result
+/// does not depend on how the stream is cut into calls, to the bit.
 ///
 /// ```
 /// use uncodec_dsp::{Complex32, StreamingStft};
@@ -94,7 +95,8 @@ fn check_sizes(channels: usize, window_length: usize) -> Result<(), StftError> {
 /// let mut spectra = vec![Complex32::default(); stft.frames_for(10) * 2 * stft.bins()];
 /// assert_eq!(stft.push_into(&block, &mut spectra)?, 2);
 /// assert_eq!(stft.pending(), 2);
-/// assert_eq!(spectra[0].re, 4.0 * 0.5); // half of the first frame is still the zeros before the start
+/// // Half of the first frame is still the zeros before the start.
+/// assert_eq!(spectra[0].re, 4.0 * 0.5);
 /// # Ok(())
 /// # }
 /// ```
@@ -106,8 +108,8 @@ pub struct StreamingStft {
     hop: usize,
     /// Samples since the last complete frame, always below `hop`.
     pending: usize,
-    /// The newest samples of each channel, `stride` places per channel of which `fill` are in use; the
-    /// last `window.len()` of those are what the next frame sees.
+    /// The newest samples of each channel, `stride` places per channel of which `fill` are in use;
+    /// the last `window.len()` of those are what the next frame sees.
     history: Vec<f32>,
     stride: usize,
     fill: usize,
@@ -130,7 +132,8 @@ impl StreamingStft {
     /// Plans the transform and reserves everything that later calls need.
     ///
     /// # Errors
-    /// [`StftError`] if `channels`, the window's length or `hop` is out of range, or if the window is not finite.
+    /// [`StftError`] if `channels`, the window's length or `hop` is out of range, or if the window
+    /// is not finite.
     pub fn new(channels: usize, window: &[f32], hop: usize) -> Result<Self, StftError> {
         check_sizes(channels, window.len())?;
         if hop == 0 {
@@ -197,9 +200,9 @@ impl StreamingStft {
 
     /// Takes in all of `input` and writes every frame that became complete; returns their number.
     ///
-    /// `input` is planar, `[channels, n]` with any `n`; `out` is `[frames, channels, bins]`, of which
-    /// the frames that were not needed are left alone. Nothing is allocated: this is the method for live
-    /// use.
+    /// `input` is planar, `[channels, n]` with any `n`; `out` is `[frames, channels, bins]`, of
+    /// which the frames that were not needed are left alone. Nothing is allocated: this is the
+    /// method for live use.
     ///
     /// # Errors
     /// [`StftError::NotPlanar`], or [`StftError::OutputTooShort`] if `out` has fewer than
@@ -337,8 +340,8 @@ impl InverseFrames {
 
     /// Transforms `[frames, channels, bins]` into `[frames, channels, window_length]`.
     ///
-    /// The imaginary parts of the first bin, and of the last one if the length is even, do not belong to a
-    /// real signal and are ignored, as NumPy does. Nothing is allocated.
+    /// The imaginary parts of the first bin, and of the last one if the length is even, do not
+    /// belong to a real signal and are ignored, as NumPy does. Nothing is allocated.
     ///
     /// # Errors
     /// [`StftError::PartialSpectra`] or [`StftError::OutputLength`]; nothing was transformed.

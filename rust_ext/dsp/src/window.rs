@@ -54,17 +54,18 @@ pub enum WindowError {
 /// For every sample position `n`, the sum over all frames `k` of
 /// `analysis[n - k * hop] * synthesis[n - k * hop]` is 1.
 ///
-/// With the full length (`None`, or the length of the analysis window) this is the canonical dual, the
-/// window of least energy that reconstructs: `a[n] / sum(a[n + k * hop]^2)`. A root-Hann window is its own
-/// dual. With a shorter `synthesis_length` M only the last M samples of a frame are used, which is what makes
-/// an asymmetric low-delay pair: the delay of the chain falls from N to M. The window then fades in over
-/// the first half of those M samples, so that spectral changes leave no step at its beginning.
+/// With the full length (`None`, or the length of the analysis window) this is the canonical dual,
+/// the window of least energy that reconstructs: `a[n] / sum(a[n + k * hop]^2)`. A root-Hann window
+/// is its own dual. With a shorter `synthesis_length` M only the last M samples of a frame are
+/// used, which is what makes an asymmetric low-delay pair: the delay of the chain falls from N to
+/// M. The window then fades in over the first half of those M samples, so that spectral changes
+/// leave no step at its beginning.
 ///
 /// The result has the length of the analysis window; it is computed in double precision.
 ///
-/// References: T. Strohmer, "Numerical algorithms for discrete Gabor expansions", 1998 (dual windows);
-/// D. Mauler, R. Martin, "A low delay, variable resolution, perfect reconstruction spectral
-/// analysis-synthesis system for speech enhancement", EUSIPCO 2007 (asymmetric pairs).
+/// References: T. Strohmer, "Numerical algorithms for discrete Gabor expansions", 1998 (dual
+/// windows); D. Mauler, R. Martin, "A low delay, variable resolution, perfect reconstruction
+/// spectral analysis-synthesis system for speech enhancement", EUSIPCO 2007 (asymmetric pairs).
 ///
 /// # Errors
 /// [`WindowError`] if the lengths do not fit, or if some sample is not seen by any frame.
@@ -118,8 +119,8 @@ pub fn synthesis_window(
     Ok(weighted.iter().enumerate().map(|(n, &aw)| (aw / energy[n % hop]) as f32).collect())
 }
 
-/// Weight of sample `n` of a frame: all ones for a full-length synthesis window, otherwise zeros, half
-/// a Hann window upwards over the first half of the part in use, then ones.
+/// Weight of sample `n` of a frame: all ones for a full-length synthesis window, otherwise zeros,
+/// half a Hann window upwards over the first half of the part in use, then ones.
 fn fade_in(n: usize, start: usize, synthesis_length: usize) -> f64 {
     if start == 0 {
         return 1.0;

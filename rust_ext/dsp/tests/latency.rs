@@ -1,5 +1,5 @@
-//! The latency law, proved by brute force: simulated hosts must get every sample in time with it, and some
-//! host must miss one with a sample less.
+//! The latency law, proved by brute force: simulated hosts must get every sample in time with it,
+//! and some host must miss one with a sample less.
 
 use uncodec_dsp::{LatencyBudget, LatencyError};
 
@@ -14,10 +14,10 @@ struct Call {
 
 /// Whether each sample that the host takes is there, with a latency of `latency` samples.
 ///
-/// The model has a delay of `delay` samples; hop `k` is complete with input sample `k * hop - 1`, and gives the
-/// model's output samples up to `k * hop - 1`. The host's output sample `i` is the model's output sample
-/// `i - latency + delay`. Work that takes no time is done inside the call, other work is ready
-/// `turnaround` samples after the call that completed its hop.
+/// The model has a delay of `delay` samples; hop `k` is complete with input sample `k * hop - 1`,
+/// and gives the model's output samples up to `k * hop - 1`. The host's output sample `i` is the
+/// model's output sample `i - latency + delay`. Work that takes no time is done inside the call,
+/// other work is ready `turnaround` samples after the call that completed its hop.
 fn arrives_in_time(calls: &[Call], hop: u64, delay: u64, turnaround: u64, latency: u64) -> bool {
     let mut given = 0;
     let mut completed = Vec::new(); // (time, model output samples)

@@ -60,8 +60,8 @@ fn decibels(ratio: f64) -> f64 {
     10.0 * ratio.max(1e-30).log10()
 }
 
-/// The continuous impulse response, sampled in steps of one input sample divided by `up`, put together from
-/// the responses to impulses at all positions that differ.
+/// The continuous impulse response, sampled in steps of one input sample divided by `up`, put
+/// together from the responses to impulses at all positions that differ.
 fn fine_response(resampler: &StreamingResampler, up: usize, down: usize, len: usize) -> Vec<f32> {
     let mut response = vec![f32::NAN; len * up];
     for position in 0..down {

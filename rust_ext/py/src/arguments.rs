@@ -1,8 +1,8 @@
 //! Arguments from Python, checked: every refusal says what was wanted and what came.
 //!
-//! Arrays stay borrowed while the interpreter is released. Native calls that would write to the same
-//! memory at the same time are refused; as everywhere with NumPy, Python code must not write to an array that
-//! another thread is computing with.
+//! Arrays stay borrowed while the interpreter is released. Native calls that would write to the
+//! same memory at the same time are refused; as everywhere with NumPy, Python code must not write
+//! to an array that another thread is computing with.
 
 use numpy::ndarray::Dimension;
 use numpy::{

@@ -1,7 +1,7 @@
 //! From the errors of `uncodec-dsp` to the exceptions of `uncodec.errors`.
 //!
-//! The exception classes are Python's; they are looked up when the first one is raised, so that importing
-//! the native module imports nothing else.
+//! The exception classes are Python's; they are looked up when the first one is raised, so that
+//! importing the native module imports nothing else.
 
 use std::fmt::Display;
 

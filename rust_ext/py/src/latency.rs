@@ -6,9 +6,8 @@ use uncodec_dsp::LatencyBudget;
 use crate::arguments::{count, real};
 use crate::errors::invalid_value;
 
-/// Latency of a hop-by-hop model behind a host with blocks:
-/// L = A + (H - gcd(D, H)) + D * ceil(T * fs / D), with H - 1 in place of H - gcd(D, H) where the host
-/// may cut its blocks.
+/// Latency of a hop-by-hop model behind a host with blocks: L = A + (H - gcd(D, H)) + D * ceil(T *
+/// fs / D), with H - 1 in place of H - gcd(D, H) where the host may cut its blocks.
 ///
 /// Parameters
 /// ----------
@@ -38,9 +37,10 @@ use crate::errors::invalid_value;
 ///
 /// Notes
 /// -----
-/// varying_blocks means that blocks of D samples are cut into parts, or that one comes short, at a loop
-/// point or at the start. A host whose calls themselves come irregularly, each as soon as its last sample is
-/// there, can skip a deadline by up to one block more: give its turnaround as T + (D - 1) / fs.
+/// varying_blocks means that blocks of D samples are cut into parts, or that one comes short, at a
+/// loop point or at the start. A host whose calls themselves come irregularly, each as soon as its
+/// last sample is there, can skip a deadline by up to one block more: give its turnaround as T + (D
+/// - 1) / fs.
 #[pyfunction]
 #[pyo3(
     signature = (

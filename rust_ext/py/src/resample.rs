@@ -13,9 +13,9 @@ const SAMPLES: &str = "(channels, samples)";
 
 /// Streaming sample-rate converter with a linear phase and an exactly known delay.
 ///
-/// After n input samples exactly ceil(n * rate_out / rate_in) output samples have been given, and their
-/// values do not depend on how the stream was cut into calls. Pass band to 0.45 of the lower rate, stop
-/// band from 0.5 of it below -90 dB. Equal rates pass the input through without delay.
+/// After n input samples exactly ceil(n * rate_out / rate_in) output samples have been given, and
+/// their values do not depend on how the stream was cut into calls. Pass band to 0.45 of the lower
+/// rate, stop band from 0.5 of it below -90 dB. Equal rates pass the input through without delay.
 ///
 /// Parameters
 /// ----------
@@ -24,8 +24,8 @@ const SAMPLES: &str = "(channels, samples)";
 /// rate_in, rate_out : int or float
 ///     Samples per second, positive whole numbers.
 /// delay_rate : int or float, optional
-///     Which of the two rates the delay is a whole number of samples of; by default the higher one. For
-///     a way to another rate and back use resampler_pair.
+///     Which of the two rates the delay is a whole number of samples of; by default the higher one.
+///     For a way to another rate and back use resampler_pair.
 #[pyclass(module = "uncodec._native", frozen)]
 #[derive(Debug)]
 pub struct StreamingResampler {
@@ -116,11 +116,12 @@ impl StreamingResampler {
         self.inner.look(|resampler| resampler.output_frames(n))
     }
 
-    /// Take in all of x (channels, n), float32, and write the result to the beginning of each channel of
-    /// out (channels, m), float32, m >= output_frames(n); returns the output samples per channel.
+    /// Take in all of x (channels, n), float32, and write the result to the beginning of each
+    /// channel of out (channels, m), float32, m >= output_frames(n); returns the output samples per
+    /// channel.
     ///
-    /// Both arrays must be C-contiguous. Nothing is allocated. Where out is too short, InvalidValue is
-    /// raised and nothing is consumed.
+    /// Both arrays must be C-contiguous. Nothing is allocated. Where out is too short, InvalidValue
+    /// is raised and nothing is consumed.
     #[pyo3(signature = (x, out))]
     fn push_into(
         &self,

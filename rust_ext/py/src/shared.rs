@@ -8,8 +8,8 @@ use crate::errors::in_use;
 
 /// A value that works with the interpreter released.
 ///
-/// The lock is only ever tried: a second thread gets an error instead of waiting, so an audio thread is
-/// never blocked, and without contention the lock costs one atomic exchange.
+/// The lock is only ever tried: a second thread gets an error instead of waiting, so an audio
+/// thread is never blocked, and without contention the lock costs one atomic exchange.
 #[derive(Debug)]
 pub struct Shared<T> {
     what: &'static str,

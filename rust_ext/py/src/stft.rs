@@ -15,9 +15,9 @@ const FRAMES: &str = "(frames, channels, window_length)";
 
 /// Streaming short-time Fourier transform of several channels.
 ///
-/// Frame k covers the samples (k + 1) * hop - N .. (k + 1) * hop of the stream, where the part before
-/// sample 0 counts as zeros. Scaling is that of numpy.fft.rfft. The result does not depend on how
-/// the stream is cut into calls.
+/// Frame k covers the samples (k + 1) * hop - N .. (k + 1) * hop of the stream, where the part
+/// before sample 0 counts as zeros. Scaling is that of numpy.fft.rfft. The result does not depend
+/// on how the stream is cut into calls.
 ///
 /// Parameters
 /// ----------
@@ -162,8 +162,8 @@ impl StreamingStft {
     }
 }
 
-/// Inverse transform of spectra to frames of samples, with the scaling of numpy.fft.irfft; no window is
-/// applied and nothing is overlapped.
+/// Inverse transform of spectra to frames of samples, with the scaling of numpy.fft.irfft; no
+/// window is applied and nothing is overlapped.
 ///
 /// Parameters
 /// ----------
@@ -285,8 +285,9 @@ impl InverseFrames {
 /// hop : int
 ///     Samples from one frame to the next, at most the length of the synthesis window.
 /// synthesis_length : int, optional
-///     Use only the last synthesis_length samples of a frame (zeros before): an asymmetric pair whose
-///     delay is synthesis_length instead of N. By default N, which gives the canonical dual window.
+///     Use only the last synthesis_length samples of a frame (zeros before): an asymmetric pair
+///     whose delay is synthesis_length instead of N. By default N, which gives the canonical dual
+///     window.
 #[pyfunction]
 #[pyo3(signature = (analysis, hop, synthesis_length = None))]
 pub fn synthesis_window<'py>(

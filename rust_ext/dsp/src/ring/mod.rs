@@ -1,11 +1,12 @@
 //! Wait-free ring of multi-channel samples between two threads.
 //!
 //! Memory and synchronisation are those of the `rtrb` crate; this module adds that a *frame*, one
-//! sample of each channel, is the smallest thing that ever becomes visible, and that a position is always a
-//! whole number of frames. Samples lie interleaved inside, so that each half of a chunk holds whole frames.
+//! sample of each channel, is the smallest thing that ever becomes visible, and that a position is
+//! always a whole number of frames. Samples lie interleaved inside, so that each half of a chunk
+//! holds whole frames.
 //!
-//! What a model checker can say about it is said by `cargo test` with `--cfg loom` (see README.md): it
-//! replaces `rtrb` by a transcription of its protocol with loom's atomics and runs the code of
+//! What a model checker can say about it is said by `cargo test` with `--cfg loom` (see README.md):
+//! it replaces `rtrb` by a transcription of its protocol with loom's atomics and runs the code of
 //! this file, unchanged, through all interleavings.
 
 #[cfg(all(loom, test))]
@@ -134,7 +135,8 @@ impl RingProducer {
         self.samples.is_abandoned()
     }
 
-    /// Writes as many frames of `input`, planar `[channels, n]`, as there is room for; returns how many.
+    /// Writes as many frames of `input`, planar `[channels, n]`, as there is room for; returns how
+    /// many.
     ///
     /// The frames become visible to the reading end together.
     ///
@@ -237,7 +239,8 @@ impl RingConsumer {
         self.samples.is_abandoned()
     }
 
-    /// Reads as many frames as there are and as fit into `out`, planar `[channels, n]`; returns how many.
+    /// Reads as many frames as there are and as fit into `out`, planar `[channels, n]`; returns how
+    /// many.
     ///
     /// The frames lie at the beginning of each channel of `out`; the rest is left alone.
     ///
@@ -282,14 +285,15 @@ impl ReadChunk<'_> {
         self.samples.len() / self.channels
     }
 
-    /// The frames, interleaved; the second part is empty unless the chunk goes around the end of the
-    /// ring.
+    /// The frames, interleaved; the second part is empty unless the chunk goes around the end of
+    /// the ring.
     #[must_use]
     pub fn as_slices(&self) -> (&[f32], &[f32]) {
         self.samples.as_slices()
     }
 
-    /// Gives the room of the first `frames` frames (all of them, if that is more) back to the writing end.
+    /// Gives the room of the first `frames` frames (all of them, if that is more) back to the
+    /// writing end.
     pub fn commit(self, frames: usize) {
         let frames = frames.min(self.frames());
         self.samples.commit(frames * self.channels);
@@ -336,7 +340,8 @@ mod loom_tests {
         left.chain(numbers.map(|k| -f32::from(k))).collect()
     }
 
-    /// Offers frames 1..=3 as one and two, to a ring that holds two; returns how many were accepted.
+    /// Offers frames 1..=3 as one and two, to a ring that holds two; returns how many were
+    /// accepted.
     fn produce(producer: &mut RingProducer) -> u8 {
         let mut next = 1_u8;
         for wanted in [1, 2, 2] {

@@ -1,9 +1,10 @@
 //! The protocol of `rtrb` 0.4, transcribed to loom's atomics, for the model check of the ring.
 //!
-//! As in `rtrb`: positions run through `0 .. 2 * capacity`; each end owns one position and publishes it
-//! with a release store, reads the other's with an acquire load, and keeps a cached copy that it
-//! refreshes only when the cached one does not suffice. Slots are guarded by loom cells, which are touched when a
-//! chunk is handed out and when it is committed: an access that the positions do not order is an error.
+//! As in `rtrb`: positions run through `0 .. 2 * capacity`; each end owns one position and
+//! publishes it with a release store, reads the other's with an acquire load, and keeps a cached
+//! copy that it refreshes only when the cached one does not suffice. Slots are guarded by loom
+//! cells, which are touched when a chunk is handed out and when it is committed: an access that the
+//! positions do not order is an error.
 
 use std::cell::{Cell, UnsafeCell};
 use std::marker::PhantomData;
@@ -20,8 +21,8 @@ pub struct RingBuffer {
     slots: Vec<UnsafeCell<f32>>,
 }
 
-// SAFETY: `slots` is reached through chunks only, and the guards let loom reject any schedule in which
-// two chunks cover the same slot without an order between them.
+// SAFETY: `slots` is reached through chunks only, and the guards let loom reject any schedule in
+// which two chunks cover the same slot without an order between them.
 unsafe impl Sync for RingBuffer {}
 
 impl RingBuffer {
@@ -61,7 +62,8 @@ impl RingBuffer {
         (position + index) % self.capacity()
     }
 
-    /// The slots of `len` places from `position` on, as the part up to the end and the part after it.
+    /// The slots of `len` places from `position` on, as the part up to the end and the part after
+    /// it.
     fn parts(&self, position: usize, len: usize) -> [(*mut f32, usize); 2] {
         let start = self.place(position, 0);
         let first = len.min(self.capacity() - start);
@@ -147,8 +149,8 @@ impl WriteChunk<'_, f32> {
     pub fn as_mut_slices(&mut self) -> (&mut [f32], &mut [f32]) {
         let End { buffer, tail, .. } = &self.producer.0;
         let [(first, n), (second, m)] = buffer.parts(tail.get(), self.len);
-        // SAFETY: both parts lie inside the ring and do not overlap; `touch` proved to loom that nobody
-        // else uses these slots, and they stay ours until `commit`.
+        // SAFETY: both parts lie inside the ring and do not overlap; `touch` proved to loom that
+        // nobody else uses these slots, and they stay ours until `commit`.
         unsafe {
             (std::slice::from_raw_parts_mut(first, n), std::slice::from_raw_parts_mut(second, m))
         }
@@ -210,8 +212,8 @@ impl ReadChunk<'_, f32> {
     pub fn as_slices(&self) -> (&[f32], &[f32]) {
         let End { buffer, head, .. } = &self.consumer.0;
         let [(first, n), (second, m)] = buffer.parts(head.get(), self.len);
-        // SAFETY: both parts lie inside the ring; `touch` proved to loom that nobody writes to these
-        // slots, and the writing end cannot have them again before `commit`.
+        // SAFETY: both parts lie inside the ring; `touch` proved to loom that nobody writes to
+        // these slots, and the writing end cannot have them again before `commit`.
         unsafe { (std::slice::from_raw_parts(first, n), std::slice::from_raw_parts(second, m)) }
     }
 
