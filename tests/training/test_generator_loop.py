@@ -111,6 +111,8 @@ def test_penalties_count_decibels():
     assert fidelity_penalty(clean, coded, worse, 0.0).item() == pytest.approx(6.0, abs=0.1)
     assert fidelity_penalty(clean, coded, worse, 7.0).item() == 0.0
     assert fidelity_penalty(clean, worse, coded, 0.0).item() == 0.0
+    # Turning up the whole does not hide the noise.
+    assert fidelity_penalty(clean, coded, 3 * worse, 0.0).item() > 20.0 - 1e-3
     assert clean_null_penalty(clean, 0.01 * clean, -60.0).item() == pytest.approx(20.0, abs=0.1)
     assert clean_null_penalty(clean, 0.0001 * clean, -60.0).item() == 0.0
 

@@ -119,7 +119,7 @@ class Generator(nn.Module):
         self.recur = nn.GRU(config.encoder, config.hidden, batch_first=True)
         self.layout = nn.Linear(config.encoder + config.hidden, 4 * bins)
         self.gate = nn.Linear(config.hidden, 1)
-        self.look = nn.Conv1d(10, config.local, 5, padding=2)
+        self.look = nn.Conv1d(12, config.local, 5, padding=2)
         self.fuse = nn.Conv1d(config.local, config.local, 3, padding=1)
         self.decide = nn.Conv1d(config.local, 4, 3, padding=1)
         self._start_small()
@@ -139,7 +139,7 @@ class Generator(nn.Module):
         """State before the first frame, see `GeneratorConfig.initial_state`."""
         return self.config.initial_state(batch, self.gate.weight.device)
 
-    def outline(self, level: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+    def outline(self, level: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
         """Outline of the spectrum, carried on over what the codec emptied.
 
         It is computed on the peaks of bands of four bins. A band counts as having content when it
@@ -158,6 +158,8 @@ class Generator(nn.Module):
         Returns
         -------
         outline : Tensor [shape=(batch, 2, frames, bins)]
+        content : Tensor [shape=(batch, 2, frames, bins)]
+            1 where there is content, 0 elsewhere.
         coarse : Tensor [shape=(batch, 2, frames, bins // 8)]
             Every second band of it.
         peaks : Tensor [shape=(batch, 2, 1, bins // 4)]
@@ -180,11 +182,12 @@ class Generator(nn.Module):
         content = torch.logical_and(around > envelope - 1.0, around > -6.5)
         last = torch.cummax(torch.where(content, place, torch.zeros_like(place)), dim=3)[0]
         carried = torch.gather(around, 3, last.long()) - 0.024 * (place - last)
-        wide = carried.unsqueeze(4).expand(batch, channels, frames, bands, 4)
-        wide = wide.reshape(batch, channels, frames, end)
+        both = torch.stack([carried, content.to(level.dtype)], dim=0).unsqueeze(5)
+        wide = both.expand(2, batch, channels, frames, bands, 4)
+        wide = wide.reshape(2, batch, channels, frames, end)
         # The bins above the last whole band (the one at half the rate) continue it.
-        outline = torch.cat([wide, wide[:, :, :, end - (bins - end) :]], dim=3)
-        return outline, carried[:, :, :, 1::2], held[:, :, -1:]
+        wide = torch.cat([wide, wide[:, :, :, :, end - (bins - end) :]], dim=4)
+        return wide[0], wide[1], carried[:, :, :, 1::2], held[:, :, -1:]
 
     def forward(
         self, real: Tensor, imag: Tensor, noise_real: Tensor, noise_imag: Tensor, state: State
@@ -221,7 +224,7 @@ class Generator(nn.Module):
         held = reference[:, -1:]
 
         relative = self.scaled(level, reference)
-        outline, coarse, peaks = self.outline(level, peaks)
+        outline, content, coarse, peaks = self.outline(level, peaks)
         carried = self.scaled(outline, reference)
         coarse = self.scaled(coarse, reference)
         whole = torch.cat(
@@ -244,17 +247,19 @@ class Generator(nn.Module):
                 relative.permute(0, 2, 1, 3),
                 before.permute(0, 2, 1, 3),
                 carried.permute(0, 2, 1, 3),
+                content.permute(0, 2, 1, 3),
                 laid,
             ],
             dim=2,
-        ).reshape(batch * frames, 10, bins)
+        ).reshape(batch * frames, 12, bins)
         local = torch.nn.functional.silu(self.look(local))
         local = torch.nn.functional.silu(self.fuse(local))
         chosen = (self.decide(local).reshape(batch, frames, 4, bins) + laid).permute(0, 2, 1, 3)
 
         gain = torch.exp(1.5 * torch.tanh(chosen[:, 0:2])) - 1.0
-        # The outline runs along the peaks, about half a decade above the mean of a noise.
-        decades = 2.0 * chosen[:, 2:4] - 1.0 + outline
+        # The outline runs along the peaks, about a decade above what a noise of that level has on
+        # average; where the codec left content, noise starts out two decades lower still.
+        decades = 2.0 * chosen[:, 2:4] - 1.0 - 2.0 * content + outline
         amplitude = torch.exp(1.1512925 * decades.clamp(-14.0, 6.0)) * self.noise_scale
         open_ = gate[:, None, :, None]
         delta_real = open_ * (gain * real + amplitude * noise_real)

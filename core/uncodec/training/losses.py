@@ -49,21 +49,32 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
 
 
 def fidelity_penalty(clean: Tensor, coded: Tensor, restored: Tensor, allowed_db: float) -> Tensor:
-    """How far SI-SDR fell below the coded input's, beyond what is allowed.
+    """By how many dB the distortion grew over the coded input's, beyond what is allowed.
+
+    Distortion is what differs from the clean signal at the level that the codec gave it. That level
+    is taken from the coded input and held: with a scale of its own, as in SI-SDR, the restored
+    signal could buy fidelity by turning itself up.
 
     Parameters
     ----------
     clean, coded, restored : Tensor [shape=(batch, channels, samples)]
     allowed_db : float
-        Fall that costs nothing; negative asks for a gain.
+        Growth that costs nothing; negative asks for a gain.
 
     Returns
     -------
-    Tensor [shape=(batch,)], dB, 0 or more
+    Tensor [shape=(batch,)], dB, from 0 to 20
     """
+    clean, coded, restored = clean.flatten(1), coded.flatten(1), restored.flatten(1)
     with torch.no_grad():
-        before = si_sdr(clean, coded).clamp(max=60.0)
-    return torch.relu(before - si_sdr(clean, restored) - allowed_db).clamp(max=20.0)
+        scale = (coded * clean).sum(1) / (clean.square().sum(1) + 1e-9)
+        target = scale[:, None] * clean
+        # Nothing can be told apart below -60 dB of the signal, the depth that a clean signal is
+        # held to.
+        floor = 1e-6 * target.square().sum(1) + 1e-9
+        before = (coded - target).square().sum(1) + floor
+    after = (restored - target).square().sum(1) + floor
+    return torch.relu(10 * torch.log10(after / before) - allowed_db).clamp(max=20.0)
 
 
 def clean_null_penalty(clean: Tensor, delta: Tensor, target_db: float = -66.0) -> Tensor:
