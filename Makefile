@@ -116,6 +116,8 @@ $(VENV)/.deps-stamp: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.native-stamp: $(VENV)/.deps-stamp $(NATIVE_SOURCES) $(if $(NATIVE_MODULE),,FORCE)
 	$(PY) -m pip install --no-build-isolation --no-deps --editable .
+	@# The copy for wheels; in the tree it would hide later changes in models.
+	@rm -rf core/uncodec/weights
 	@touch $@
 
 $(VENV)/.bench-stamp: $(VENV)/.deps-stamp
