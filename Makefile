@@ -62,7 +62,7 @@ nightly: setup loom ## the long tests: those marked nightly, and the ring's mode
 # A folder of its own, because the flag would make cargo rebuild everything in the usual one.
 loom: ## model check of the ring under every thread interleaving
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
-		cargo test --release -p uncodec-dsp --test loom
+		cargo test --release -p uncodec-dsp --lib loom_
 
 bench: setup $(VENV)/.bench-stamp ## speed, as ratios to named peers measured in the same run
 	$(PY) bench/run.py $(ARGS)
