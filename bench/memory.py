@@ -37,9 +37,12 @@ def write_programme(path: Path, minutes: float) -> None:
 
 def restore_here(source: str, target: str) -> None:
     """Restore one file and print the peak; runs in the child."""
+    import torch
+
     from uncodec import GANRestorer
     from uncodec.offline.restore import restore_file
 
+    torch.set_num_threads(1)  # as the command line does
     report = restore_file(source, target, GANRestorer())
     peak_mb = resource.getrusage(resource.RUSAGE_SELF).ru_maxrss / 1024
     if sys.platform == "darwin":  # counts bytes there
