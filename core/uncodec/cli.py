@@ -144,10 +144,10 @@ def restore(
     name only when it is complete. When one file fails the others are still done. Exit code: 0 all
     files restored, 1 some were not, 2 wrong use of the command, 130 stopped with Ctrl-C.
     """
-    from uncodec.offline.batch import Settings, plan, run
-
-    settings = Settings(bits=bits, rate=rate, overwrite=overwrite, salvage=salvage)
     try:
+        from uncodec.offline.batch import Settings, plan, run
+
+        settings = Settings(bits=bits, rate=rate, overwrite=overwrite, salvage=salvage)
         jobs = plan(inputs, output, settings=settings)
         _check_terminal(jobs)
         with (
