@@ -206,8 +206,8 @@ class Generator(nn.Module):
         Returns
         -------
         delta_real, delta_imag : Tensor [shape=(batch, 2, frames, bins)]
-        gate : Tensor [shape=(batch, frames)]
-            0 where the frame is judged undamaged (the delta is then exactly 0), up to 1.
+        damage : Tensor [shape=(batch, frames)]
+            Log odds that the signal is damaged. At -4 and below the delta is exactly 0.
         state : tuple of Tensor
         """
         hidden, held, previous, peaks = state
@@ -238,7 +238,9 @@ class Generator(nn.Module):
         encoded = torch.nn.functional.silu(self.encode(whole))
         recurred, hidden = self.recur(encoded, hidden)
         laid = self.layout(torch.cat([encoded, recurred], dim=2)).reshape(batch, frames, 4, bins)
-        gate = torch.nn.functional.hardsigmoid(4.0 * self.gate(recurred)).reshape(batch, frames)
+        damage = self.gate(recurred).reshape(batch, frames)
+        # Shut only where an undamaged signal is all but certain, open from even odds upwards.
+        gate = (1.0 + 0.25 * damage).clamp(0.0, 1.0)
 
         before = torch.cat([previous, relative[:, :, :-1]], dim=2)
         previous = relative[:, :, -1:]
@@ -264,7 +266,7 @@ class Generator(nn.Module):
         open_ = gate[:, None, :, None]
         delta_real = open_ * (gain * real + amplitude * noise_real)
         delta_imag = open_ * (gain * imag + amplitude * noise_imag)
-        return delta_real, delta_imag, gate, (hidden, held, previous, peaks)
+        return delta_real, delta_imag, damage, (hidden, held, previous, peaks)
 
     def scaled(self, level: Tensor, reference: Tensor) -> Tensor:
         """Levels relative to the reference, scaled for the network's layers."""

@@ -96,7 +96,8 @@ def restore_batch(
     -------
     restored, delta : Tensor [shape=(batch, 2, trimmed)]
         Left and right, without the edges that fewer frames cover.
-    gate : Tensor [shape=(batch, frames)]
+    damage : Tensor [shape=(batch, frames)]
+        Log odds that the signal is damaged.
     """
     window, hop = generator.config.window, generator.config.hop
     source = torch.Generator().manual_seed(seed)
@@ -104,7 +105,7 @@ def restore_batch(
     frames = audio_to_frames(mid_side(coded), window, hop)
     excitation = audio_to_frames(noise, window, hop)
     with torch.autocast(coded.device.type, torch.bfloat16, enabled=half):
-        real, imag, gate, _ = generator(
+        real, imag, damage, _ = generator(
             frames.real,
             frames.imag,
             excitation.real,
@@ -115,14 +116,14 @@ def restore_batch(
     edge = window - hop
     delta = delta[..., edge:-edge]
     kept = coded[..., edge : edge + delta.shape[-1]]
-    return kept + delta, delta, gate.float()
+    return kept + delta, delta, damage.float()
 
 
 def _loss(
     generator: Generator, batch: tuple[Tensor, Tensor, Tensor], step: int, settings: LoopSettings
 ) -> tuple[Tensor, dict[str, float]]:
     clean, coded, is_clean = batch
-    restored, delta, gate = restore_batch(generator, coded, seed=settings.seed * 1_000_003 + step)
+    restored, delta, damage = restore_batch(generator, coded, seed=settings.seed * 1_000_003 + step)
     edge = generator.config.window - generator.config.hop
     clean = clean[..., edge : edge + restored.shape[-1]]
     coded = coded[..., edge : edge + restored.shape[-1]]
@@ -134,15 +135,16 @@ def _loss(
     image = log_spectral_distance(mid_side(clean), mid_side(restored), window, hop)
     drop = fidelity_penalty(clean, coded, restored, settings.allowed_drop_db) * damaged
     null = clean_null_penalty(clean, delta) * is_clean
-    # The gate alone decides whether a clean signal passes untouched, so it is also told directly.
-    target = damaged[:, None].expand_as(gate)
-    judged = (gate - target).square().mean(1)
+    # The gate alone lets a clean signal pass untouched, and it has no gradient where it is shut or
+    # open, so the odds behind it are also told directly.
+    target = damaged[:, None].expand_as(damage)
+    judged = torch.nn.functional.binary_cross_entropy_with_logits(damage, target)
     parts = {
         "lsd": distance.mean(),
         "image": 0.15 * image.mean(),
         "drop": 0.3 * drop.mean(),
         "null": 0.02 * null.mean(),
-        "gate": 0.3 * judged.mean(),
+        "gate": 0.3 * judged,
     }
     total = torch.stack(list(parts.values())).sum()
     return total, {name: float(value.detach()) for name, value in parts.items()}

@@ -273,8 +273,28 @@ class PairSet:
         return clean, coded, flags
 
 
+def _tilt(rng: np.random.Generator, samples: int) -> Array:
+    """Draw a smooth equaliser curve over the bins of a real FFT, from slight to very dark.
+
+    Applied alike to the clean and the coded signal it leaves the codec's cut-off and holes where
+    they are, but moves the levels around them: what is above a cut-off can then be told only from
+    what is left below it, not from what recordings mostly are like.
+    """
+    nodes = np.linspace(0.0, 1.0, 12)
+    fall_db = -rng.exponential(1.0) if rng.random() < 0.8 else -rng.uniform(2.0, 5.0)
+    steps = rng.normal(fall_db, 1.5, 12)
+    steps[0] = 0.0
+    curve = np.interp(np.linspace(0.0, 1.0, samples // 2 + 1), nodes, np.cumsum(steps))
+    return np.asarray(10 ** (curve / 20), np.float32)
+
+
 def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:
-    """Level, channel swap, mono and 16-bit rounding, in place and alike on both."""
+    """Tilt, level, channel swap, mono and 16-bit rounding, in place and alike on both."""
+    if rng.random() < 0.6:
+        samples = clean.shape[1]
+        gains = _tilt(rng, samples)
+        for audio in (clean, coded):
+            audio[:] = np.fft.irfft(np.fft.rfft(audio) * gains, n=samples)
     if rng.random() < 0.5:
         # What reaches a restorer is as often a 16-bit file, whose rounding hides the empty bins, as
         # a decoder's floating-point output.
