@@ -50,7 +50,7 @@ types: setup ## mypy, and stubtest of the native module's stub
 
 rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
 	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --document-private-items
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace
 
 pytest: setup ## the Python tests alone; ARGS="..." is passed on
