@@ -2,7 +2,8 @@
 
 One root, :class:`UncodecError`. What a caller can mend by passing something else also derives from
 ``ValueError`` or ``TypeError``; what the machine refused also derives from ``OSError``. A message
-names the thing, gives the rule and shows what was got: ``buffer_size=0: must be a positive integer``.
+names the thing, gives the rule and shows what was got: ``buffer_size=0: must be a positive
+integer``.
 """
 
 from __future__ import annotations
