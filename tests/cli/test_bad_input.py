@@ -114,13 +114,26 @@ def test_samples_that_are_no_numbers(run, put, song, only_left, value):
 
 @pytest.mark.parametrize(
     ("channels", "frames", "rate"),
-    [(1, 1, 44_100), (2, 1, 44_100), (1, 9000, 8_000), (2, 90_000, 192_000), (1, 20_000, 44_100)],
+    [(1, 1, 44_100), (2, 1, 44_100), (2, 90_000, 192_000), (1, 20_000, 44_100)],
 )
 def test_unusual_but_sound(run, put, make_tones, tmp_path, channels, frames, rate):
     source = put("odd.wav", make_tones(channels, frames, rate), rate)
     assert run("restore", source).code == 0
     info = soundfile.info(tmp_path / "odd.restored.flac")
     assert (info.channels, info.frames, info.samplerate) == (channels, frames, rate)
+
+
+@pytest.mark.parametrize(
+    ("rate", "wide"), [(8_000, 48_000), (22_050, 44_100), (32_000, 48_000), (11_025, 44_100)]
+)
+def test_a_low_rate_is_widened_unless_it_is_asked_for(run, put, make_tones, tmp_path, rate, wide):
+    source = put("low.wav", make_tones(1, rate, rate), rate)
+    assert run("restore", source).code == 0
+    info = soundfile.info(tmp_path / "low.restored.flac")
+    assert (info.frames, info.samplerate) == (wide, wide)
+    assert run("restore", source, "-o", tmp_path / "same.flac", "--rate", str(rate)).code == 0
+    info = soundfile.info(tmp_path / "same.flac")
+    assert (info.frames, info.samplerate) == (rate, rate)
 
 
 def test_silence_stays_silent(run, put, tmp_path):

@@ -83,11 +83,23 @@ def test_level_is_relative(generator):
     assert torch.allclose(quiet_out * 100, loud_out, rtol=2e-2, atol=2e-2)
 
 
-def test_empty_bins_get_something(generator):
-    silent = [torch.zeros_like(x) for x in spectra(3)[:2]]
-    noise = spectra(3)[2:]
-    real, _, _, _ = generator(*silent, *noise, generator.initial_state(1))
-    assert real.abs().min() > 0
+@torch.inference_mode()
+def test_empty_bins_of_a_sounding_frame_are_filled(generator):
+    real, imag, *noise = spectra(6)
+    real[..., 70:] = 0
+    imag[..., 70:] = 0
+    filled = generator(real, imag, *noise, generator.initial_state(1))[0]
+    assert filled[..., 70:].abs().mean() > 1e-3
+
+
+@torch.inference_mode()
+def test_silence_stays_silence(generator):
+    real, imag, *noise = spectra(8)
+    real[:, :, 4:] = 0
+    imag[:, :, 4:] = 0
+    delta, _, _, _ = generator(real, imag, *noise, generator.initial_state(1))
+    assert delta[:, :, :4].any()
+    assert not delta[:, :, 4:].any()
 
 
 @pytest.mark.parametrize(

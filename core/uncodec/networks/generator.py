@@ -101,6 +101,8 @@ class Generator(nn.Module):
 
     # log10 of power below which a bin counts as empty: near the rounding noise of a 16-bit file.
     FLOOR = 1e-8
+    # log10 of mean power up to which a frame counts as silent.
+    SILENCE = -7.9
     # Decades per frame by which the level reference falls after a peak.
     DECAY = 0.01
 
@@ -112,6 +114,7 @@ class Generator(nn.Module):
         self.hidden = config.hidden
         self.decay = self.DECAY
         self.floor = self.FLOOR
+        self.silence = self.SILENCE
         # E|STFT|^2 of unit white noise is the energy of the window, half the window length for a
         # square-root Hann window.
         self.noise_scale = float((config.window / 2) ** -0.5)
@@ -241,6 +244,8 @@ class Generator(nn.Module):
         damage = self.gate(recurred).reshape(batch, frames)
         # Shut only where an undamaged signal is all but certain, open from even odds upwards.
         gate = (1.0 + 0.25 * damage).clamp(0.0, 1.0)
+        # Silence far below the rounding noise of a 16-bit file stays silence.
+        gate = gate * (energy > self.silence)
 
         before = torch.cat([previous, relative[:, :, :-1]], dim=2)
         previous = relative[:, :, -1:]

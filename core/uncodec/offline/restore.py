@@ -132,8 +132,9 @@ def restore_file(
     bits : {24, 16, 32}
         Integer samples with dither for 16 and 24, float samples for 32 (``.wav`` only).
     rate : int, optional
-        Sample rate of the result in Hz; the rate of the source when not given. The effect always
-        runs at the rate of the source.
+        Sample rate of the result in Hz; when not given that of the source, but at least 44.1 kHz.
+        Encoders go down to a lower rate to save bits, so a low rate is part of the damage: such a
+        source is converted before the effect runs, so that the band above can be filled.
     overwrite : bool
         Replace a target that is already there.
     salvage : bool
@@ -165,7 +166,8 @@ def restore_file(
     try:
         with open_audio(source) as reader:
             rate_in = reader.sample_rate
-            rate_out = rate_in if rate is None else rate
+            rate_work = full_band_rate(rate_in)
+            rate_out = rate_work if rate is None else rate
             total = reader.frames
             if total is None and reader.seconds is not None:
                 total = round(reader.seconds * rate_in)
@@ -178,8 +180,10 @@ def restore_file(
                 tags_from=source,
             ) as writer:
                 peak = 0.0
-                restored = _through_effect(reader.blocks(BLOCK_FRAMES), effect, rate_in)
-                for block in _at_rate(restored, rate_in, rate_out, reader.channels):
+                channels = reader.channels
+                wide = _at_rate(reader.blocks(BLOCK_FRAMES), rate_in, rate_work, channels)
+                restored = _through_effect(wide, effect, rate_work)
+                for block in _at_rate(restored, rate_work, rate_out, channels):
                     if block.size:
                         peak = max(peak, float(np.abs(block).max()))
                         writer.write(block)
@@ -191,7 +195,8 @@ def restore_file(
                     raise AudioFileError(
                         f"{source}: is damaged: {problems} (salvage restores what is there)"
                     )
-                if writer.frames != converted_length(frames, rate_in, rate_out):
+                expected = converted_length(frames, rate_in, rate_work)
+                if writer.frames != converted_length(expected, rate_work, rate_out):
                     raise UncodecError(
                         f"{source}: the effect gave {writer.frames} frames for {frames}"
                     )
@@ -210,6 +215,13 @@ def restore_file(
         clipped=writer.clipped,
         problems=tuple(reader.problems),
     )
+
+
+def full_band_rate(rate: int) -> int:
+    """Rate in Hz at which a source of `rate` Hz is restored: its own, or a full-band one."""
+    if rate >= 44100:
+        return rate
+    return 44100 if 44100 % rate == 0 else 48000
 
 
 def converted_length(frames: int, rate_in: int, rate_out: int) -> int:
@@ -273,7 +285,7 @@ def _no_short_block(blocks: Iterable[Audio]) -> Iterator[_Block]:
 
 
 def _at_rate(
-    blocks: Iterator[Audio], rate_in: int, rate_out: int, channels: int
+    blocks: Iterable[Audio], rate_in: int, rate_out: int, channels: int
 ) -> Iterator[Audio]:
     """Convert the rate of a stream, its delay removed; nothing is touched where rates agree."""
     if rate_in == rate_out:
