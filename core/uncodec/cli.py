@@ -113,7 +113,8 @@ def restore(
         int | None,
         typer.Option(
             metavar="HZ",
-            help="Sample rate of the result; that of the source without it.",
+            help="Sample rate of the result. Without it that of the source, but at least 44.1 kHz: "
+            "lower ones have no room for what was lost.",
             show_default=False,
         ),
     ] = None,

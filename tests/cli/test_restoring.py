@@ -62,6 +62,21 @@ def test_rate_is_converted_without_moving_the_audio(run, put, tmp_path, make_ton
     np.testing.assert_allclose(result[2000:-2000], expected[2000:-2000], atol=1e-3)
 
 
+@pytest.mark.parametrize(
+    ("rate", "full"), [(8_000, 48_000), (22_050, 44_100), (32_000, 48_000), (44_100, 44_100)]
+)
+def test_low_rates_become_full_band(run, put, tmp_path, make_tones, effect, rate, full):
+    source = put("low.wav", make_tones(1, 20_001, rate), rate, subtype="FLOAT")
+    assert run("restore", source, "--bits", "32").code == 0
+    result, written_rate = soundfile.read(tmp_path / "low.restored.wav")
+    assert written_rate == full
+    assert abs(len(result) - 20_001 * full / rate) <= 0.5
+    # The effect has seen the higher rate, and the audio is where it was.
+    assert sum(width for _, width in effect.blocks) == len(result)
+    expected = 0.5 * make_tones(1, len(result), full)[0]
+    np.testing.assert_allclose(result[4000:-4000], expected[4000:-4000], atol=1e-3)
+
+
 @pytest.mark.parametrize("frames", [1, 2, 3, 500, 1024, 65_536, 65_537, 131_072])
 def test_every_length_is_kept(run, put, tmp_path, make_tones, effect, frames):
     target = tmp_path / "out.wav"
