@@ -46,6 +46,8 @@ lint: $(VENV)/.deps-stamp ## ruff (rules and format), rustfmt
 
 types: setup ## mypy, and stubtest of the native module's stub
 	$(PY) -m mypy
+	MYPYPATH=core:bench $(PY) -m mypy bench/*.py
+	MYPYPATH=core:demo $(PY) -m mypy demo/*.py
 	$(PY) -m mypy.stubtest uncodec._native
 
 rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
