@@ -134,7 +134,7 @@ def test_sdist_installs_completely(sdist: Path, tmp_path: Path):
         if path.is_file() and path.suffix not in {".so", ".pyc"}
     }
     assert installed == expected_in_wheel()
-    code = "import uncodec._native, uncodec; print(uncodec.__file__)"
+    code = "import uncodec.networks; print(uncodec.__file__, *uncodec.networks.list_models())"
     done = subprocess.run(
         [sys.executable, "-P", "-c", code],
         env={**os.environ, "PYTHONPATH": str(target)},
@@ -143,4 +143,7 @@ def test_sdist_installs_completely(sdist: Path, tmp_path: Path):
         text=True,
         check=True,
     )
-    assert done.stdout.startswith(str(target))
+    place, *models = done.stdout.split()
+    assert Path(place).is_relative_to(target)
+    weights = {name for name in released_models() if name.endswith("/weights.safetensors")}
+    assert set(models) == {Path(name).parent.name for name in weights}

@@ -107,3 +107,18 @@ def test_target_that_is_another_source_is_refused(folder):
 def test_settings_are_checked_first(folder, settings):
     with pytest.raises(InvalidValue, match="must be"):
         plan(["gone.mp3"], settings=settings)
+
+
+def test_folder_that_cannot_be_read_is_not_passed_over(folder, monkeypatch):
+    from uncodec.offline import batch
+
+    scandir = batch.os.scandir
+
+    def refuse(path):
+        if str(path).endswith("sub"):
+            raise PermissionError(13, "Permission denied", str(path))
+        return scandir(path)
+
+    monkeypatch.setattr(batch.os, "scandir", refuse)
+    with pytest.raises(InvalidValue, match="in/sub: Permission denied"):
+        plan(["in"])

@@ -13,6 +13,7 @@ import tempfile
 from collections.abc import Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+from typing import NoReturn
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError
 from uncodec.offline.reporting import Reporter
@@ -220,8 +221,13 @@ def _expand(item: Path) -> Iterable[tuple[Path, Path]]:
     """Give (file, the folder its relative name starts from) for a file or a folder."""
     if not item.is_dir():
         return [(item, item.parent)]
+
+    def refuse(error: OSError) -> NoReturn:
+        # Left to itself the walk would pass over the folder without a word.
+        raise InvalidValue(f"input={str(item)!r}: {error.filename}: {error.strerror}")
+
     found = []
-    for folder, subfolders, names in os.walk(item):
+    for folder, subfolders, names in os.walk(item, onerror=refuse):
         subfolders[:] = sorted(name for name in subfolders if not name.startswith("."))
         found += [
             (Path(folder, name), item)
