@@ -351,6 +351,21 @@ def test_real_signal(put, make_tones, tmp_path, only_left, number, code):
     only_left(source)
 
 
+def test_ignored_signal_stays_ignored(run, put, effect, monkeypatch):
+    seen = []
+    monkeypatch.setattr(effect, "reset", lambda: seen.append(signal.getsignal(signal.SIGHUP)))
+    before = signal.signal(signal.SIGHUP, signal.SIG_IGN)
+    try:
+        assert run("restore", put("song.wav")).code == 0
+        assert signal.getsignal(signal.SIGHUP) is signal.SIG_IGN
+    finally:
+        signal.signal(signal.SIGHUP, before)
+    assert set(seen) == {signal.SIG_IGN}
+    assert run("restore", put("other.wav")).code == 0
+    assert callable(seen[-1])
+    assert signal.getsignal(signal.SIGHUP) is before
+
+
 def test_reader_of_the_pipe_goes_away(put, tmp_path):
     here = os.path.dirname(__file__)  # noqa: PTH120
     source = put("long.wav")
