@@ -1,0 +1,87 @@
+"""What a live session may be asked for, and the latency that follows from it."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+from typing import Literal, get_args
+
+import numpy as np
+
+from uncodec._native import latency_samples
+from uncodec.errors import InvalidType, InvalidValue
+from uncodec.live.worker import HopEngine
+
+__all__ = ["LONGEST_BLOCK", "RATES", "Latency", "Pattern", "check_settings", "latency_of"]
+
+Pattern = Literal["fixed", "varying", "irregular"]
+
+RATES = (44100, 48000)
+LONGEST_BLOCK = 1 << 16
+
+
+@dataclass(frozen=True)
+class Latency:
+    """Parts of the constant delay from input to output, in samples.
+
+    Attributes
+    ----------
+    algorithmic : int
+        Of the model itself.
+    buffering : int
+        From collecting hops out of blocks.
+    turnaround : int
+        Given to the worker, in whole blocks.
+    """
+
+    algorithmic: int
+    buffering: int
+    turnaround: int
+
+    @property
+    def total(self) -> int:
+        """Sum of the parts."""
+        return self.algorithmic + self.buffering + self.turnaround
+
+
+def check_settings(
+    sample_rate: float, channels: int, block: int, turnaround_s: float, pattern: str
+) -> None:
+    """Raise `InvalidValue` or `InvalidType` for what a session cannot do."""
+    if sample_rate not in RATES:
+        raise InvalidValue(
+            f"sample_rate={sample_rate}: a live session runs at 44100 or 48000 Hz; "
+            "open_stream takes other rates"
+        )
+    if channels not in (1, 2):
+        raise InvalidValue(f"channels={channels}: must be 1 or 2")
+    if isinstance(block, bool) or not isinstance(block, (int, np.integer)):
+        raise InvalidType(f"block={block!r}: must be a whole number of samples")
+    if not 1 <= block <= LONGEST_BLOCK:
+        raise InvalidValue(f"block={block}: must be from 1 to {LONGEST_BLOCK} samples")
+    if not 0.0 <= turnaround_s <= 1.0:
+        raise InvalidValue(f"turnaround_s={turnaround_s}: must be from 0 to 1 second")
+    if pattern not in get_args(Pattern):
+        raise InvalidValue(f"pattern={pattern!r}: must be one of {', '.join(get_args(Pattern))}")
+
+
+def latency_of(
+    engine: HopEngine, block: int, turnaround_s: float, sample_rate: int, pattern: Pattern
+) -> Latency:
+    """The one law, split into its parts.
+
+    Calls that come irregularly can skip a deadline by up to one block more, which is added to the
+    turnaround; see `uncodec._native.latency_samples`.
+    """
+    varying = pattern != "fixed"
+    if pattern == "irregular":
+        turnaround_s += (block - 1) / sample_rate
+    waiting = latency_samples(0, engine.hop, block, varying_blocks=varying)
+    total = latency_samples(
+        engine.delay,
+        engine.hop,
+        block,
+        turnaround_s=turnaround_s,
+        sample_rate=sample_rate,
+        varying_blocks=varying,
+    )
+    return Latency(engine.delay, waiting, total - engine.delay - waiting)

@@ -1,0 +1,418 @@
+"""A live session: an audio callback on one side, the network in its own thread on the other."""
+
+from __future__ import annotations
+
+import threading
+import time
+from dataclasses import dataclass
+from types import TracebackType
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+
+from uncodec._native import RingConsumer, RingProducer, ring
+from uncodec.errors import InvalidType, InvalidValue, UncodecError
+from uncodec.live.budget import Latency, Pattern, check_settings, latency_of
+from uncodec.live.engine import DeltaEngine
+from uncodec.live.exchange import DRY, HEADER, HOPS, LATE, POSITION, WET, Exchange
+from uncodec.live.stream import check_amount
+from uncodec.live.worker import HopEngine, RestoringEngine, Worker
+from uncodec.networks import load_model
+
+__all__ = ["Latency", "LiveCounters", "LiveSession", "Pattern"]
+
+Array = NDArray[np.float32]
+CALLBACKS = 1 << 16
+
+
+@dataclass(frozen=True)
+class LiveCounters:
+    """What a session has done since it began or was reset.
+
+    Attributes
+    ----------
+    samples : int
+        Given out, per channel; ``wet + dry`` and, at the beginning, the latency without the
+        model's own part.
+    wet, dry : int
+        Samples played with and without the delta. The level and the bypass do not count.
+    hops, late : int
+        Hops played, and those of them whose result was not there in time.
+    dropped : int
+        Hops that the worker never got, because it was too far behind.
+    resyncs : int
+        Times that the worker went on with a hop that did not follow the last one.
+    failures : int
+        Times that the engine failed.
+    worst_callback_s : float
+        Longest call of the callback.
+    """
+
+    samples: int
+    wet: int
+    dry: int
+    hops: int
+    late: int
+    dropped: int
+    resyncs: int
+    failures: int
+    worst_callback_s: float
+
+
+class LiveSession:
+    """Restores audio from within an audio callback.
+
+    A thread runs the network; the callback hands it hops and takes results through wait-free rings,
+    and never waits for it. What is not there in time is replaced by the input, delayed as always.
+
+    Parameters
+    ----------
+    model : str
+        Name of a released model, or a folder that holds one.
+    sample_rate : float
+        44100 or 48000, in Hz.
+    channels : int
+        1 or 2.
+    block : int
+        Longest block that a call will bring, from 1 to 65536 samples; shorter ones are welcome.
+    turnaround_s : float
+        Seconds that a hop may take until its result is there, from 0 to 1. The latency grows with
+        it, and late hops get fewer.
+    pattern : {"varying", "fixed", "irregular"}
+        "fixed": every block has `block` samples. "varying": blocks of that size come at their time
+        and may be cut into parts. "irregular": calls of any size up to `block` come as soon as
+        their last sample is there. More freedom costs more latency; a host that takes more than
+        was said gets late hops, nothing worse.
+    seed : int
+        Of the noise, from 0 to 2**64 - 1.
+    amount : float
+        From 0 to 1.
+    device : str
+        Where the network runs.
+    realtime : bool
+        False: no thread, the work is done within the call, and what the engine raises reaches the
+        caller. For renders and tests: the same output bit for bit however the blocks are cut.
+    engine : HopEngine, optional
+        Runs in place of a model.
+
+    Attributes
+    ----------
+    latency_samples : int
+        Constant delay from input to output, given by `uncodec._native.latency_samples`.
+    latency : Latency
+        Its parts.
+    hop : int
+        Samples that the network takes at a time.
+
+    Raises
+    ------
+    InvalidValue
+        An argument is outside its range.
+    ModelError
+        The model cannot be loaded.
+
+    Notes
+    -----
+    One thread at a time may call `callback`, `callback_into` and `reset`; `amount` and `bypass` may
+    be set, and everything else be read, from any. The callback runs Python and therefore needs the
+    interpreter lock: the network lets go of it while it computes, other busy Python threads of the
+    same process do not, for 5 ms at a time (`sys.setswitchinterval`). Garbage collection is the
+    caller's as well: ``gc.freeze(); gc.disable()`` keeps it out of the callback.
+
+    Examples
+    --------
+    >>> with LiveSession(sample_rate=48000, channels=2, block=128) as session:  # doctest: +SKIP
+    ...     out = session.callback(block)
+    """
+
+    def __init__(
+        self,
+        model: str = "live-gan",
+        *,
+        sample_rate: float,
+        channels: int,
+        block: int = 128,
+        turnaround_s: float = 0.01,
+        pattern: Pattern = "varying",
+        seed: int = 0,
+        amount: float = 1.0,
+        device: str = "cpu",
+        realtime: bool = True,
+        engine: HopEngine | None = None,
+    ) -> None:
+        check_settings(sample_rate, channels, block, turnaround_s, pattern)
+        self._amount = check_amount(amount)
+        self._bypass = False
+        if engine is None:
+            engine = RestoringEngine(DeltaEngine(load_model(model, device), channels, seed))
+        elif engine.channels != channels:
+            raise InvalidValue(f"engine: must have {channels} channels, got {engine.channels}")
+        self.sample_rate = int(sample_rate)
+        self.channels = channels
+        self.block = int(block)
+        self.hop = engine.hop
+        self.realtime = realtime
+        self.latency = latency_of(engine, self.block, turnaround_s, self.sample_rate, pattern)
+        self.latency_samples = self.latency.total
+        self._engine = engine
+        # Behind by twice what the latency allows for, the worker goes on with the newest hop.
+        per_call = -(-self.block // self.hop)
+        self._most_waiting = max(16, 2 * (per_call + -(-self.latency_samples // self.hop)))
+        self._slots = 4 * self._most_waiting
+        self._exchange = Exchange(
+            channels,
+            engine.hop,
+            engine.delay,
+            engine.tail_length,
+            latency=self.latency_samples,
+            block=self.block,
+            slots=self._slots,
+            sample_rate=self.sample_rate,
+        )
+        self._request: Array = np.zeros((channels, HEADER + engine.hop), np.float32)
+        self._result: Array = np.zeros(
+            (channels, HEADER + engine.hop + engine.tail_length), np.float32
+        )
+        self._submitted = np.zeros(self._slots, np.int64)
+        self._callback_ns = np.zeros(CALLBACKS, np.int64)
+        self._calls = 0
+        self._worst_ns = 0
+        self._sent = 0
+        self._dropped = 0
+        self._closed = False
+        self._set_level()
+        if realtime:
+            _warm_up(engine)
+        self._start()
+
+    def _start(self) -> None:
+        engine = self._engine
+        to_worker: tuple[RingProducer, RingConsumer] = ring(
+            self.channels, self._slots * self._request.shape[1]
+        )
+        to_host: tuple[RingProducer, RingConsumer] = ring(
+            self.channels, self._slots * self._result.shape[1]
+        )
+        self._to_worker, inbox = to_worker
+        outbox, self._from_worker = to_host
+        # A worker that runs inside the call cannot fall behind, however long the call's block.
+        self._worker = Worker(
+            engine,
+            inbox,
+            outbox,
+            most_waiting=self._most_waiting if self.realtime else self._slots,
+            submitted=self._submitted,
+        )
+        self._exchange.reset()
+        self._generation = 0
+        self._thread: threading.Thread | None = None
+        if self.realtime:
+            self._thread = threading.Thread(
+                target=self._worker.run, args=(_settle_thread,), name="uncodec-live", daemon=True
+            )
+            self._thread.start()
+
+    @property
+    def amount(self) -> float:
+        """How much of the delta is added, from 0 to 1; a change is spread over 10 ms."""
+        return self._amount
+
+    @amount.setter
+    def amount(self, amount: float) -> None:
+        self._amount = check_amount(amount)
+        self._set_level()
+
+    @property
+    def bypass(self) -> bool:
+        """Whether the input is played, as late as ever, and nothing added."""
+        return self._bypass
+
+    @bypass.setter
+    def bypass(self, bypass: bool) -> None:
+        self._bypass = bool(bypass)
+        self._set_level()
+
+    def _set_level(self) -> None:
+        self._exchange.set_level(0.0 if self._bypass else self._amount)
+
+    @property
+    def running(self) -> bool:
+        """Whether hops are worked on; if not, the session plays dry."""
+        if self._closed:
+            return False
+        return self._thread is None or self._thread.is_alive()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What the engine failed with last."""
+        return self._worker.error
+
+    @property
+    def counters(self) -> LiveCounters:
+        """What was done since the session began or was reset."""
+        state = self._exchange.state
+        return LiveCounters(
+            samples=int(state[POSITION]),
+            wet=int(state[WET]),
+            dry=int(state[DRY]),
+            hops=int(state[HOPS]),
+            late=int(state[LATE]),
+            dropped=self._dropped,
+            resyncs=self._worker.resyncs,
+            failures=self._worker.failures,
+            worst_callback_s=self._worst_ns * 1e-9,
+        )
+
+    @property
+    def callback_times(self) -> NDArray[np.float64]:
+        """Durations of the last 65536 calls at most, in seconds and in no order."""
+        return _seconds(self._callback_ns, self._calls)
+
+    @property
+    def turnaround_times(self) -> NDArray[np.float64]:
+        """Last 65536 times at most from a hop's end to its result, in seconds and in no order."""
+        return _seconds(self._worker.turnaround, self._worker.turnarounds)
+
+    def callback(self, block: NDArray[np.floating]) -> Array:
+        """Allocating twin of `callback_into`.
+
+        Parameters
+        ----------
+        block : ndarray [shape=(channels, n) or (n, channels), or (n,) if mono], float
+            Where both fit, it is taken as (channels, n).
+
+        Returns
+        -------
+        ndarray, float32, of the same shape
+        """
+        samples = np.asarray(block, np.float32)
+        out = np.empty(samples.shape, np.float32)
+        self.callback_into(samples, out)
+        return out
+
+    def callback_into(self, block: Array, out: Array) -> None:
+        """Take a block of any size up to the longest, and write as much output.
+
+        Allocates no buffer, takes no lock, never waits. `out` may be `block`.
+
+        Parameters
+        ----------
+        block, out : ndarray [shape=(channels, n) or (n, channels), or (n,) if mono], float32
+
+        Raises
+        ------
+        InvalidValue, InvalidType
+            A shape or type does not fit, or the block is too long; nothing was consumed then.
+        """
+        began = time.perf_counter_ns()
+        if block.dtype != np.float32 or out.dtype != np.float32:
+            raise InvalidType(f"block, out: must be float32, got {block.dtype}, {out.dtype}")
+        source, target = self._by_channel(block, "block"), self._by_channel(out, "out")
+        if target.shape != source.shape:
+            raise InvalidValue(f"out: must have the shape of block {block.shape}, got {out.shape}")
+        if source.shape[1] > self.block:
+            got = source.shape[1]
+            raise InvalidValue(f"block: must have at most {self.block} samples, got {got}")
+        self._exchange.absorb(source)
+        self._submit(began)
+        result, from_worker = self._result, self._from_worker
+        while from_worker.available >= result.shape[1]:
+            from_worker.read_into(result)
+            self._exchange.store(result, self._generation)
+        self._exchange.mix(target)
+        taken = time.perf_counter_ns() - began
+        self._callback_ns[self._calls % CALLBACKS] = taken
+        self._calls += 1
+        self._worst_ns = max(self._worst_ns, taken)
+
+    def _by_channel(self, array: Array, name: str) -> Array:
+        if array.ndim == 2:
+            if array.shape[0] == self.channels:
+                return array
+            if array.shape[1] == self.channels:
+                return array.T
+        elif array.ndim == 1 and self.channels == 1:
+            return array[None]
+        wanted = f"({self.channels}, samples)"
+        raise InvalidValue(f"{name}: must have shape {wanted}, got {array.shape}")
+
+    def _submit(self, now: int) -> None:
+        """Hand over every hop whose last sample came; what finds no room is dropped."""
+        whole = int(self._exchange.state[POSITION]) // self.hop
+        while self._sent < whole:
+            index = self._sent
+            self._sent += 1
+            if self._closed or self._to_worker.free < self._request.shape[1]:
+                self._dropped += 1
+                continue
+            self._exchange.gather(self._generation, index, self._request)
+            self._submitted[index % self._slots] = now
+            self._to_worker.write(self._request)
+            if not self.realtime:
+                self._worker.step()
+
+    def reset(self) -> None:
+        """Forget all audio and all counts, and start the worker again if it has died.
+
+        Not from within the callback, nor at the same time as it.
+
+        Raises
+        ------
+        UncodecError
+            The session is closed.
+        """
+        if self._closed:
+            raise UncodecError("the session is closed")
+        self._sent = self._dropped = self._calls = self._worst_ns = 0
+        if self._thread is None or not self._thread.is_alive():
+            self._start()
+            return
+        # Results under way are of the old generation, and are not taken for new ones.
+        self._generation = (self._generation + 1) % (1 << 20)
+        self._worker.generation = self._generation
+        self._worker.resyncs = self._worker.failures = self._worker.turnarounds = 0
+        self._worker.error = None
+        self._exchange.reset()
+
+    def close(self) -> None:
+        """Stop the worker; calls that still come are answered dry. May be called twice."""
+        self._closed = True
+        self._worker.stop()
+        if self._thread is not None:
+            # One that hangs in its engine is left alone: it is a daemon and holds no audio up.
+            self._thread.join(timeout=2.0)
+
+    def __enter__(self) -> LiveSession:
+        """The session itself."""
+        return self
+
+    def __exit__(
+        self,
+        kind: type[BaseException] | None,
+        error: BaseException | None,
+        trace: TracebackType | None,
+    ) -> None:
+        """Close the session."""
+        self.close()
+
+
+def _warm_up(engine: HopEngine) -> None:
+    """Run a copy once, so that nothing is compiled or allocated when audio comes."""
+    twin = engine.clone()
+    audio, out = np.zeros((2, engine.channels, engine.hop), np.float32)
+    for _ in range(8):
+        twin.push_into(audio, out)
+
+
+def _settle_thread() -> None:
+    """Set the worker's thread up for steps that are short and must not stall."""
+    # Both hold for this thread alone. The steps are too small to share, and a fading signal must
+    # not turn slow on numbers close to zero.
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+
+
+def _seconds(record: NDArray[np.int64], count: int) -> NDArray[np.float64]:
+    """The part of a circular record in ns that is filled, in s."""
+    return record[: min(count, len(record))].astype(np.float64) / 1e9
