@@ -1,0 +1,42 @@
+#![doc = include_str!("../README.md")]
+
+mod core_side;
+mod counters;
+mod fade;
+mod geometry;
+mod header;
+mod host_path;
+mod host_side;
+mod layout;
+mod memory;
+#[cfg(all(loom, test))]
+mod model;
+mod parameters;
+mod slot;
+mod sync;
+mod wait;
+
+#[cfg(all(target_os = "linux", not(all(loom, test))))]
+mod passing;
+#[cfg(all(target_os = "linux", not(all(loom, test))))]
+mod shared;
+
+pub use core_side::{CoreSide, HopTicket, PublishError, Start};
+pub use counters::{CoreCounters, HostCounters};
+pub use geometry::{
+    Geometry, GeometryError, HostSettings, MAX_BLOCK, MAX_CHANNELS, MAX_HOP, MAX_LATENCY,
+    MAX_SAMPLE_RATE, MAX_SLOTS, MAX_TAIL, MIN_SAMPLE_RATE, MIN_SLOTS,
+};
+pub use header::HeaderError;
+pub use host_path::{BlockError, HostPath};
+pub use host_side::{Fetch, HostSide, SubmitError};
+pub use layout::{ABI_VERSION, HEADER_BYTES, Layout, MAGIC, MAX_BYTES, word};
+pub use memory::{BufferError, HeapMemory, Memory};
+pub use parameters::Parameters;
+pub use slot::tag;
+pub use wait::OfflineWait;
+
+#[cfg(all(target_os = "linux", not(all(loom, test))))]
+pub use passing::{PassError, receive, send};
+#[cfg(all(target_os = "linux", not(all(loom, test))))]
+pub use shared::{MapError, SharedMemory};

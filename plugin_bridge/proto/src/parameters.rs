@@ -1,0 +1,36 @@
+//! What the user can turn while audio runs.
+
+use crate::layout::word;
+use crate::memory::{load, store};
+use crate::sync::{AtomicU64, Ordering};
+
+/// A snapshot of the parameters. It travels in the input slot, so that it is whole, belongs to one
+/// hop, and a core that lags behind still sees each hop with its own.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Parameters {
+    /// Strength of the restoration, 0 to 1.
+    pub amount: f32,
+    /// Seed of the noise.
+    pub seed: u64,
+}
+
+impl Default for Parameters {
+    fn default() -> Self {
+        Self { amount: 1.0, seed: 0 }
+    }
+}
+
+impl Parameters {
+    pub(crate) fn store(self, slot: &[AtomicU64]) {
+        let amount = u64::from(self.amount.to_bits());
+        store(slot, word::SLOT_AMOUNT, amount, Ordering::Relaxed);
+        store(slot, word::SLOT_SEED, self.seed, Ordering::Relaxed);
+    }
+
+    /// What lies in the slot, brought into range.
+    pub(crate) fn load(slot: &[AtomicU64]) -> Self {
+        let amount = f32::from_bits(load(slot, word::SLOT_AMOUNT, Ordering::Relaxed) as u32);
+        let amount = if amount.is_nan() { 0.0 } else { amount.clamp(0.0, 1.0) };
+        Self { amount, seed: load(slot, word::SLOT_SEED, Ordering::Relaxed) }
+    }
+}
