@@ -48,10 +48,14 @@ def score_rows(reference: Audio, rate: int, versions: dict[str, Audio]) -> list[
 
 def run(model: str, amount: float, seed: int, out: Path) -> str:
     """Restore, score and draw; returns the table."""
+    import torch
+
     from uncodec import GANRestorer
     from uncodec.io import read_audio
     from uncodec.offline.restore import restore_file
 
+    # As the command line does: the network's steps are too small to share between threads.
+    torch.set_num_threads(1)
     out.mkdir(parents=True, exist_ok=True)
     effect = GANRestorer(amount=amount, seed=seed, model=model)
     restore_file(CODED, out / "restored.wav", effect, bits=24, overwrite=True)
