@@ -1,0 +1,305 @@
+"""The commands ``uncodec live`` and ``uncodec latency``.
+
+Like `uncodec.cli` this imports nothing heavy at its top. Exit codes: 0 done; 1 it failed on the way
+(a file, the sound card); 2 the command itself is wrong, or the model is unknown; 130 stopped with
+Ctrl-C.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import os
+import sys
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from typing import TYPE_CHECKING, Annotated, Any
+
+import typer
+
+from uncodec.errors import InvalidType, InvalidValue, ModelError, UncodecError
+
+if TYPE_CHECKING:
+    from uncodec.live.latency import LatencyReport
+    from uncodec.live.session import LiveSession
+
+__all__ = ["register"]
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.command()(live)
+    app.command()(latency)
+
+
+@contextmanager
+def _told_errors() -> Iterator[None]:
+    """Turn what goes wrong into one line and an exit code."""
+    try:
+        yield
+    except UncodecError as error:
+        typer.echo(f"uncodec: error: {error}", err=True)
+        wrong_use = isinstance(error, (InvalidValue, InvalidType, ModelError))
+        raise typer.Exit(USAGE if wrong_use else FAILED) from None
+    except KeyboardInterrupt:
+        typer.echo("uncodec: stopped", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Otherwise the interpreter would complain once more when it flushes on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(BROKEN_PIPE) from None
+
+
+def live(
+    file: Annotated[
+        str, typer.Option("--file", metavar="IN", help="Audio file to play.", show_default=False)
+    ],
+    output: Annotated[
+        str | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="A .flac or .wav file that gets what would be heard, aligned to the source; "
+            "no sound card is used then.",
+            show_default=False,
+        ),
+    ] = None,
+    sound: Annotated[
+        bool,
+        typer.Option(
+            "--sound/--no-sound",
+            help="Play on the sound card (needs the package sounddevice), or keep time by the "
+            "clock without one.",
+        ),
+    ] = True,
+    card: Annotated[
+        str | None,
+        typer.Option(help="Number of the sound card, or part of its name.", show_default=False),
+    ] = None,
+    block: Annotated[int, typer.Option(metavar="N", help="Samples per callback.")] = 256,
+    turnaround: Annotated[
+        float,
+        typer.Option(
+            metavar="MS",
+            help="Milliseconds that the network may take for a hop; more of them cost latency and "
+            "make dropping back to the source rarer.",
+        ),
+    ] = 20.0,
+    amount: Annotated[
+        float, typer.Option(help="How much of the restoration is added, 0 (none) to 1 (all of it).")
+    ] = 1.0,
+    seed: Annotated[int, typer.Option(help="Of the noise that the network works with.")] = 0,
+    model: Annotated[str, typer.Option(help="Name of the model.")] = "live-gan",
+    overwrite: Annotated[
+        bool, typer.Option("--overwrite", help="Replace an existing file.")
+    ] = False,
+    json: Annotated[
+        bool, typer.Option("--json", help="Report in JSON on standard output.")
+    ] = False,
+) -> None:
+    """Play an audio file through the live restorer, in real time.
+
+    What the network does not finish in time is played as it is in the file, at its place; how often
+    that happened is told at the end.
+    """
+    with _told_errors():
+        if sound and output is None:
+            _check_sound()
+        from uncodec.cli import _orderly_exit
+        from uncodec.io import create_audio, open_audio
+        from uncodec.live.playback import play_by_clock, play_on_card
+        from uncodec.live.session import LiveSession
+
+        with (
+            _orderly_exit(),
+            open_audio(file) as reader,
+            LiveSession(
+                model,
+                sample_rate=reader.sample_rate,
+                channels=reader.channels,
+                block=block,
+                turnaround_s=turnaround / 1000,
+                seed=seed,
+                amount=amount,
+            ) as session,
+        ):
+            if output is not None:
+                with create_audio(
+                    output, reader.sample_rate, reader.channels, overwrite=overwrite
+                ) as writer:
+                    frames = play_by_clock(session, reader.blocks(block), writer.write)
+            elif sound:
+                frames = play_on_card(session, reader.blocks(), card)
+            else:
+                frames = play_by_clock(session, reader.blocks(block))
+            _tell_session(session, frames, json=json)
+
+
+def _check_sound() -> None:
+    from importlib.util import find_spec
+
+    if find_spec("sounddevice") is None:
+        raise UncodecError(
+            "playing needs the package sounddevice, which is not installed: pip install "
+            "sounddevice, or use --no-sound or -o OUT"
+        )
+
+
+def _tell_session(session: LiveSession, frames: int, *, json: bool) -> None:
+    from uncodec.live.latency import Percentiles, late_rate_bound
+
+    counters = session.counters
+    told = {
+        "seconds": frames / session.sample_rate,
+        "latency_samples": session.latency_samples,
+        "hops": counters.hops,
+        "late": counters.late,
+        "late_rate_bound": late_rate_bound(counters.late, counters.hops),
+        "resyncs": counters.resyncs,
+        "failures": counters.failures,
+        "callback": vars(Percentiles.of(session.callback_times)),
+        "turnaround_times": vars(Percentiles.of(session.turnaround_times)),
+    }
+    if json:
+        typer.echo(json_module.dumps(told))
+        return
+    latency_ms = 1000 * session.latency_samples / session.sample_rate
+    typer.echo(
+        f"{told['seconds']:.1f} s played with a delay of {session.latency_samples} samples "
+        f"({latency_ms:.1f} ms); {counters.late} of {counters.hops} hops were not ready in time"
+    )
+    if session.error is not None:
+        typer.echo(f"the network failed {counters.failures} times: {session.error}", err=True)
+
+
+def latency(
+    block: Annotated[int, typer.Option(metavar="N", help="The host's buffer, in samples.")] = 128,
+    rate: Annotated[int, typer.Option(metavar="HZ", help="44100 or 48000.")] = 48000,
+    channels: Annotated[int, typer.Option(help="1 or 2.")] = 2,
+    pattern: Annotated[
+        str,
+        typer.Option(
+            help="fixed: blocks of one size; varying: half of them come in two parts; random: "
+            "calls of any size up to the buffer's.",
+        ),
+    ] = "fixed",
+    turnaround: Annotated[
+        float, typer.Option(metavar="MS", help="Milliseconds that the network may take for a hop.")
+    ] = 10.0,
+    seconds: Annotated[float, typer.Option(help="How long to run, for each buffer size.")] = 10.0,
+    sweep: Annotated[
+        bool, typer.Option("--sweep", help="Measure buffers of 16 to 4096 samples, one by one.")
+    ] = False,
+    seed: Annotated[int, typer.Option(help="Of the pattern and of the noise.")] = 0,
+    model: Annotated[str, typer.Option(help="Name of the model.")] = "live-gan",
+    json: Annotated[
+        bool, typer.Option("--json", help="Report in JSON on standard output.")
+    ] = False,
+    plot: Annotated[
+        str | None,
+        typer.Option(metavar="OUT", help="Draw the result (.png, .svg, .pdf).", show_default=False),
+    ] = None,
+) -> None:
+    """Measure the live restorer behind a host's buffer size, in real time.
+
+    Tells the latency and its parts, where an impulse really comes out, how many hops come too late,
+    with the upper 95 % bound of their rate, and how long the callback and the network take. The
+    machine counts: nothing else should run on it.
+    """
+    with _told_errors():
+        if plot is not None:
+            # A missing package or a wrong name is told before the measurement, not after it.
+            _check_plot(plot)
+        from uncodec.live.latency import SWEEP, measure_latency
+
+        reports = []
+        for size in SWEEP if sweep else (block,):
+            report = measure_latency(
+                model,
+                sample_rate=rate,
+                channels=channels,
+                block=size,
+                pattern=pattern,  # type: ignore[arg-type]  # measure_latency checks it
+                turnaround_s=turnaround / 1000,
+                seconds=seconds,
+                seed=seed,
+            )
+            reports.append(report)
+            if not json:
+                typer.echo(_row(report, head=len(reports) == 1))
+        if json:
+            typer.echo(json_module.dumps({"runs": [report.as_dict() for report in reports]}))
+        else:
+            typer.echo(_legend(reports))
+        if plot is not None:
+            from uncodec.live.latency_picture import draw_latency
+
+            draw_latency(reports, plot)
+    if any(report.impulse_samples != report.latency_samples for report in reports):
+        typer.echo("uncodec: error: an impulse did not come out at the reported latency", err=True)
+        raise typer.Exit(FAILED)
+
+
+def _check_plot(plot: str) -> None:
+    from importlib.util import find_spec
+    from pathlib import Path
+
+    if find_spec("matplotlib") is None:
+        raise UncodecError(
+            "pictures need matplotlib, which is not installed: pip install 'uncodec[plots]'"
+        )
+    if Path(plot).suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InvalidValue(f"plot={plot!r}: must end in .png, .svg or .pdf")
+
+
+_COLUMNS = (
+    ("buffer", 6),
+    ("latency", 8),
+    ("= model", 8),
+    ("+ buffering", 11),
+    ("+ turnaround", 12),
+    ("impulse", 8),
+    ("late hops", 13),
+    ("95 % below", 10),
+    ("callback us 50/99/99.9/max", 26),
+    ("turnaround ms 50/99/99.9/max", 28),
+)
+
+
+def _row(report: LatencyReport, *, head: bool) -> str:
+    def times(percentiles: Any, scale: float, digits: int) -> str:
+        values = (percentiles.p50, percentiles.p99, percentiles.p999, percentiles.max)
+        return " / ".join(f"{scale * value:.{digits}f}" for value in values)
+
+    cells = (
+        str(report.block),
+        str(report.latency_samples),
+        str(report.algorithmic),
+        str(report.buffering),
+        str(report.turnaround),
+        str(report.impulse_samples),
+        f"{report.late} / {report.hops}",
+        f"{100 * report.late_rate_bound:.2f} %",
+        times(report.callback, 1e6, 0),
+        times(report.turnaround_times, 1e3, 1),
+    )
+    line = "  ".join(cell.rjust(width) for cell, (_, width) in zip(cells, _COLUMNS, strict=True))
+    if not head:
+        return line
+    return "  ".join(name.rjust(width) for name, width in _COLUMNS) + "\n" + line
+
+
+def _legend(reports: Sequence[LatencyReport]) -> str:
+    last = reports[-1]
+    longest_ms = 1000 * max(report.latency_samples for report in reports) / last.sample_rate
+    return (
+        f"Samples at {last.sample_rate} Hz, {last.pattern} blocks, hops of {last.hop}; "
+        f"{longest_ms:.1f} ms at most. Load {last.load:.1f} on {last.processors} processors; "
+        f"this host itself was woken up to "
+        f"{1000 * max(r.worst_host_delay_s for r in reports):.1f} ms late."
+    )

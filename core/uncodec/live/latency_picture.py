@@ -1,0 +1,92 @@
+"""A picture of latency measurements over host buffer sizes."""
+
+from __future__ import annotations
+
+import os
+from collections.abc import Sequence
+from pathlib import Path
+
+import numpy as np
+
+from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.live.latency import LatencyReport
+
+__all__ = ["draw_latency"]
+
+
+def draw_latency(reports: Sequence[LatencyReport], path: str | os.PathLike[str]) -> Path:
+    """Draw the parts of the latency, the turnaround and the callback's load over block sizes.
+
+    Parameters
+    ----------
+    reports : sequence of LatencyReport
+        One or more.
+    path : str or path
+        Its suffix tells the format: png, svg, pdf.
+
+    Returns
+    -------
+    Path
+        `path`.
+
+    Raises
+    ------
+    UncodecError
+        matplotlib is not installed: it comes with the extra "plots".
+    InvalidValue
+        No report, or an unknown format.
+    AudioFileError
+        The picture cannot be written.
+    """
+    if not reports:
+        raise InvalidValue("reports: must be one or more, got none")
+    try:
+        from matplotlib.backends.backend_agg import FigureCanvasAgg
+        from matplotlib.figure import Figure
+    except ImportError as error:
+        raise UncodecError(
+            "pictures need matplotlib, which is not installed: pip install 'uncodec[plots]'"
+        ) from error
+    first, place = reports[0], np.arange(len(reports))
+    figure = Figure(figsize=(8.0, 8.5), dpi=100, layout="constrained")
+    FigureCanvasAgg(figure)
+    figure.suptitle(
+        f"{first.sample_rate} Hz, {first.pattern} blocks, "
+        f"{1e3 * first.turnaround_budget_s:g} ms of turnaround"
+    )
+    parts, turnaround, callback = figure.subplots(3, 1, sharex=True)
+    bottom = np.zeros(len(reports))
+    for name in ("algorithmic", "buffering", "turnaround"):
+        part = np.array([1e3 * getattr(r, name) / r.sample_rate for r in reports])
+        parts.bar(place, part, bottom=bottom, width=0.6, label=name)
+        bottom += part
+    impulse = [1e3 * r.impulse_samples / r.sample_rate for r in reports]
+    parts.plot(place, impulse, "k_", markersize=24, label="measured impulse")
+    parts.set_ylabel("latency in ms")
+    for name, mark in (("p50", "o"), ("p99", "s"), ("p999", "^"), ("max", "x")):
+        label = {"p999": "p99.9"}.get(name, name)
+        times = [max(1e3 * getattr(r.turnaround_times, name), 1e-3) for r in reports]
+        turnaround.plot(place, times, mark, label=label)
+        share = [max(100 * getattr(r.callback, name) / r.period_s, 1e-3) for r in reports]
+        callback.plot(place, share, mark, label=label)
+    granted = [1e3 * r.turnaround / r.sample_rate for r in reports]
+    turnaround.plot(place, granted, "k_", markersize=24, label="granted")
+    turnaround.set_ylabel("turnaround in ms")
+    callback.set_ylabel("callback in % of the block")
+    for axes in (turnaround, callback):
+        axes.set_yscale("log")
+    for axes in (parts, turnaround, callback):
+        axes.legend(fontsize="small", ncols=3)
+        axes.grid(axis="y", alpha=0.3)
+    callback.set_xticks(place, [f"{r.block}\n{r.late}/{r.hops}" for r in reports])
+    callback.tick_params(axis="x", labelsize="small")
+    callback.set_xlabel("host buffer in samples; late hops of all")
+    target = Path(path)
+    try:
+        target.parent.mkdir(parents=True, exist_ok=True)
+        figure.savefig(target)
+    except OSError as error:
+        raise AudioFileError(f"{target}: cannot be written ({error.strerror})") from error
+    except ValueError as error:
+        raise InvalidValue(f"path={str(target)!r}: {error}") from error
+    return target
