@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from uncodec import __version__
+from uncodec import __version__, cli_live
 from uncodec.errors import InvalidType, InvalidValue, ModelError
 
 if TYPE_CHECKING:
@@ -47,6 +47,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
+cli_live.register(app)
 
 
 def main() -> NoReturn:
