@@ -58,13 +58,13 @@ rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
 pytest: setup ## the Python tests alone; ARGS="..." is passed on
 	$(PY) -m pytest $(ARGS)
 
-nightly: setup loom ## the long tests: those marked nightly, and the ring's model check
+nightly: setup loom ## the long tests: those marked nightly, and the model checks
 	$(PY) -m pytest -m nightly $(ARGS)
 
 # A folder of its own, because the flag would make cargo rebuild everything in the usual one.
-loom: ## model check of the ring under every thread interleaving
+loom: ## model checks of the ring and of the bridge's slots, every thread interleaving
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
-		cargo test --release -p uncodec-dsp --lib loom_
+		cargo test --release -p uncodec-dsp -p uncodec-proto --lib loom_
 
 bench: setup $(VENV)/.bench-stamp ## speed, as ratios to named peers measured in the same run
 	$(PY) bench/run.py $(ARGS)

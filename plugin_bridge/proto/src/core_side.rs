@@ -29,6 +29,14 @@ pub enum Start {
 
 /// A hop to be processed. Handing it back to [`CoreSide::publish`] answers it; it can be answered
 /// once, and dropping it leaves the hop dry.
+///
+/// ```compile_fail,E0382
+/// # use uncodec_proto::{CoreSide, HeapMemory, HopTicket, PublishError};
+/// fn twice(core: &mut CoreSide<HeapMemory>, ticket: HopTicket) -> Result<(), PublishError> {
+///     core.publish(ticket, &[0.0], &[])?;
+///     core.publish(ticket, &[0.0], &[]) // use of moved value
+/// }
+/// ```
 #[derive(Debug)]
 #[must_use]
 pub struct HopTicket {

@@ -214,3 +214,35 @@ fn load_planar(
     }
     finite
 }
+
+#[cfg(all(test, not(loom)))]
+mod tests {
+    use super::*;
+    use crate::geometry::HostSettings;
+    use crate::memory::HeapMemory;
+
+    #[test]
+    fn hop_numbers_end_without_a_wrap() {
+        let geometry = Geometry::new(&HostSettings {
+            sample_rate: 48_000.0,
+            channels: 1,
+            hop: 2,
+            tail: 0,
+            model_delay: 0,
+            max_block: 8,
+            turnaround_s: 0.0,
+            varying_blocks: true,
+        })
+        .unwrap();
+        let mut host = HostSide::create(HeapMemory::new(geometry.bytes()), geometry).unwrap();
+        host.activate();
+        host.hops = u32::MAX - 1;
+        assert_eq!(host.submit(&[0.0; 2], Parameters::default()), Ok(u32::MAX - 1));
+        assert_eq!(host.submit(&[0.0; 2], Parameters::default()), Err(SubmitError::Exhausted));
+        assert_eq!(host.hops(), u32::MAX);
+        host.generation = u32::MAX;
+        host.activate();
+        assert_eq!((host.generation(), host.hops()), (0, 0));
+        assert_eq!(host.submit(&[0.0; 2], Parameters::default()), Ok(0));
+    }
+}

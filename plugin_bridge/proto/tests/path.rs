@@ -191,6 +191,43 @@ proptest! {
     }
 }
 
+/// Blocks that were not entirely wet, with a core that answers `lag` blocks after a hop is complete.
+fn dry_samples(settings: &HostSettings, lag: usize) -> u64 {
+    let (mut path, core) = session(settings);
+    let mut core = DelayCore::new(core, 1.0);
+    path.activate();
+    let mut submitted = Vec::new();
+    for number in 0..200 {
+        let mut buffer = vec![vec![0.5; settings.max_block]; 2];
+        path.push(&buffer).unwrap();
+        submitted.push(path.side().hops() as usize);
+        let due = (number + 1_usize).checked_sub(lag + 1).map_or(0, |block| submitted[block]);
+        while core.taken.len() < due && core.take() {
+            core.give();
+        }
+        path.pull(&mut buffer).unwrap();
+    }
+    path.counters().dry
+}
+
+/// The turnaround that the session was set up with is enough, and a block more is too much.
+#[test]
+fn the_announced_turnaround_is_just_enough() {
+    for (hop, block, blocks) in
+        [(16, 64, 0), (16, 64, 1), (256, 64, 3), (256, 480, 1), (240, 441, 2), (100, 33, 5)]
+    {
+        let settings = HostSettings {
+            hop,
+            max_block: block,
+            turnaround_s: blocks as f64 * block as f64 / 48_000.0,
+            varying_blocks: false,
+            ..settings()
+        };
+        assert_eq!(dry_samples(&settings, blocks), 0, "{settings:?}");
+        assert!(dry_samples(&settings, blocks + 1) > 0, "{settings:?}");
+    }
+}
+
 /// Impulse position equals reported latency, over the block lengths that hosts use.
 #[test]
 fn the_impulse_comes_exactly_when_it_was_announced() {
@@ -331,12 +368,13 @@ fn activation_forgets_everything_and_deactivated_means_silent() {
     let mut output = [[f32::NAN; 40]; 2];
     path.process(&[[1.0; 40]; 2], &mut output).unwrap();
     assert_eq!(output, [[0.0; 40]; 2], "never activated");
-    for generation in 1..4 {
+    for round in 0..3 {
         path.activate();
-        assert_eq!(path.side().generation(), generation);
+        assert_eq!(path.side().generation(), 1 + 3 * round);
         path.deactivate();
         path.process(&[[1.0; 40]; 2], &mut output).unwrap();
         assert_eq!(output, [[0.0; 40]; 2]);
+        path.deactivate();
         path.activate();
         path.activate();
         let mut position = 0;
@@ -351,18 +389,47 @@ fn activation_forgets_everything_and_deactivated_means_silent() {
             }
             position += length as u64;
         }
-        path.deactivate();
-        // Two more generations above, and the loop's own one.
-        let (mut other, _) = session(&settings());
-        for _ in 0..generation {
-            other.activate();
-        }
-        path = other;
-        core = DelayCore::new(
-            uncodec_proto::CoreSide::attach(path.side().memory().clone()).unwrap(),
-            1.0,
-        );
     }
+}
+
+#[test]
+fn a_core_that_dies_during_a_bypass_leaves_no_stale_samples() {
+    let (mut path, core) = session(&settings());
+    let mut core = DelayCore::new(core, -1.0);
+    path.activate();
+    let latency = path.latency_samples();
+    for number in 0..40_u64 {
+        let mut buffer = block(2, number * 50, 50);
+        path.push(&buffer).unwrap();
+        if number < 20 {
+            core.run();
+        }
+        path.set_bypass(number >= 20);
+        path.pull(&mut buffer).unwrap();
+        for (n, &value) in buffer[0].iter().enumerate() {
+            // Anything between the dry signal and its opposite is made of this very sample.
+            let dry = delayed(0, number * 50 + n as u64, latency);
+            assert!(value.abs() <= dry.abs() + 1e-6, "block {number}, sample {n}: {value}");
+        }
+    }
+}
+
+#[test]
+fn nothing_from_before_an_activation_is_heard_after_it() {
+    let settings = HostSettings { model_delay: 0, tail: 0, ..settings() };
+    let (mut path, core) = session(&settings);
+    let mut core = DelayCore::new(core, -1.0);
+    path.activate();
+    let mut buffer = [[1.0; 20]; 2];
+    path.push(&buffer).unwrap();
+    core.run();
+    path.pull(&mut buffer).unwrap();
+    assert_eq!(buffer[0][14..], [0.0, -1.0, -1.0, -1.0, -1.0, -1.0], "hop 0, from sample 15 on");
+    path.activate();
+    buffer = [[0.5; 20]; 2];
+    path.process_in_place(&mut buffer).unwrap();
+    assert_eq!(buffer[1][14..], [0.0, 0.5, 0.5, 0.5, 0.5, 0.5]);
+    assert_eq!(buffer[1][..14], [0.0; 14]);
 }
 
 #[test]

@@ -32,10 +32,10 @@ fn hops_arrive_in_order_with_their_own_parameters() {
     assert!(core.poll(&mut input).unwrap().is_none(), "not active");
     host.activate();
     assert!(core.poll(&mut input).unwrap().is_none(), "no hop yet");
-    for (amount, seed) in [(0.25, 1), (f32::NAN, 2), (7.0, 3)] {
+    for (amount, seed) in [(0.25, 1), (f32::NAN, 2), (7.0, 3), (f32::NEG_INFINITY, 4)] {
         host.submit(&[amount; 4], Parameters { amount, seed }).unwrap();
     }
-    for (hop, (amount, seed)) in [(0.25, 1), (0.0, 2), (1.0, 3)].into_iter().enumerate() {
+    for (hop, (amount, seed)) in [(0.25, 1), (0.0, 2), (1.0, 3), (0.0, 4)].into_iter().enumerate() {
         let ticket = core.poll(&mut input).unwrap().unwrap();
         assert_eq!((ticket.hop() as usize, ticket.generation()), (hop, 1));
         assert_eq!(ticket.parameters(), Parameters { amount, seed });
@@ -63,6 +63,21 @@ fn an_answer_to_an_earlier_generation_is_not_fetched() {
     core.publish(new, &[2.0; 4], &[]).unwrap();
     assert_eq!(host.fetch(0, &mut output, &mut []), Ok(Fetch::Ready));
     assert_eq!(output, [2.0; 4]);
+}
+
+#[test]
+fn memory_that_is_used_again_holds_nothing_of_the_session_before() {
+    let (mut host, mut core) = pair();
+    host.activate();
+    submit(&mut host, 1.0);
+    let ticket = core.poll(&mut [0.0; 4]).unwrap().unwrap();
+    core.publish(ticket, &[1.0; 4], &[]).unwrap();
+    assert!(host.is_published(0));
+    // The same generation and hop once more.
+    let mut host = HostSide::create(host.memory().clone(), *host.geometry()).unwrap();
+    host.activate();
+    submit(&mut host, 2.0);
+    assert!(!host.is_published(0));
 }
 
 #[test]

@@ -26,8 +26,11 @@ pub fn session(settings: &HostSettings) -> (HostPath<HeapMemory>, CoreSide<HeapM
     (HostPath::new(host), CoreSide::attach(memory).unwrap())
 }
 
-/// Sample `n` of a channel: noise that f32 holds exactly, never 0.
+/// Sample `n` of a channel: noise, with negative zeros, whose sign is lost easily.
 pub fn noise(channel: usize, n: u64) -> f32 {
+    if n % 7 == 3 {
+        return -0.0;
+    }
     let mut z = (n + 1).wrapping_mul(0x9e37_79b9_7f4a_7c15) ^ (channel as u64 + 1) << 56;
     z = (z ^ (z >> 30)).wrapping_mul(0xbf58_476d_1ce4_e5b9);
     z = (z ^ (z >> 27)).wrapping_mul(0x94d0_49bb_1331_11eb);
