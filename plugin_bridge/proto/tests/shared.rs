@@ -14,6 +14,7 @@ use std::thread;
 use std::time::{Duration, Instant};
 
 use common::{DelayCore, bits, block, settings};
+use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
 use uncodec_proto::{
     CoreSide, Geometry, HostPath, HostSettings, HostSide, MapError, Memory, PassError,
     SharedMemory, receive, send,
@@ -83,15 +84,20 @@ fn the_size_of_a_session_cannot_change() {
 fn files_that_are_no_sessions_are_refused() {
     let (_, pipe) = std::io::pipe().unwrap();
     assert!(matches!(SharedMemory::from_file(pipe.into()), Err(MapError::NotSealed)));
-    let file = File::open("/proc/self/exe").unwrap();
-    assert!(matches!(SharedMemory::from_file(file.into()), Err(MapError::NotSealed)));
-    let sealed = |size: u64| -> OwnedFd {
-        use rustix::fs::{MemfdFlags, SealFlags, fcntl_add_seals, ftruncate, memfd_create};
+    let program = File::open("/proc/self/exe").unwrap();
+    assert!(matches!(SharedMemory::from_file(program.into()), Err(MapError::NotSealed)));
+    let file = |size: u64, seals: SealFlags| -> OwnedFd {
         let file = memfd_create("test", MemfdFlags::ALLOW_SEALING).unwrap();
         ftruncate(&file, size).unwrap();
-        fcntl_add_seals(&file, SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL).unwrap();
+        fcntl_add_seals(&file, seals).unwrap();
         file
     };
+    let all = SealFlags::SHRINK | SealFlags::GROW | SealFlags::SEAL;
+    for missing in [SealFlags::SHRINK, SealFlags::GROW, SealFlags::SEAL] {
+        let error = SharedMemory::from_file(file(4096, all - missing)).unwrap_err();
+        assert!(matches!(error, MapError::NotSealed), "{error}");
+    }
+    let sealed = |size| file(size, all);
     for size in [0, 8, 511, 1001, 1 << 40] {
         let error = SharedMemory::from_file(sealed(size)).unwrap_err();
         assert!(matches!(error, MapError::Size(got) if got == size), "{error}");
