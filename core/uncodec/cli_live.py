@@ -296,10 +296,11 @@ def _row(report: LatencyReport, *, head: bool) -> str:
 
 def _legend(reports: Sequence[LatencyReport]) -> str:
     last = reports[-1]
+    load = "unknown" if last.load is None else f"{last.load:.1f}"
     longest_ms = 1000 * max(report.latency_samples for report in reports) / last.sample_rate
     return (
         f"Samples at {last.sample_rate} Hz, {last.pattern} blocks, hops of {last.hop}; "
-        f"{longest_ms:.1f} ms at most. Load {last.load:.1f} on {last.processors} processors; "
+        f"{longest_ms:.1f} ms at most. Load {load} on {last.processors} processors; "
         f"this host itself was woken up to "
         f"{1000 * max(r.worst_host_delay_s for r in reports):.1f} ms late."
     )

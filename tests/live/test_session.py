@@ -182,6 +182,18 @@ def test_in_place_and_into_give_the_same():
     np.testing.assert_array_equal(place, expected)
 
 
+def test_input_that_must_not_be_written_to_is_welcome():
+    audio = music(1200)
+    expected = run(open_passing(1200), audio, [1200])
+    # As a sound library gives it: an array over bytes, sample by sample.
+    given = np.frombuffer(audio.T.tobytes(), np.float32).reshape(-1, 2)
+    out = np.zeros((1200, 2), np.float32)
+    open_passing(1200).callback_into(given, out)
+    np.testing.assert_array_equal(out, expected.T)
+    with pytest.raises(InvalidType, match="out be writable"):
+        open_passing(1200).callback_into(given, given)
+
+
 def test_reset_is_a_new_beginning():
     session = open_passing(128)
     first = run(session, music(1000), [100])
@@ -279,6 +291,8 @@ def test_wrong_blocks_are_refused_and_nothing_is_consumed():
     ]:
         with pytest.raises(error, match=message):
             session.callback_into(block, target)
+    with pytest.raises(InvalidType, match="must be float32 or float64, got int16"):
+        session.callback(np.zeros((2, 100), np.int16))
     with pytest.raises(InvalidValue, match="amount=2"):
         session.amount = 2
     assert session.counters.samples == 0

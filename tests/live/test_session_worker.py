@@ -147,17 +147,26 @@ def test_hops_late_one_by_one_keep_their_places():
 
 
 def test_a_worker_far_behind_goes_on_with_the_newest_hop():
-    gate = threading.Event()
+    gate, reached = threading.Event(), threading.Event()
     gate.set()
+
+    def stop_at_the_gate(_):
+        reached.set()
+        gate.wait()
+
     audio = tone(1000 * BLOCK)
-    with open_session(lambda _: gate.wait()) as session:
+    with open_session(stop_at_the_gate) as session:
         feed(session, audio[:, : 20 * BLOCK], keeping_up(session))
         gate.clear()
-        # Long enough for the ring to overflow.
-        feed(session, audio[:, 20 * BLOCK : 800 * BLOCK])
+        reached.clear()
+        feed(session, audio[:, 20 * BLOCK : 22 * BLOCK])
+        wait(reached.is_set)
+        # Long enough for the ring to overflow: the first hops find room, no later one does.
+        feed(session, audio[:, 22 * BLOCK : 800 * BLOCK])
         assert session.counters.dropped > 0
+        accepted = session._sent - session.counters.dropped
         gate.set()
-        wait(lambda: session._worker._inbox.available == 0)
+        wait(lambda: session._worker.finished == accepted)
         out = feed(session, audio[:, 800 * BLOCK :], keeping_up(session))
         assert session.counters.resyncs >= 1
         dry = later(audio, session.latency_samples)[:, 800 * BLOCK :]

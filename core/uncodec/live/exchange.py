@@ -30,7 +30,7 @@ POSITION, HOP, MODE, FADES, HELD, PRIOR, WET, DRY, HOPS, LATE = range(10)
 _LEAD_IN, _IS_WET, _IS_LATE = range(3)
 
 
-def _compile(signature: str, function: Any) -> Any:
+def _compile(signature: Any, function: Any) -> Any:
     try:
         return numba.njit(signature, cache=True)(function)
     except RuntimeError:
@@ -166,7 +166,9 @@ def _mix(
 
 
 _F2, _F3, _I1 = "float32[:, ::1]", "float32[:, :, ::1]", "int64[::1]"
-_absorb_kernel = _compile(f"void(float32[:, :], {_F2}, {_I1})", _absorb)
+# Hosts may give what must not be written to, such as an array over bytes.
+_BLOCK = numba.types.Array(numba.float32, 2, "A", readonly=True)
+_absorb_kernel = _compile(numba.void(_BLOCK, numba.float32[:, ::1], numba.int64[::1]), _absorb)
 _gather_kernel = _compile(f"void({_F2}, int64, int64, int64, {_F2})", _gather)
 _store_kernel = _compile(f"void({_F2}, int64, {_I1}, {_F3}, {_F3})", _store)
 _mix_kernel = _compile(

@@ -84,11 +84,12 @@ class LatencyReport:
     late_rate, late_rate_bound : float
         Share of late hops, and its upper 95 % bound; see `late_rate_bound`.
     callback, turnaround_times : Percentiles
-        Time in the callback; time from a hop's last sample to its result.
+        Time in the callback; time from a hop's last sample to its result. Of the last 65536 of
+        each.
     worst_host_delay_s : float
         How late the measuring host itself was woken by the system at worst.
-    load : float
-        Load average of the machine over the last minute, at the end of the run.
+    load : float or None
+        Load average of the machine over the last minute, at the end of the run, where it has one.
     processors : int
     """
 
@@ -113,7 +114,7 @@ class LatencyReport:
     callback: Percentiles
     turnaround_times: Percentiles
     worst_host_delay_s: float
-    load: float
+    load: float | None
     processors: int
 
     @property
@@ -330,6 +331,6 @@ def measure_latency(
             callback=Percentiles.of(session.callback_times),
             turnaround_times=Percentiles.of(session.turnaround_times),
             worst_host_delay_s=clock.worst_delay_s,
-            load=os.getloadavg()[0] if hasattr(os, "getloadavg") else float("nan"),
+            load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             processors=os.cpu_count() or 1,
         )

@@ -286,7 +286,11 @@ class LiveSession:
         -------
         ndarray, float32, of the same shape
         """
-        samples = np.asarray(block, np.float32)
+        samples = np.asarray(block)
+        if samples.dtype.kind != "f":
+            # Whole numbers would be taken for samples beyond full scale.
+            raise InvalidType(f"block: must be float32 or float64, got {samples.dtype}")
+        samples = samples.astype(np.float32, copy=False)
         out = np.empty(samples.shape, np.float32)
         self.callback_into(samples, out)
         return out
@@ -308,6 +312,8 @@ class LiveSession:
         began = time.perf_counter_ns()
         if block.dtype != np.float32 or out.dtype != np.float32:
             raise InvalidType(f"block, out: must be float32, got {block.dtype}, {out.dtype}")
+        if not (out.flags.writeable and out.flags.aligned and block.flags.aligned):
+            raise InvalidType("block, out: must be aligned in memory, and out be writable")
         source, target = self._by_channel(block, "block"), self._by_channel(out, "out")
         if target.shape != source.shape:
             raise InvalidValue(f"out: must have the shape of block {block.shape}, got {out.shape}")
