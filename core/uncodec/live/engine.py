@@ -64,6 +64,11 @@ class DeltaEngine:
         self._delta = np.zeros((RUN, channels, bins), np.complex64)
         self._frames: Array = np.zeros((RUN, channels, window), np.float32)
 
+    @property
+    def tail(self) -> Array:
+        """What past hops have added to the samples to come, mid and side, see `OverlapAdd.tail`."""
+        return self._overlap.tail
+
     def push(self, audio: Array) -> Array:
         """Allocating twin of `push_into`.
 

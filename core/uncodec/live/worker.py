@@ -79,7 +79,7 @@ class RestoringEngine:
         self.tail_length = engine.delay
         self._engine = engine
         # The engine's own buffer: written in place by every hop, and never replaced.
-        self._tail = engine._overlap.tail
+        self._tail = engine.tail
 
     def push_into(self, audio: Array, out: Array) -> None:
         """Consume a hop, write a hop of the delta."""
