@@ -93,6 +93,17 @@ def test_empty_bins_of_a_sounding_frame_are_filled(generator):
 
 
 @torch.inference_mode()
+def test_noise_is_trimmed_in_decibels(generator):
+    empty = [torch.zeros_like(x) for x in spectra(6)[:2]]
+    empty[0][..., :40] = 5.0
+    inputs = (*empty, *spectra(6)[2:])
+    before = generator(*inputs, generator.initial_state(1))[0][..., 60:]
+    generator.trim_noise(-20.0)
+    after = generator(*inputs, generator.initial_state(1))[0][..., 60:]
+    assert torch.allclose(after * 10, before, rtol=1e-3)
+
+
+@torch.inference_mode()
 def test_silence_stays_silence(generator):
     real, imag, *noise = spectra(8)
     real[:, :, 4:] = 0

@@ -53,7 +53,7 @@ def test_the_band_above_the_cut_off_gets_its_level_back(music):
         return 10 * np.log10((np.abs(np.fft.rfft(audio)[:, top]) ** 2).mean() + 1e-12)
 
     assert level_db(coded) < level_db(music) - 20
-    assert abs(level_db(restored) - level_db(music)) < 10
+    assert abs(level_db(restored) - level_db(music)) < 15
 
 
 def test_clean_music_is_hardly_touched(music):

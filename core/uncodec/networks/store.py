@@ -115,6 +115,7 @@ def save_weights(
     header["sha256"] = _digest(header, tensors)
     part = target.with_suffix(".part")
     save_file(tensors, part, metadata=header)
+    part.chmod(0o644)  # safetensors makes files that only their owner may read
     part.replace(target)
     return target
 

@@ -50,6 +50,7 @@ def _run(options: argparse.Namespace) -> None:
         settings = LoopSettings(**recipe["training"])
         config = GeneratorConfig(**recipe["generator"])
         name, version = recipe["name"], recipe["version"]
+        trim_db = float(recipe["release"]["noise_trim_db"])
         pairs_wanted, validation_wanted = recipe["pairs"], recipe["validation"]
     except (OSError, tomllib.TOMLDecodeError, KeyError, TypeError) as error:
         raise ModelError(
@@ -73,6 +74,7 @@ def _run(options: argparse.Namespace) -> None:
         device=options.device,
     )
     if options.release is not None:
+        generator.trim_noise(trim_db)
         save_weights(options.release, generator, name=name, version=version)
 
 
