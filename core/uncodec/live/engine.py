@@ -139,12 +139,9 @@ class DeltaEngine:
         with torch.inference_mode():
             # (frames, 4, bins) to (batch, channels, frames, bins) without a copy.
             batch = torch.from_numpy(spectra).permute(1, 0, 2)[None].to(self.model.device)
+            real, imag = batch.real, batch.imag
             real, imag, _, self._state = self.model.step(
-                batch.real[:, :2],
-                batch.imag[:, :2],
-                batch.real[:, 2:],
-                batch.imag[:, 2:],
-                self._state,
+                real[:, :2], imag[:, :2], real[:, 2:], imag[:, 2:], self._state
             )
             delta.real = real[0, : self.channels].permute(1, 0, 2).cpu().numpy()
             delta.imag = imag[0, : self.channels].permute(1, 0, 2).cpu().numpy()

@@ -125,6 +125,10 @@ class Generator(nn.Module):
         self.look = nn.Conv1d(12, config.local, 5, padding=2)
         self.fuse = nn.Conv1d(config.local, config.local, 3, padding=1)
         self.decide = nn.Conv1d(config.local, 4, 3, padding=1)
+        self.place = nn.Buffer(torch.arange(bins // 4, dtype=torch.float32), persistent=False)
+        # The bins above the last whole band (the one at half the rate) continue it.
+        band_of = (torch.arange(bins) // 4).clamp(max=bins // 4 - 1)
+        self.band_of = nn.Buffer(band_of, persistent=False)
         self._start_small()
 
     def _start_small(self) -> None:
@@ -151,7 +155,7 @@ class Generator(nn.Module):
         """State before the first frame, see `GeneratorConfig.initial_state`."""
         return self.config.initial_state(batch, self.gate.weight.device)
 
-    def outline(self, level: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Tensor, Tensor]:
+    def outline(self, level: Tensor, peaks: Tensor) -> tuple[Tensor, Tensor, Tensor]:
         """Outline of the spectrum, carried on over what the codec emptied.
 
         It is computed on the peaks of bands of four bins. A band counts as having content when it
@@ -172,8 +176,6 @@ class Generator(nn.Module):
         outline : Tensor [shape=(batch, 2, frames, bins)]
         content : Tensor [shape=(batch, 2, frames, bins)]
             1 where there is content, 0 elsewhere.
-        coarse : Tensor [shape=(batch, 2, frames, bins // 8)]
-            Every second band of it.
         peaks : Tensor [shape=(batch, 2, 1, bins // 4)]
         """
         batch, channels, frames, bins = level.shape
@@ -189,17 +191,13 @@ class Generator(nn.Module):
         around = torch.nn.functional.max_pool1d(
             held.reshape(batch * channels, frames, bands), 3, stride=1, padding=1
         ).reshape(batch, channels, frames, bands)
-        place = torch.arange(bands, device=level.device, dtype=level.dtype)
-        envelope = torch.cummax(around + 0.08 * place, dim=3)[0] - 0.08 * place
-        content = torch.logical_and(around > envelope - 1.0, around > -6.5)
-        last = torch.cummax(torch.where(content, place, torch.zeros_like(place)), dim=3)[0]
-        carried = torch.gather(around, 3, last.long()) - 0.024 * (place - last)
-        both = torch.stack([carried, content.to(level.dtype)], dim=0).unsqueeze(5)
-        wide = both.expand(2, batch, channels, frames, bands, 4)
-        wide = wide.reshape(2, batch, channels, frames, end)
-        # The bins above the last whole band (the one at half the rate) continue it.
-        wide = torch.cat([wide, wide[:, :, :, :, end - (bins - end) :]], dim=4)
-        return wide[0], wide[1], carried[:, :, :, 1::2], held[:, :, -1:]
+        slope = 0.08 * self.place
+        envelope = torch.cummax(around + slope, dim=3)[0] - slope
+        content = (around > (envelope - 1.0).clamp(min=-6.5)).to(level.dtype)
+        last = torch.cummax(content * self.place, dim=3)[0]
+        carried = torch.gather(around, 3, last.long()) - 0.024 * (self.place - last)
+        wide = torch.stack([carried, content], dim=0).index_select(4, self.band_of)
+        return wide[0], wide[1], held[:, :, -1:]
 
     def forward(
         self, real: Tensor, imag: Tensor, noise_real: Tensor, noise_imag: Tensor, state: State
@@ -224,7 +222,7 @@ class Generator(nn.Module):
         """
         hidden, held, previous, peaks = state
         batch, _, frames, bins = real.shape
-        power = real * real + imag * imag
+        power = torch.addcmul(real * real, imag, imag)
         level = torch.log10(power + self.floor)
 
         # Peak-hold with linear decay, r_t = max(e_t, r_(t-1) - d), as a running maximum over e_t +
@@ -235,10 +233,13 @@ class Generator(nn.Module):
         reference = torch.cummax(ramped, dim=1)[0][:, 1:] - slope
         held = reference[:, -1:]
 
-        relative = self.scaled(level, reference)
-        outline, content, coarse, peaks = self.outline(level, peaks)
-        carried = self.scaled(outline, reference)
-        coarse = self.scaled(coarse, reference)
+        # Levels relative to the reference, scaled for the network's layers.
+        shift = (0.5 - 0.25 * reference)[:, None, :, None]
+        relative = torch.add(shift, level, alpha=0.25).clamp(-1.5, 1.5)
+        outline, content, peaks = self.outline(level, peaks)
+        carried = torch.add(shift, outline, alpha=0.25).clamp(-1.5, 1.5)
+        # Every second band.
+        coarse = carried[:, :, :, 4 : bins - bins % 4 : 8]
         whole = torch.cat(
             [
                 relative.permute(0, 2, 1, 3).reshape(batch, frames, 2 * bins),
@@ -272,19 +273,17 @@ class Generator(nn.Module):
         local = torch.nn.functional.silu(self.fuse(local))
         chosen = (self.decide(local).reshape(batch, frames, 4, bins) + laid).permute(0, 2, 1, 3)
 
-        gain = torch.exp(1.5 * torch.tanh(chosen[:, 0:2])) - 1.0
-        # The outline runs along the peaks, about a decade above what a noise of that level has on
-        # average; where the codec left content, noise starts out two decades lower still.
-        decades = 2.0 * chosen[:, 2:4] - 1.0 - 2.0 * content + outline
-        amplitude = torch.exp(1.1512925 * decades.clamp(-14.0, 6.0)) * self.noise_scale
         open_ = gate[:, None, :, None]
-        delta_real = open_ * (gain * real + amplitude * noise_real)
-        delta_imag = open_ * (gain * imag + amplitude * noise_imag)
+        gain = torch.expm1(1.5 * torch.tanh(chosen[:, 0:2])) * open_
+        # The outline runs along the peaks, about a decade above what a noise of that level has on
+        # average (that decade is part of the scale below); where the codec left content, noise
+        # starts out two decades lower still.
+        lowered = torch.sub(outline, content, alpha=2.0)
+        decades = torch.add(lowered, chosen[:, 2:4], alpha=2.0).clamp(-13.0, 7.0)
+        amplitude = torch.exp(1.1512925 * decades) * (open_ * self.noise_scale * 0.31622777)
+        delta_real = torch.addcmul(gain * real, amplitude, noise_real)
+        delta_imag = torch.addcmul(gain * imag, amplitude, noise_imag)
         return delta_real, delta_imag, damage, (hidden, held, previous, peaks)
-
-    def scaled(self, level: Tensor, reference: Tensor) -> Tensor:
-        """Levels relative to the reference, scaled for the network's layers."""
-        return ((level - reference[:, None, :, None]) * 0.25 + 0.5).clamp(-1.5, 1.5)
 
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""
