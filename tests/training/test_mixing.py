@@ -58,6 +58,25 @@ def test_mixes_keep_the_top_of_the_band(recordings):
         assert 10 * np.log10(top / middle) > -20
 
 
+def test_a_sequence_plays_the_sounds_of_a_recording_in_pitch(recordings):
+    # A recording of one tone: whatever sounds lies on semitones above it, and not on it alone.
+    tone = np.sin(2 * np.pi * 1000 * np.arange(5 * 44100) / 44100) * (
+        np.arange(220500) % 22050 < 8820
+    )
+    audio = np.stack([tone, tone]).astype(np.float32)
+    mixer = Mixer(scan_folder(recordings), seconds=2.0)
+    found = set()
+    for seed in range(12):
+        out = mixer._sequence(np.random.default_rng(seed), audio)
+        assert out.shape == (2, 88200)
+        spectrum = np.abs(np.fft.rfft(out[0] * np.hanning(88200)))
+        if spectrum.max() > 0:
+            found.add(round(12 * np.log2(np.argmax(spectrum) / 2 / 1000)))
+    assert 0 in found
+    assert len(found) > 2
+    assert found <= set(range(13))
+
+
 def test_unusable_folders_are_refused(tmp_path):
     with pytest.raises(AudioFileError, match="must be a folder"):
         scan_folder(tmp_path / "absent")

@@ -6,7 +6,9 @@ Building a set again, or a larger one, therefore only adds what is missing.
 
 from __future__ import annotations
 
+import hashlib
 import json
+from collections.abc import Sequence
 from concurrent.futures import ProcessPoolExecutor
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -19,22 +21,30 @@ from numpy.typing import NDArray
 from uncodec.codecs import round_trip
 from uncodec.errors import AudioFileError, InvalidValue
 from uncodec.training.mixing import Mixer, Source, scan_folder
+from uncodec.training.synthesis import smooth_gains
 
 __all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "draw_coding"]
 
 Array = NDArray[np.float32]
-FORMAT = 1
+FORMAT = 2
 
 # (share of the pairs, rates in kb/s). Low rates are drawn as often as high ones: each is one step
 # of damage to learn, whatever its popularity.
 CODEC_MENU: dict[str, tuple[float, tuple[int, ...]]] = {
-    "clean": (0.12, (0,)),
+    "clean": (0.10, (0,)),
     "mp3": (0.46, (16, 24, 24, 32, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160)),
     "aac": (0.18, (24, 32, 40, 48, 64, 80, 96, 128)),
-    "opus": (0.14, (12, 16, 24, 32, 48, 64, 96)),
-    "vorbis": (0.10, (48, 56, 64, 80, 96, 112)),
+    "opus": (0.15, (12, 16, 24, 32, 48, 64, 96)),
+    "vorbis": (0.11, (32, 40, 48, 56, 64, 80, 96, 112)),
 }
-
+# How often a coded signal was coded before, at a higher rate: what is sent on and uploaded again.
+TWICE = 0.08
+FIRST_MENU = (
+    *(("mp3", kbps) for kbps in (128, 160, 192, 256, 320)),
+    *(("aac", kbps) for kbps in (96, 128, 192, 256)),
+    *(("opus", kbps) for kbps in (96, 128)),
+    *(("vorbis", kbps) for kbps in (112, 160, 192)),
+)
 
 # What a restorer is judged by while it trains.
 VALIDATION_MENU = (
@@ -61,6 +71,8 @@ class Coding:
     joint_stereo : bool
     cutoff_hz : int or None
         Low-pass of the encoder where it was not left to the encoder.
+    before : Coding or None
+        What the signal went through before this.
     """
 
     codec: str
@@ -68,19 +80,23 @@ class Coding:
     vbr_quality: int | None = None
     joint_stereo: bool = True
     cutoff_hz: int | None = None
+    before: Coding | None = None
 
     def apply(self, audio: Array, sample_rate: int) -> Array:
         """Code and decode `audio`, [shape=(2, samples)]."""
+        if self.before is not None:
+            audio = self.before.apply(audio, sample_rate)
         if self.codec == "clean":
             return audio.copy()
-        options: dict[str, Any] = {}
-        if self.codec == "mp3":
-            options = {"joint_stereo": self.joint_stereo, "cutoff_hz": self.cutoff_hz}
-        if self.vbr_quality is not None:
-            return round_trip(
-                audio, sample_rate, self.codec, vbr_quality=self.vbr_quality, **options
-            )
-        return round_trip(audio, sample_rate, self.codec, kbps=self.kbps, **options)
+        return round_trip(
+            audio,
+            sample_rate,
+            self.codec,
+            kbps=self.kbps if self.vbr_quality is None else None,
+            vbr_quality=self.vbr_quality,
+            joint_stereo=self.joint_stereo,
+            cutoff_hz=self.cutoff_hz,
+        )
 
 
 def draw_coding(rng: np.random.Generator) -> Coding:
@@ -89,12 +105,18 @@ def draw_coding(rng: np.random.Generator) -> Coding:
     shares = np.array([CODEC_MENU[name][0] for name in names])
     codec = names[int(rng.choice(len(names), p=shares / shares.sum()))]
     kbps = int(rng.choice(CODEC_MENU[codec][1]))
-    if codec != "mp3":
+    if codec == "clean":
         return Coding(codec, kbps)
-    if rng.random() < 0.1:
-        return Coding(codec, 0, vbr_quality=int(rng.integers(2, 10)))
+    before = None
+    if rng.random() < TWICE:
+        before = Coding(*FIRST_MENU[int(rng.integers(len(FIRST_MENU)))])
+    if codec not in ("mp3", "aac"):
+        return Coding(codec, kbps, before=before)
+    if codec == "mp3" and rng.random() < 0.1:
+        return Coding(codec, 0, vbr_quality=int(rng.integers(2, 10)), before=before)
     cutoff = int(rng.integers(10, 19)) * 1000 if kbps >= 64 and rng.random() < 0.1 else None
-    return Coding(codec, kbps, joint_stereo=bool(rng.random() < 0.85), cutoff_hz=cutoff)
+    joint = bool(rng.random() < 0.85)
+    return Coding(codec, kbps, joint_stereo=joint, cutoff_hz=cutoff, before=before)
 
 
 @dataclass(frozen=True)
@@ -107,7 +129,7 @@ class _Job:
 
 
 def build_pairs(
-    data: str | Path,
+    data: str | Path | Sequence[Source],
     folder: str | Path,
     *,
     count: int,
@@ -119,8 +141,8 @@ def build_pairs(
 
     Parameters
     ----------
-    data : path
-        Folder of clean recordings.
+    data : path or sequence of Source
+        Folder of clean recordings, or the recordings.
     folder : path
         Where the pairs go; one ``.npy`` of [shape=(2, 2, samples)] (clean, coded) and one ``.json``
         each.
@@ -136,14 +158,20 @@ def build_pairs(
     AudioFileError
         `data` cannot be used; see `scan_folder`.
     InvalidValue
-        `folder` was begun with other settings.
+        `folder` was begun with other settings or recordings.
     """
     if count < 1 or workers < 1:
         raise InvalidValue(f"count={count}, workers={workers}: must be positive")
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
-    sources = tuple(scan_folder(data))
-    settings = {"format": FORMAT, "seconds": seconds, "seed": seed, "recordings": len(sources)}
+    sources = _recordings(data)
+    settings = {
+        "format": FORMAT,
+        "seconds": seconds,
+        "seed": seed,
+        "recordings": len(sources),
+        "digest": _digest(sources),
+    }
     head = root / "pairs.json"
     if head.exists():
         begun = json.loads(head.read_text())
@@ -152,7 +180,6 @@ def build_pairs(
     else:
         head.write_text(json.dumps(settings))
     missing = [i for i in range(count) if not (root / f"{i:06d}.json").exists()]
-    # Rates alternate in long runs, because a mixer keeps its recordings at one rate in memory.
     chunks = [tuple(missing[w::workers]) for w in range(workers)]
     jobs = [_Job(root, seconds, seed, sources, chunk) for chunk in chunks if chunk]
     if len(jobs) == 1:
@@ -163,8 +190,23 @@ def build_pairs(
     return PairSet(root)
 
 
+def _recordings(data: str | Path | Sequence[Source]) -> tuple[Source, ...]:
+    return tuple(scan_folder(data) if isinstance(data, str | Path) else data)
+
+
+def _digest(sources: Sequence[Source]) -> str:
+    """Tells recordings apart by kind, name and length, wherever the folder lies."""
+    lines = sorted(f"{s.kind}/{s.path.name} {s.seconds:.3f}" for s in sources)
+    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
+
+
 def build_validation(
-    data: str | Path, folder: str | Path, *, excerpts: int, seconds: float = 4.0, seed: int = 0
+    data: str | Path | Sequence[Source],
+    folder: str | Path,
+    *,
+    excerpts: int,
+    seconds: float = 4.0,
+    seed: int = 0,
 ) -> PairSet:
     """Code unmixed excerpts of `data` with every entry of the validation menu.
 
@@ -179,7 +221,7 @@ def build_validation(
     """
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
-    long_enough = [s for s in scan_folder(data) if s.seconds >= seconds]
+    long_enough = [s for s in _recordings(data) if s.seconds >= seconds]
     rng = np.random.default_rng([seed, 4])
     chosen = [long_enough[int(i)] for i in rng.permutation(len(long_enough))[:excerpts]]
     for number, source in enumerate(chosen):
@@ -273,28 +315,10 @@ class PairSet:
         return clean, coded, flags
 
 
-def _tilt(rng: np.random.Generator, samples: int) -> Array:
-    """Draw a smooth equaliser curve over the bins of a real FFT, from slight to very dark.
-
-    Applied alike to the clean and the coded signal it leaves the codec's cut-off and holes where
-    they are, but moves the levels around them: what is above a cut-off can then be told only from
-    what is left below it, not from what recordings mostly are like.
-    """
-    nodes = np.linspace(0.0, 1.0, 12)
-    fall_db = -rng.exponential(1.0) if rng.random() < 0.8 else -rng.uniform(2.0, 5.0)
-    steps = rng.normal(fall_db, 1.5, 12)
-    steps[0] = 0.0
-    curve = np.interp(np.linspace(0.0, 1.0, samples // 2 + 1), nodes, np.cumsum(steps))
-    return np.asarray(10 ** (curve / 20), np.float32)
-
-
 def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:
     """Tilt, level, channel swap, mono and 16-bit rounding, in place and alike on both."""
     if rng.random() < 0.6:
-        samples = clean.shape[1]
-        gains = _tilt(rng, samples)
-        for audio in (clean, coded):
-            audio[:] = np.fft.irfft(np.fft.rfft(audio) * gains, n=samples)
+        _tilt(rng, clean, coded)
     if rng.random() < 0.5:
         # What reaches a restorer is as often a 16-bit file, whose rounding hides the empty bins, as
         # a decoder's floating-point output.
@@ -310,3 +334,21 @@ def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:
     if rng.random() < 0.1:
         clean[1] = clean[0]
         coded[1] = coded[0]
+
+
+def _tilt(rng: np.random.Generator, clean: Array, coded: Array) -> None:
+    """Equalise both alike, smoothly, as often brighter as darker, within 12 dB.
+
+    This leaves the codec's cut-off and holes where they are, but moves the levels around them: what
+    is above a cut-off can then be told only from what is left below it, not from what recordings
+    mostly are like.
+    """
+    samples = clean.shape[1]
+    gains = smooth_gains(rng, samples // 2 + 1, spread_db=5.0, limit_db=12.0)
+    before = max(1.0, float(np.abs(clean).max()), float(np.abs(coded).max()))
+    for audio in (clean, coded):
+        audio[:] = np.fft.irfft(np.fft.rfft(audio) * gains, n=samples)
+    after = max(float(np.abs(clean).max()), float(np.abs(coded).max()))
+    if after > before:  # a boost must not push it beyond full scale
+        clean *= np.float32(before / after)
+        coded *= np.float32(before / after)
