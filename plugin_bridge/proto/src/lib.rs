@@ -14,10 +14,13 @@ mod model;
 mod parameters;
 mod slot;
 mod sync;
+mod timing;
 mod wait;
 
 #[cfg(all(target_os = "linux", not(all(loom, test))))]
 mod passing;
+#[cfg(all(target_os = "linux", not(all(loom, test))))]
+mod session;
 #[cfg(all(target_os = "linux", not(all(loom, test))))]
 mod shared;
 
@@ -34,9 +37,16 @@ pub use layout::{ABI_VERSION, HEADER_BYTES, Layout, MAGIC, MAX_BYTES, word};
 pub use memory::{BufferError, HeapMemory, Memory};
 pub use parameters::Parameters;
 pub use slot::tag;
+pub use timing::{HIGHEST_RATE, LOWEST_RATE, Network, Timing, TimingError};
 pub use wait::OfflineWait;
 
 #[cfg(all(target_os = "linux", not(all(loom, test))))]
 pub use passing::{PassError, receive, send};
+#[cfg(all(target_os = "linux", not(all(loom, test))))]
+pub use session::{
+    ANSWER_BYTES, ANSWER_MAGIC, Acceptance, CoreSession, MAX_MODEL_NAME, MAX_TEXT, OpenError,
+    OpenRequest, OpenSession, PendingSession, REQUEST_BYTES, REQUEST_MAGIC, accept_session,
+    open_session, read_request, receive_session, socket_path,
+};
 #[cfg(all(target_os = "linux", not(all(loom, test))))]
 pub use shared::{MapError, SharedMemory};

@@ -39,6 +39,18 @@ pub trait Memory {
     fn words(&self) -> &[AtomicU64];
 }
 
+impl<M: Memory + ?Sized> Memory for &M {
+    fn words(&self) -> &[AtomicU64] {
+        (**self).words()
+    }
+}
+
+impl<M: Memory + ?Sized> Memory for Arc<M> {
+    fn words(&self) -> &[AtomicU64] {
+        (**self).words()
+    }
+}
+
 /// Shared memory inside one process, for tests and for a host that runs the core in a thread.
 #[derive(Clone)]
 pub struct HeapMemory(Arc<[AtomicU64]>);
