@@ -24,7 +24,11 @@ NATIVE_SOURCES := $(wildcard Cargo.toml Cargo.lock) \
 	$(shell find rust_ext plugin_bridge models -not -path '*/target*' 2>/dev/null)
 NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 
-.PHONY: help setup demo test lint types rust pytest nightly loom bench bench-memory wheel clean \
+# The bundle that hosts load; the folder inside is named after the machine, as the format has it.
+PLUGIN := target/Uncodec.vst3
+PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
+
+.PHONY: help setup demo plugin test lint types rust pytest nightly loom bench bench-memory wheel clean \
 	distclean FORCE
 
 help: ## list the targets
@@ -35,6 +39,8 @@ setup: $(VENV)/.native-stamp ## create .venv, install the dependencies, build th
 
 demo: setup ## restore the bundled clip; writes audio, a picture and a score table to demo/out
 	$(PY) demo/run.py $(ARGS)
+
+plugin: $(PLUGIN_BINARY) ## build the VST3 plugin into target/Uncodec.vst3
 
 test: lint types rust pytest ## every check: linters, types, Rust tests, Python tests
 	@echo "make test: all checks passed"
@@ -55,10 +61,10 @@ rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace
 
-pytest: setup ## the Python tests alone; ARGS="..." is passed on
+pytest: setup plugin ## the Python tests alone; ARGS="..." is passed on
 	$(PY) -m pytest $(ARGS)
 
-nightly: setup loom ## the long tests: those marked nightly, and the model checks
+nightly: setup plugin loom ## the long tests: those marked nightly, and the model checks
 	$(PY) -m pytest -m nightly $(ARGS)
 
 # A folder of its own, because the flag would make cargo rebuild everything in the usual one.
@@ -120,6 +126,15 @@ $(VENV)/.native-stamp: $(VENV)/.deps-stamp $(NATIVE_SOURCES) $(if $(NATIVE_MODUL
 	$(PY) -m pip install --no-build-isolation --no-deps --editable .
 	@# The copy for wheels; in the tree it would hide later changes in models.
 	@rm -rf core/uncodec/weights
+	@touch $@
+
+# Put into place by renaming: a host that has the old one loaded keeps it.
+$(PLUGIN_BINARY): $(NATIVE_SOURCES)
+	cargo build --release -p uncodec-vst3
+	@mkdir -p $(@D)
+	@cp target/release/libuncodec_vst3.so $@.new
+	@strip --strip-debug $@.new 2>/dev/null || true
+	@mv $@.new $@
 	@touch $@
 
 $(VENV)/.bench-stamp: $(VENV)/.deps-stamp

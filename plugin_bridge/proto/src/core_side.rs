@@ -228,6 +228,27 @@ impl<M: Memory> CoreSide<M> {
         Ok(())
     }
 
+    /// Answers a hop with nothing: it is dry, and a host that may wait for it need not.
+    ///
+    /// What the host finds in the slot is no number, and it refuses the whole result.
+    ///
+    /// # Errors
+    /// [`PublishError::ForeignTicket`].
+    #[allow(clippy::needless_pass_by_value, reason = "a ticket is good for one answer")]
+    pub fn decline(&mut self, ticket: HopTicket) -> Result<(), PublishError> {
+        let HopTicket { session, generation, hop, .. } = ticket;
+        if session != self.session {
+            return Err(PublishError::ForeignTicket);
+        }
+        if let Some(slot) = self.layout.output(&self.memory, hop) {
+            slot.publish(tag(generation, hop), |words| {
+                let words = words.get(word::SLOT_SAMPLES..).unwrap_or_default();
+                store_samples(words, &[f32::NAN]);
+            });
+        }
+        Ok(())
+    }
+
     /// What this core counted.
     #[must_use]
     pub fn counters(&self) -> CoreCounters {

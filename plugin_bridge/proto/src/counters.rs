@@ -33,7 +33,9 @@ impl HostCounters {
         }
     }
 
-    pub(crate) fn load(memory: &impl Memory) -> Self {
+    /// What the host of a session last said, for display; each number for itself.
+    #[must_use]
+    pub fn load(memory: &impl Memory) -> Self {
         let word = |index| load(memory.words(), index, Ordering::Relaxed);
         Self {
             wet: word(word::WET),

@@ -1,0 +1,531 @@
+//! The effect itself, apart from any plugin format: a format translates its calls into these.
+//!
+//! Calls other than [`Effect::process`] come from a host's main thread; `process` comes from its
+//! audio thread and neither allocates, locks, calls the system, nor panics. Hosts that call both at
+//! once get silence from `process` rather than a wait.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
+use std::sync::{Arc, Mutex, MutexGuard, PoisonError, TryLockError};
+use std::thread;
+use std::time::Duration;
+
+use rustix::time::{ClockId, clock_gettime};
+use thiserror::Error;
+use uncodec_proto::{
+    Geometry, GeometryError, HeaderError, HostCounters, HostPath, HostSide, MAX_BLOCK, MapError,
+    OfflineWait, OpenRequest, Parameters, SharedMemory, TimingError,
+};
+
+use crate::denormals::FlushDenormals;
+use crate::link::{CoreState, Link, LinkStatus, Wanted};
+use crate::models::{MODELS, Model, index_of};
+use crate::parameters::{Parameter, Values};
+use crate::state::{self, Settings, StateError, Status};
+
+/// Most channels of a bus: stereo.
+pub const MAX_CHANNELS: usize = 2;
+/// Longest wait for the core's answer when a host starts the plugin.
+const SETTLE: Duration = Duration::from_millis(600);
+/// Between two looks while an offline render waits for the core.
+const LOOK_AGAIN: Duration = Duration::from_micros(100);
+
+/// Why the plugin cannot run like this. It passes its input through undelayed then.
+#[derive(Debug, Error)]
+#[non_exhaustive]
+pub enum SetupError {
+    /// The sample rate is not supported.
+    #[error(transparent)]
+    Timing(#[from] TimingError),
+    /// The sizes are not supported.
+    #[error(transparent)]
+    Geometry(#[from] GeometryError),
+    /// The system has no memory to share.
+    #[error(transparent)]
+    Memory(#[from] MapError),
+    /// The memory does not take the session.
+    #[error(transparent)]
+    Header(#[from] HeaderError),
+}
+
+/// What the host says before it processes.
+#[derive(Debug, Clone, Copy, PartialEq)]
+struct Setup {
+    sample_rate: f64,
+    max_block: usize,
+}
+
+/// A block as the host hands it over: pointers that may be null, and that may be the same for input
+/// and output.
+#[derive(Debug)]
+pub struct Block {
+    inputs: [*const f32; MAX_CHANNELS],
+    outputs: [*mut f32; MAX_CHANNELS],
+    length: usize,
+}
+
+impl Block {
+    /// A block of `length` samples.
+    ///
+    /// # Safety
+    /// Until the block is dropped, every pointer that is not null must be valid for `length`
+    /// samples, the inputs for reading and the outputs for writing.
+    #[must_use]
+    pub unsafe fn new(
+        inputs: [*const f32; MAX_CHANNELS],
+        outputs: [*mut f32; MAX_CHANNELS],
+        length: usize,
+    ) -> Self {
+        Self { inputs, outputs, length }
+    }
+
+    /// Copies a part of an input, silence where there is none.
+    fn read(&self, channel: usize, from: usize, samples: &mut [f32]) {
+        let source = self.inputs.get(channel).copied().unwrap_or(std::ptr::null());
+        if source.is_null() || from + samples.len() > self.length {
+            samples.fill(0.0);
+            return;
+        }
+        // SAFETY: the source is valid for `length` samples, of which this is a part; the
+        // destination is the effect's own memory.
+        unsafe { std::ptr::copy(source.add(from), samples.as_mut_ptr(), samples.len()) };
+    }
+
+    /// Copies into a part of an output, if there is one.
+    fn write(&mut self, channel: usize, from: usize, samples: &[f32]) {
+        let target = self.outputs.get(channel).copied().unwrap_or(std::ptr::null_mut());
+        if target.is_null() || from + samples.len() > self.length {
+            return;
+        }
+        // SAFETY: as above, the other way round.
+        unsafe { std::ptr::copy(samples.as_ptr(), target.add(from), samples.len()) };
+    }
+
+    fn silence(&mut self) {
+        for output in self.outputs {
+            if !output.is_null() {
+                // SAFETY: valid for `length` samples.
+                unsafe { std::ptr::write_bytes(output, 0, self.length) };
+            }
+        }
+    }
+
+    fn pass_through(&mut self) {
+        for (input, output) in self.inputs.into_iter().zip(self.outputs) {
+            if input.is_null() || output.is_null() {
+                continue;
+            }
+            // SAFETY: valid for `length` samples; `copy` allows that they overlap.
+            unsafe { std::ptr::copy(input, output, self.length) };
+        }
+    }
+}
+
+/// What the audio thread works with.
+#[derive(Debug, Default)]
+struct Audio {
+    path: Option<HostPath<Arc<SharedMemory>>>,
+    active: bool,
+    wait: OfflineWait,
+    /// One block, channel after channel.
+    scratch: Vec<f32>,
+}
+
+/// What the main thread works with.
+#[derive(Debug)]
+struct Control {
+    setup: Option<Setup>,
+    channels: usize,
+    /// The running path was made for these.
+    current: Option<(Geometry, usize, u64)>,
+    memory: Option<Arc<SharedMemory>>,
+    /// Of sessions before this one.
+    counted: HostCounters,
+    link: Option<Link>,
+}
+
+impl Control {
+    /// What the link is to find a core for.
+    fn wanted(&self) -> Option<Wanted> {
+        let memory = Arc::clone(self.memory.as_ref()?);
+        let (_, model, seed) = self.current?;
+        let request = OpenRequest::new(MODELS.get(model)?.name, seed);
+        Some(Wanted { memory, request })
+    }
+}
+
+/// The effect.
+#[derive(Debug)]
+pub struct Effect {
+    values: Values,
+    seed: AtomicU64,
+    latency: AtomicU32,
+    tail: AtomicU32,
+    core: Arc<AtomicU8>,
+    audio: Mutex<Audio>,
+    control: Mutex<Control>,
+}
+
+impl Default for Effect {
+    fn default() -> Self {
+        Self {
+            values: Values::default(),
+            seed: AtomicU64::new(0),
+            latency: AtomicU32::new(0),
+            tail: AtomicU32::new(0),
+            core: Arc::default(),
+            audio: Mutex::default(),
+            control: Mutex::new(Control {
+                setup: None,
+                channels: MAX_CHANNELS,
+                current: None,
+                memory: None,
+                counted: HostCounters::default(),
+                link: None,
+            }),
+        }
+    }
+}
+
+impl Effect {
+    /// An effect with its defaults, without a connection.
+    #[must_use]
+    pub fn new() -> Self {
+        Self::default()
+    }
+
+    /// Starts the thread that looks for a core at this path; once is enough.
+    ///
+    /// # Errors
+    /// Of the system, which has no thread or no file left.
+    pub fn connect(&self, socket: PathBuf) -> std::io::Result<()> {
+        let mut control = self.control();
+        if control.link.is_none() {
+            let link = Link::start(socket, Arc::clone(&self.core))?;
+            link.serve(control.wanted());
+            control.link = Some(link);
+        }
+        Ok(())
+    }
+
+    /// Ends the connection and its thread; the effect is silent from now on.
+    pub fn disconnect(&self) {
+        self.set_active(false);
+        self.control().link = None;
+    }
+
+    /// The parameters' current values.
+    #[must_use]
+    pub fn values(&self) -> &Values {
+        &self.values
+    }
+
+    /// Sets a normalised value; whether the host should ask for the latency again.
+    pub fn set(&self, parameter: Parameter, normalised: f64) -> bool {
+        if parameter.is_read_only() {
+            return false;
+        }
+        self.values.set(parameter, normalised) && parameter.changes_latency()
+    }
+
+    /// Samples from input to output. Constant while active; what changes it waits until then.
+    #[must_use]
+    pub fn latency(&self) -> u32 {
+        self.latency.load(Ordering::Relaxed)
+    }
+
+    /// Samples, apart from the latency, that come after the input has ended.
+    #[must_use]
+    pub fn tail(&self) -> u32 {
+        self.tail.load(Ordering::Relaxed)
+    }
+
+    /// Channels of input and output.
+    #[must_use]
+    pub fn channels(&self) -> usize {
+        self.control().channels
+    }
+
+    /// Sets the channels of input and output, 1 or 2; whether it could.
+    pub fn set_channels(&self, channels: usize) -> bool {
+        if !(1..=MAX_CHANNELS).contains(&channels) {
+            return false;
+        }
+        let mut control = self.control();
+        control.channels = channels;
+        self.prepare(&mut control).is_ok()
+    }
+
+    /// Prepares for blocks of at most `max_block` samples; longer ones are processed in parts.
+    ///
+    /// # Errors
+    /// [`SetupError`]; the effect passes its input through then.
+    pub fn set_up(&self, sample_rate: f64, max_block: usize) -> Result<(), SetupError> {
+        let mut control = self.control();
+        control.setup = Some(Setup { sample_rate, max_block: max_block.clamp(1, MAX_BLOCK) });
+        self.prepare(&mut control)
+    }
+
+    /// Starts over with silence, or falls silent.
+    pub fn set_active(&self, active: bool) {
+        let mut control = self.control();
+        if !active {
+            let mut audio = self.audio();
+            audio.active = false;
+            if let Some(path) = &mut audio.path {
+                path.deactivate();
+            }
+            drop(audio);
+            // What the user changed meanwhile is ready before the host asks for the latency. What
+            // cannot be prepared passes through, as it would have from the beginning.
+            let _ = self.prepare(&mut control);
+            return;
+        }
+        if let Some(link) = &control.link {
+            link.settle(SETTLE);
+        }
+        drop(control);
+        let mut audio = self.audio();
+        audio.active = true;
+        audio.wait.reset();
+        if let Some(path) = &mut audio.path {
+            path.set_bypass(self.bypass());
+            path.activate();
+        }
+    }
+
+    /// Processes a block; `offline` says whether this very block may take its time.
+    pub fn process(&self, mut block: Block, offline: bool) {
+        let mut audio = match self.audio.try_lock() {
+            Ok(audio) => audio,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            Err(TryLockError::WouldBlock) => {
+                block.silence();
+                return;
+            }
+        };
+        if !audio.active {
+            block.silence();
+            return;
+        }
+        let _flush = FlushDenormals::here();
+        let start = now_ns();
+        let parameters = Parameters {
+            amount: (self.values.plain(Parameter::Amount) / 100.0) as f32,
+            seed: self.seed.load(Ordering::Relaxed),
+        };
+        let bypass = self.bypass();
+        let Audio { path, wait, scratch, .. } = &mut *audio;
+        let Some(path) = path else {
+            block.pass_through();
+            return;
+        };
+        path.set_parameters(parameters);
+        path.set_bypass(bypass);
+        let step = path.side().geometry().max_block();
+        for from in (0..block.length).step_by(step) {
+            let length = step.min(block.length - from);
+            let wait = offline.then_some(&mut *wait);
+            process_part(path, scratch, &mut block, (from, length), wait, &self.core);
+        }
+        path.record_callback(now_ns().saturating_sub(start));
+    }
+
+    /// Whether a core serves this instance. Also for audio threads.
+    #[must_use]
+    pub fn core(&self) -> CoreState {
+        CoreState::load(&self.core)
+    }
+
+    /// The settings and the status, as a host saves them.
+    #[must_use]
+    pub fn save(&self) -> [u8; state::BYTES] {
+        let model = self.model().1;
+        let settings = Settings {
+            amount: self.values.plain(Parameter::Amount) / 100.0,
+            latency_safety_ms: self.values.plain(Parameter::LatencySafety),
+            seed: self.seed.load(Ordering::Relaxed),
+            bypass: self.bypass(),
+            model: model.name.to_owned(),
+        };
+        state::encode(&settings, &self.status())
+    }
+
+    /// Takes over saved settings, all of them or none; whether the host should ask for the latency
+    /// again.
+    ///
+    /// # Errors
+    /// [`StateError`].
+    pub fn restore(&self, bytes: &[u8]) -> Result<bool, StateError> {
+        let settings = state::decode(bytes)?;
+        let Some(model) = index_of(&settings.model) else {
+            return Err(StateError::Model(settings.model));
+        };
+        self.seed.store(settings.seed, Ordering::Relaxed);
+        self.values.set_plain(Parameter::Amount, settings.amount * 100.0);
+        self.values.set_plain(Parameter::Bypass, f64::from(u8::from(settings.bypass)));
+        let safety = self.values.set_plain(Parameter::LatencySafety, settings.latency_safety_ms);
+        let model = self.values.set_plain(Parameter::Model, model as f64);
+        Ok(safety | model)
+    }
+
+    /// What can be said about the effect at work.
+    #[must_use]
+    pub fn status(&self) -> Status {
+        let control = self.control();
+        let link = control.link.as_ref().map(Link::status);
+        let LinkStatus { core, session, reason, .. } = link.unwrap_or(LinkStatus {
+            core: CoreState::Absent,
+            session: 0,
+            network: None,
+            reason: String::new(),
+        });
+        let now = control.memory.as_ref().map(HostCounters::load).unwrap_or_default();
+        let counters = add(control.counted, now);
+        Status { core, latency: self.latency(), session, counters, reason }
+    }
+
+    fn bypass(&self) -> bool {
+        self.values.plain(Parameter::Bypass) > 0.5
+    }
+
+    fn model(&self) -> (usize, &'static Model) {
+        let index = self.values.plain(Parameter::Model) as usize;
+        // The table is not empty, which its author made sure of, and the place is one in it.
+        (index, MODELS.get(index).unwrap_or(&MODELS[0]))
+    }
+
+    fn control(&self) -> MutexGuard<'_, Control> {
+        self.control.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    /// The audio thread's things, from the main thread. It never sleeps on the lock itself, for
+    /// then the audio thread would have to wake it, by a system call.
+    fn audio(&self) -> MutexGuard<'_, Audio> {
+        loop {
+            match self.audio.try_lock() {
+                Ok(audio) => return audio,
+                Err(TryLockError::Poisoned(poisoned)) => return poisoned.into_inner(),
+                Err(TryLockError::WouldBlock) => thread::sleep(Duration::from_micros(50)),
+            }
+        }
+    }
+
+    /// Makes the path that setup, channels and parameters ask for, unless it is there already.
+    fn prepare(&self, control: &mut Control) -> Result<(), SetupError> {
+        let Some(setup) = control.setup else { return Ok(()) };
+        let made = self.make(control, setup);
+        if made.is_err() {
+            self.audio().path = None;
+            (control.current, control.memory) = (None, None);
+            self.latency.store(0, Ordering::Relaxed);
+            self.tail.store(0, Ordering::Relaxed);
+            if let Some(link) = &control.link {
+                link.serve(None);
+            }
+        }
+        made
+    }
+
+    fn make(&self, control: &mut Control, setup: Setup) -> Result<(), SetupError> {
+        let (index, model) = self.model();
+        let timing = model.network.timing(setup.sample_rate)?;
+        let turnaround_s = self.values.plain(Parameter::LatencySafety) / 1000.0;
+        let geometry = timing.geometry(control.channels, setup.max_block, turnaround_s)?;
+        let seed = self.seed.load(Ordering::Relaxed);
+        let wanted = Some((geometry, index, seed));
+        if control.current == wanted {
+            return Ok(());
+        }
+        let memory = Arc::new(SharedMemory::create(&geometry)?);
+        let mut path = HostPath::new(HostSide::create(Arc::clone(&memory), geometry)?);
+        let mut scratch = vec![0.0; control.channels * setup.max_block];
+        if let Some(memory) = control.memory.take() {
+            control.counted = add(control.counted, HostCounters::load(&memory));
+        }
+        let mut audio = self.audio();
+        if audio.active {
+            // A host that sets up anew while active need not activate again.
+            path.set_bypass(self.bypass());
+            path.activate();
+        }
+        std::mem::swap(&mut audio.scratch, &mut scratch);
+        let before = audio.path.replace(path);
+        drop(audio);
+        drop(before);
+        self.latency
+            .store(u32::try_from(geometry.latency()).unwrap_or(u32::MAX), Ordering::Relaxed);
+        let tail = u32::try_from(geometry.model_delay()).unwrap_or(u32::MAX);
+        self.tail.store(tail, Ordering::Relaxed);
+        (control.current, control.memory) = (wanted, Some(memory));
+        if let Some(link) = &control.link {
+            link.serve(control.wanted());
+        }
+        Ok(())
+    }
+}
+
+/// A part of a block that is no longer than the session's longest one.
+fn process_part(
+    path: &mut HostPath<Arc<SharedMemory>>,
+    scratch: &mut [f32],
+    block: &mut Block,
+    (from, length): (usize, usize),
+    wait: Option<&mut OfflineWait>,
+    core: &AtomicU8,
+) {
+    let geometry = *path.side().geometry();
+    let (left, right) = scratch.split_at_mut(geometry.max_block().min(scratch.len()));
+    let channels = [left, right];
+    let mut views = channels.map(|channel| channel.get_mut(..length).unwrap_or_default());
+    let Some(views) = views.get_mut(..geometry.channels()) else { return };
+    for (channel, samples) in views.iter_mut().enumerate() {
+        block.read(channel, from, samples);
+    }
+    // Neither fails: channels and lengths are the session's own, and nothing waits from before.
+    if path.push(views).is_err() {
+        return;
+    }
+    if let Some(wait) = wait {
+        wait_for_core(path, wait, core);
+    }
+    if path.pull(views).is_err() {
+        return;
+    }
+    for channel in 0..MAX_CHANNELS {
+        match views.get(channel) {
+            Some(samples) => block.write(channel, from, samples),
+            // A host that offers more outputs than it set up.
+            None => block.write(channel, from, views.first().map_or(&[], |samples| &**samples)),
+        }
+    }
+}
+
+/// Only offline, and only for a core that gives signs of life.
+fn wait_for_core(path: &HostPath<Arc<SharedMemory>>, wait: &mut OfflineWait, core: &AtomicU8) {
+    let start = now_ns();
+    while CoreState::load(core) == CoreState::Connected && !path.is_complete() {
+        let now = now_ns();
+        let waited = Duration::from_nanos(now.saturating_sub(start));
+        if !wait.allows(true, path.side().heartbeat_age(now), waited) {
+            return;
+        }
+        thread::sleep(LOOK_AGAIN);
+    }
+}
+
+/// The monotonic clock, which the system answers without being called.
+fn now_ns() -> u64 {
+    let now = clock_gettime(ClockId::Monotonic);
+    now.tv_sec.cast_unsigned() * 1_000_000_000 + now.tv_nsec.cast_unsigned()
+}
+
+fn add(before: HostCounters, now: HostCounters) -> HostCounters {
+    HostCounters {
+        wet: before.wet.saturating_add(now.wet),
+        dry: before.dry.saturating_add(now.dry),
+        late: before.late.saturating_add(now.late),
+        refused: before.refused.saturating_add(now.refused),
+        worst_callback_ns: before.worst_callback_ns.max(now.worst_callback_ns),
+    }
+}

@@ -1,0 +1,311 @@
+//! The connection to the core: a thread of its own that opens sessions, notices when they end, and
+//! tries again. Nothing here is ever called from an audio thread.
+
+use std::fmt;
+use std::io::Write as _;
+use std::os::fd::{AsFd, OwnedFd};
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
+use std::thread::{self, JoinHandle};
+use std::time::{Duration, Instant};
+
+use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
+use uncodec_proto::{Network, OpenError, OpenRequest, OpenSession, SharedMemory, open_session};
+
+/// Time for a core to answer.
+const ANSWER: Duration = Duration::from_millis(500);
+/// Time between attempts, from the first to the last.
+const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+
+/// What the link serves: the memory of a session, and what to ask the core for.
+#[derive(Debug, Clone)]
+pub struct Wanted {
+    /// The memory, which has its header.
+    pub memory: Arc<SharedMemory>,
+    /// The request that goes with it.
+    pub request: OpenRequest,
+}
+
+/// Whether a core serves this instance.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u8)]
+pub enum CoreState {
+    /// None runs, or it does not want us.
+    Absent = 0,
+    /// One is being asked.
+    Connecting = 1,
+    /// One has accepted.
+    Connected = 2,
+}
+
+/// The state, for display.
+#[derive(Debug, Clone, PartialEq, Eq)]
+pub struct LinkStatus {
+    /// Whether a core serves this instance.
+    pub core: CoreState,
+    /// The core's number of the session, while there is one.
+    pub session: u64,
+    /// The network that serves it, while one does.
+    pub network: Option<Network>,
+    /// What kept it from it the last time; empty if nothing did.
+    pub reason: String,
+}
+
+#[derive(Debug, Default)]
+struct Shared {
+    wanted: Option<Wanted>,
+    /// Raised with every wish: for another memory, or for another attempt.
+    wish: u64,
+    /// The last wish that an attempt was made for.
+    tried: u64,
+    /// The last attempt took all of its time.
+    slow: bool,
+    quit: bool,
+    session: u64,
+    network: Option<Network>,
+    reason: String,
+}
+
+struct Common {
+    shared: Mutex<Shared>,
+    changed: Condvar,
+    state: Arc<AtomicU8>,
+    wake: OwnedFd,
+    path: PathBuf,
+}
+
+/// The plugin's handle; dropping it ends the session and the thread.
+pub struct Link {
+    common: Arc<Common>,
+    thread: Option<JoinHandle<()>>,
+}
+
+impl Link {
+    /// Starts the thread; it is idle until it [serves](Self::serve) something. It keeps `state`,
+    /// which an audio thread may read, up to date.
+    ///
+    /// # Errors
+    /// Of the system, which has no thread or no file left.
+    pub fn start(path: PathBuf, state: Arc<AtomicU8>) -> std::io::Result<Self> {
+        let common = Arc::new(Common {
+            shared: Mutex::default(),
+            changed: Condvar::new(),
+            state,
+            wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
+            path,
+        });
+        let theirs = Arc::clone(&common);
+        let thread =
+            thread::Builder::new().name("uncodec-link".to_owned()).spawn(move || theirs.run())?;
+        Ok(Self { common, thread: Some(thread) })
+    }
+
+    /// From now on, finds a core for this, ending the session there was.
+    pub fn serve(&self, wanted: Option<Wanted>) {
+        let mut shared = self.common.lock();
+        shared.wanted = wanted;
+        shared.wish += 1;
+        drop(shared);
+        self.common.wake();
+    }
+
+    /// Tries at once if there is no session, and waits for the outcome, `limit` at most.
+    ///
+    /// Without a core that takes no time. With one that was found not to answer nothing is waited
+    /// for, lest every start of the transport be slow.
+    pub fn settle(&self, limit: Duration) {
+        let end = Instant::now() + limit;
+        let mut shared = self.common.lock();
+        if shared.wanted.is_none() || self.common.state() == CoreState::Connected {
+            return;
+        }
+        if shared.tried == shared.wish {
+            shared.wish += 1;
+            self.common.wake();
+        }
+        if shared.slow {
+            return;
+        }
+        while shared.tried != shared.wish {
+            let left = end.saturating_duration_since(Instant::now());
+            if left.is_zero() {
+                return;
+            }
+            let waited = self.common.changed.wait_timeout(shared, left);
+            shared = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+
+    /// All that can be said about the connection.
+    #[must_use]
+    pub fn status(&self) -> LinkStatus {
+        let shared = self.common.lock();
+        LinkStatus {
+            core: self.common.state(),
+            session: shared.session,
+            network: shared.network,
+            reason: shared.reason.clone(),
+        }
+    }
+}
+
+impl Drop for Link {
+    fn drop(&mut self) {
+        self.common.lock().quit = true;
+        self.common.wake();
+        if let Some(thread) = self.thread.take() {
+            // It does not panic; if it did, there would be nothing to be done about it here.
+            let _ = thread.join();
+        }
+        self.common.state.store(CoreState::Absent as u8, Ordering::Relaxed);
+    }
+}
+
+impl fmt::Debug for Link {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Link").field("path", &self.common.path).finish_non_exhaustive()
+    }
+}
+
+/// A session and the wish it was opened for.
+struct Served {
+    session: OpenSession,
+    memory: Arc<SharedMemory>,
+}
+
+impl CoreState {
+    /// What is stored as its number; absent if it is none.
+    #[must_use]
+    pub fn load(state: &AtomicU8) -> Self {
+        match state.load(Ordering::Relaxed) {
+            1 => Self::Connecting,
+            2 => Self::Connected,
+            _ => Self::Absent,
+        }
+    }
+}
+
+impl Common {
+    fn lock(&self) -> MutexGuard<'_, Shared> {
+        self.shared.lock().unwrap_or_else(PoisonError::into_inner)
+    }
+
+    fn state(&self) -> CoreState {
+        CoreState::load(&self.state)
+    }
+
+    fn wake(&self) {
+        // A full counter wakes as well.
+        let _ = rustix::io::write(&self.wake, &1_u64.to_ne_bytes());
+    }
+
+    fn run(&self) {
+        let mut served: Option<Served> = None;
+        let mut pause = RETRY.0;
+        let mut last_wish = 0;
+        loop {
+            let (wanted, wish, quit) = {
+                let shared = self.lock();
+                (shared.wanted.clone(), shared.wish, shared.quit)
+            };
+            if quit {
+                return;
+            }
+            if wish != last_wish {
+                pause = RETRY.0;
+                last_wish = wish;
+            }
+            if let Some(session) = &served {
+                let same = wanted.as_ref().is_some_and(|w| Arc::ptr_eq(&w.memory, &session.memory));
+                if !same || session.session.is_over() {
+                    let lost = same.then(|| "the core ended the session".to_owned());
+                    served = None;
+                    self.tell(CoreState::Absent, None, lost.unwrap_or_default(), None);
+                }
+            }
+            if served.is_none()
+                && let Some(wanted) = &wanted
+            {
+                self.state.store(CoreState::Connecting as u8, Ordering::Relaxed);
+                match open_session(&self.path, &wanted.request, &wanted.memory, ANSWER) {
+                    Ok(session) => {
+                        self.lock().slow = false;
+                        self.tell(CoreState::Connected, Some(&session), String::new(), Some(wish));
+                        served = Some(Served { session, memory: Arc::clone(&wanted.memory) });
+                        pause = RETRY.0;
+                    }
+                    Err(error) => {
+                        self.lock().slow = matches!(error, OpenError::Timeout(_));
+                        // That nobody is there is ordinary, and every instance would say so.
+                        let log = !matches!(error, OpenError::NotRunning { .. });
+                        self.fail(error.to_string(), wish, log);
+                    }
+                }
+            } else {
+                self.settled(wish);
+            }
+            let limit = match (&served, &wanted) {
+                (None, Some(_)) => Some(pause),
+                _ => None,
+            };
+            if limit.is_some() {
+                pause = (2 * pause).min(RETRY.1);
+            }
+            self.sleep(served.as_ref(), limit);
+        }
+    }
+
+    /// Until woken, until the session ends, or for so long.
+    fn sleep(&self, served: Option<&Served>, limit: Option<Duration>) {
+        let wake = self.wake.as_fd();
+        let session = served.map_or(wake, |served| served.session.as_fd());
+        let mut files = [
+            PollFd::from_borrowed_fd(wake, PollFlags::IN),
+            PollFd::from_borrowed_fd(session, PollFlags::IN),
+        ];
+        let limit = limit.map(|limit| Timespec {
+            tv_sec: limit.as_secs().cast_signed(),
+            tv_nsec: limit.subsec_nanos().into(),
+        });
+        if poll(&mut files, limit.as_ref()).is_err() {
+            // Interrupted, or out of memory: looking again is right, at once is too often.
+            thread::sleep(Duration::from_millis(1));
+        }
+        let _ = rustix::io::read(&self.wake, &mut [0; 8]);
+    }
+
+    fn settled(&self, wish: u64) {
+        let mut shared = self.lock();
+        if shared.tried != wish {
+            shared.tried = wish;
+            self.changed.notify_all();
+        }
+    }
+
+    fn fail(&self, reason: String, wish: u64, log: bool) {
+        if log && self.lock().reason != reason {
+            // Not `eprintln`, which panics where there is no standard error.
+            let _ = writeln!(std::io::stderr(), "uncodec: {reason}; the audio goes on dry");
+        }
+        self.tell(CoreState::Absent, None, reason, Some(wish));
+    }
+
+    fn tell(
+        &self,
+        state: CoreState,
+        session: Option<&OpenSession>,
+        reason: String,
+        tried: Option<u64>,
+    ) {
+        let mut shared = self.lock();
+        shared.session = session.map_or(0, |session| session.acceptance().session);
+        shared.network = session.map(|session| session.acceptance().network);
+        shared.reason = reason;
+        self.state.store(state as u8, Ordering::Relaxed);
+        if let Some(tried) = tried {
+            shared.tried = tried;
+            self.changed.notify_all();
+        }
+    }
+}

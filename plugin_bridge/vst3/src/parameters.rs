@@ -1,0 +1,303 @@
+//! The parameters as data: ranges, names, texts, and their current values.
+//!
+//! Hosts speak of normalised values from 0 to 1; each parameter has a plain value with a unit.
+
+use std::sync::atomic::{AtomicU64, Ordering};
+
+use crate::models::{MODELS, default_index};
+
+/// A parameter; its number is the identifier in hosts and never changes.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+#[repr(u32)]
+pub enum Parameter {
+    /// Strength of the restoration.
+    Amount = 0,
+    /// The input, as late as ever.
+    Bypass = 1,
+    /// Time that the core may take for a hop: more of it, more latency and fewer dropouts.
+    LatencySafety = 2,
+    /// Which model restores.
+    Model = 3,
+    /// Whether a core serves this instance; shown, not set.
+    Core = 4,
+}
+
+/// What a value of a parameter means.
+#[derive(Debug, Clone, Copy)]
+enum Scale {
+    /// From 0 to the maximum, in whole tenths as far as texts are concerned.
+    Continuous { maximum: f64 },
+    /// Whole numbers from `minimum` on.
+    Steps { minimum: u32, count: u32 },
+    /// One of a list.
+    List(fn(usize) -> Option<&'static str>),
+}
+
+/// More than any list has.
+const MOST_NAMES: usize = 1000;
+const AMOUNT: Scale = Scale::Continuous { maximum: 100.0 };
+const SAFETY: Scale = Scale::Steps { minimum: 1, count: 50 };
+const SAFETY_DEFAULT_MS: f64 = 10.0;
+
+fn on_off(index: usize) -> Option<&'static str> {
+    ["Off", "On"].get(index).copied()
+}
+
+fn model_name(index: usize) -> Option<&'static str> {
+    MODELS.get(index).map(|model| model.name)
+}
+
+fn core_state(index: usize) -> Option<&'static str> {
+    ["Not running", "Connecting", "Connected"].get(index).copied()
+}
+
+impl Parameter {
+    /// All of them, in the order in which hosts show them.
+    pub const ALL: [Self; 5] =
+        [Self::Amount, Self::Bypass, Self::LatencySafety, Self::Model, Self::Core];
+
+    /// The parameter with this number.
+    #[must_use]
+    pub fn from_id(id: u32) -> Option<Self> {
+        Self::ALL.into_iter().find(|parameter| *parameter as u32 == id)
+    }
+
+    /// Name shown by hosts.
+    #[must_use]
+    pub fn title(self) -> &'static str {
+        match self {
+            Self::Amount => "Amount",
+            Self::Bypass => "Bypass",
+            Self::LatencySafety => "Latency safety",
+            Self::Model => "Model",
+            Self::Core => "Core",
+        }
+    }
+
+    /// Unit of the plain value, empty for lists.
+    #[must_use]
+    pub fn unit(self) -> &'static str {
+        match self {
+            Self::Amount => "%",
+            Self::LatencySafety => "ms",
+            Self::Bypass | Self::Model | Self::Core => "",
+        }
+    }
+
+    /// Whether hosts may record it: what changes the latency cannot be moved while audio runs.
+    #[must_use]
+    pub fn is_automatable(self) -> bool {
+        matches!(self, Self::Amount | Self::Bypass)
+    }
+
+    /// Whether it is for the eye only.
+    #[must_use]
+    pub fn is_read_only(self) -> bool {
+        self == Self::Core
+    }
+
+    /// Whether its values have names.
+    #[must_use]
+    pub fn is_list(self) -> bool {
+        matches!(self.scale(), Scale::List(_))
+    }
+
+    /// Whether another value means another latency.
+    #[must_use]
+    pub fn changes_latency(self) -> bool {
+        matches!(self, Self::LatencySafety | Self::Model)
+    }
+
+    fn scale(self) -> Scale {
+        match self {
+            Self::Amount => AMOUNT,
+            Self::Bypass => Scale::List(on_off),
+            Self::LatencySafety => SAFETY,
+            Self::Model => Scale::List(model_name),
+            Self::Core => Scale::List(core_state),
+        }
+    }
+
+    /// Number of steps between the least and the greatest value; 0 if it is continuous, or if there
+    /// is one value only.
+    #[must_use]
+    pub fn steps(self) -> u32 {
+        match self.scale() {
+            Scale::Continuous { .. } => 0,
+            Scale::Steps { count, .. } => count - 1,
+            Scale::List(names) => {
+                (1..MOST_NAMES).take_while(|&index| names(index).is_some()).count() as u32
+            }
+        }
+    }
+
+    /// The normalised default.
+    #[must_use]
+    pub fn default_value(self) -> f64 {
+        match self {
+            Self::Amount => 1.0,
+            Self::Bypass | Self::Core => 0.0,
+            Self::LatencySafety => self.normalised(SAFETY_DEFAULT_MS),
+            Self::Model => self.normalised(default_index() as f64),
+        }
+    }
+
+    /// The plain value: percent, milliseconds, or the place in the list.
+    #[must_use]
+    pub fn plain(self, normalised: f64) -> f64 {
+        let normalised = in_range(normalised);
+        match self.scale() {
+            Scale::Continuous { maximum } => normalised * maximum,
+            Scale::Steps { minimum, .. } => f64::from(minimum) + self.step(normalised),
+            Scale::List(_) => self.step(normalised),
+        }
+    }
+
+    /// The normalised value of a plain one; what is out of range is brought into it.
+    #[must_use]
+    pub fn normalised(self, plain: f64) -> f64 {
+        in_range(match self.scale() {
+            Scale::Continuous { maximum } => plain / maximum,
+            Scale::Steps { minimum, .. } => {
+                (plain.round() - f64::from(minimum)) / f64::from(self.steps())
+            }
+            Scale::List(_) => plain.round() / f64::from(self.steps().max(1)),
+        })
+    }
+
+    /// The step that a normalised value lies in: all steps are equally wide.
+    fn step(self, normalised: f64) -> f64 {
+        let steps = f64::from(self.steps());
+        (normalised * (steps + 1.0)).floor().min(steps)
+    }
+
+    /// The text of a normalised value, without its unit.
+    #[must_use]
+    pub fn text(self, normalised: f64) -> String {
+        let plain = self.plain(normalised);
+        match self.scale() {
+            Scale::Continuous { .. } => format!("{plain:.1}"),
+            Scale::Steps { .. } => format!("{plain:.0}"),
+            Scale::List(names) => names(plain as usize).unwrap_or_default().to_owned(),
+        }
+    }
+
+    /// The normalised value of a text, with or without the unit.
+    #[must_use]
+    pub fn parse(self, text: &str) -> Option<f64> {
+        let text = text.trim();
+        let text = text.strip_suffix(self.unit()).unwrap_or(text).trim_end();
+        let maximum = match self.scale() {
+            Scale::List(names) => {
+                let matches = |&index: &usize| {
+                    names(index).is_some_and(|name| name.eq_ignore_ascii_case(text))
+                };
+                return (0..=self.steps() as usize)
+                    .find(matches)
+                    .map(|index| self.normalised(index as f64));
+            }
+            Scale::Continuous { maximum } => 0.0..=maximum,
+            Scale::Steps { minimum, count } => f64::from(minimum)..=f64::from(minimum + count - 1),
+        };
+        let plain: f64 = text.parse().ok()?;
+        maximum.contains(&plain).then(|| self.normalised(plain))
+    }
+}
+
+fn in_range(normalised: f64) -> f64 {
+    if normalised.is_nan() { 0.0 } else { normalised.clamp(0.0, 1.0) }
+}
+
+/// The current values, normalised, for any thread.
+#[derive(Debug)]
+pub struct Values([AtomicU64; Parameter::ALL.len()]);
+
+impl Default for Values {
+    fn default() -> Self {
+        Self(Parameter::ALL.map(|parameter| AtomicU64::new(parameter.default_value().to_bits())))
+    }
+}
+
+impl Values {
+    /// The normalised value.
+    #[must_use]
+    pub fn get(&self, parameter: Parameter) -> f64 {
+        f64::from_bits(self.0[parameter as usize].load(Ordering::Relaxed))
+    }
+
+    /// The plain value.
+    #[must_use]
+    pub fn plain(&self, parameter: Parameter) -> f64 {
+        parameter.plain(self.get(parameter))
+    }
+
+    /// Sets the normalised value, brought into range; whether its plain value is another one now.
+    pub fn set(&self, parameter: Parameter, normalised: f64) -> bool {
+        let before = self.plain(parameter);
+        let normalised = in_range(normalised);
+        self.0[parameter as usize].store(normalised.to_bits(), Ordering::Relaxed);
+        before.to_bits() != parameter.plain(normalised).to_bits()
+    }
+
+    /// Sets the plain value; whether it is another one now.
+    pub fn set_plain(&self, parameter: Parameter, plain: f64) -> bool {
+        self.set(parameter, parameter.normalised(plain))
+    }
+}
+
+#[cfg(test)]
+mod tests {
+    use super::*;
+
+    #[test]
+    fn texts_come_back_and_are_monotone() {
+        for parameter in Parameter::ALL {
+            let mut last = f64::NEG_INFINITY;
+            for n in 0..=10_000 {
+                let text = parameter.text(f64::from(n) / 10_000.0);
+                let value = parameter.parse(&text).unwrap();
+                assert_eq!(parameter.text(value), text, "{parameter:?}");
+                assert!(parameter.plain(value) >= last, "{parameter:?} {text}");
+                last = parameter.plain(value);
+                assert_eq!(parameter.parse(&format!("{text} {}", parameter.unit())), Some(value));
+            }
+        }
+    }
+
+    #[test]
+    fn plain_values_come_back() {
+        for parameter in Parameter::ALL {
+            for step in 0..=parameter.steps() {
+                let plain = parameter.plain(f64::from(step) / f64::from(parameter.steps().max(1)));
+                let back = parameter.plain(parameter.normalised(plain));
+                assert!((plain - back).abs() < 1e-12, "{parameter:?} {plain} {back}");
+            }
+        }
+        assert!((Parameter::LatencySafety.plain(0.0) - 1.0).abs() < 1e-12);
+        assert!((Parameter::LatencySafety.plain(1.0) - 50.0).abs() < 1e-12);
+    }
+
+    #[test]
+    fn values_without_sense_are_brought_into_range_or_refused() {
+        for parameter in Parameter::ALL {
+            for value in [f64::NAN, -1.0, 2.0, f64::INFINITY, f64::NEG_INFINITY] {
+                let values = Values::default();
+                values.set(parameter, value);
+                assert!((0.0..=1.0).contains(&values.get(parameter)));
+                values.set_plain(parameter, value);
+                assert!((0.0..=1.0).contains(&values.get(parameter)));
+            }
+            for text in ["", "x", "nan", "-1", "101", "1e9"] {
+                assert_eq!(parameter.parse(text), None, "{parameter:?} {text}");
+            }
+        }
+    }
+
+    #[test]
+    fn numbers_name_parameters() {
+        for parameter in Parameter::ALL {
+            assert_eq!(Parameter::from_id(parameter as u32), Some(parameter));
+        }
+        assert_eq!(Parameter::from_id(5), None);
+    }
+}

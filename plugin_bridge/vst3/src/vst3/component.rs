@@ -1,0 +1,521 @@
+//! The component: processor and controller in one object, because the effect is one.
+
+use std::path::PathBuf;
+use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::{Mutex, PoisonError};
+
+use uncodec_proto::socket_path;
+use vst3::Steinberg::Vst::{
+    AudioBusBuffers, BusDirection, BusDirections_, BusInfo, BusInfo_, BusTypes_, IAudioProcessor,
+    IAudioProcessorTrait, IComponent, IComponentHandler, IComponentHandlerTrait, IComponentTrait,
+    IEditController, IEditControllerTrait, IParamValueQueueTrait, IParameterChanges,
+    IParameterChangesTrait, IProcessContextRequirements, IProcessContextRequirementsTrait, IoMode,
+    MediaType, MediaTypes_, ParamID, ParamValue, ParameterInfo, ParameterInfo_, ProcessData,
+    ProcessModes_, ProcessSetup, RestartFlags_, RoutingInfo, SpeakerArr, SpeakerArrangement,
+    String128, SymbolicSampleSizes_, TChar,
+};
+use vst3::Steinberg::{
+    FIDString, FUnknown, IBStream, IPlugView, IPluginBaseTrait, TBool, TUID, int32, kInternalError,
+    kInvalidArgument, kNotImplemented, kResultFalse, kResultOk, tresult, uint32,
+};
+use vst3::{Class, ComPtr, ComRef, uid};
+
+use super::{guard, guard_or, stream, text};
+use crate::effect::{Block, Effect, MAX_CHANNELS};
+use crate::parameters::Parameter;
+use crate::state;
+
+const ARRANGEMENTS: [(SpeakerArrangement, usize); 2] =
+    [(SpeakerArr::kMono, 1), (SpeakerArr::kStereo, 2)];
+/// No state of the core, so that the first one is shown.
+const NOTHING_SHOWN: u8 = u8::MAX;
+
+/// The plugin.
+pub struct Component {
+    effect: Effect,
+    handler: Mutex<Option<Handler>>,
+    shown: AtomicU8,
+}
+
+/// The host's handler.
+struct Handler(ComPtr<IComponentHandler>);
+
+// SAFETY: it is called on the thread that called us only; what moves between threads is the
+// counting of references, which hosts do atomically.
+unsafe impl Send for Handler {}
+
+impl Class for Component {
+    type Interfaces = (IComponent, IAudioProcessor, IEditController, IProcessContextRequirements);
+}
+
+impl Component {
+    /// Identifier of the class; with it hosts find the plugin of a saved project.
+    pub const CID: TUID = uid(0x5C11_6E0A, 0x8F0B_4B7E, 0x9D2A_37C4, 0x61E8_A95D);
+
+    /// A plugin with its defaults.
+    pub fn new() -> Self {
+        Self {
+            effect: Effect::new(),
+            handler: Mutex::new(None),
+            shown: AtomicU8::new(NOTHING_SHOWN),
+        }
+    }
+
+    /// Asks the host to ask for the latency again.
+    fn latency_changed(&self) {
+        let handler = {
+            let handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
+            // The host may call back from within, hence no lock around the call.
+            handler.as_ref().map(|handler| handler.0.clone())
+        };
+        if let Some(handler) = handler {
+            // SAFETY: the handler is alive as long as this reference.
+            unsafe { handler.restartComponent(RestartFlags_::kLatencyChanged as int32) };
+        }
+    }
+
+    fn load(&self, stream: *mut IBStream) -> tresult {
+        // SAFETY: the host's, null or valid during the call.
+        let Some(stream) = (unsafe { ComRef::from_raw(stream) }) else { return kInvalidArgument };
+        match self.effect.restore(&stream::read(stream, state::BYTES)) {
+            Ok(latency_changed) => {
+                if latency_changed {
+                    self.latency_changed();
+                }
+                kResultOk
+            }
+            Err(error) => {
+                use std::io::Write as _;
+                let _ = writeln!(std::io::stderr(), "uncodec: {error}");
+                kResultFalse
+            }
+        }
+    }
+
+    /// Takes the last value of each parameter that changes in this block.
+    ///
+    /// # Safety
+    /// The pointer must be null or valid.
+    unsafe fn take_changes(&self, changes: *mut IParameterChanges) {
+        // SAFETY: as the caller says.
+        let Some(changes) = (unsafe { ComRef::from_raw(changes) }) else { return };
+        // SAFETY: calls of the host's own object, with indices that it has named.
+        unsafe {
+            for index in 0..changes.getParameterCount() {
+                let Some(queue) = ComRef::from_raw(changes.getParameterData(index)) else {
+                    continue;
+                };
+                let Some(parameter) = Parameter::from_id(queue.getParameterId()) else { continue };
+                let (mut offset, mut value) = (0, 0.0);
+                let last = queue.getPointCount() - 1;
+                if last >= 0 && queue.getPoint(last, &raw mut offset, &raw mut value) == kResultOk {
+                    self.effect.set(parameter, value);
+                }
+            }
+        }
+    }
+
+    /// Shows whether a core serves us, when that has changed.
+    ///
+    /// # Safety
+    /// The pointer must be null or valid.
+    unsafe fn show_core(&self, changes: *mut IParameterChanges) {
+        let core = self.effect.core() as u8;
+        if core == self.shown.load(Ordering::Relaxed) {
+            return;
+        }
+        // SAFETY: as the caller says.
+        let Some(changes) = (unsafe { ComRef::from_raw(changes) }) else { return };
+        let id: ParamID = Parameter::Core as u32;
+        let value = Parameter::Core.normalised(core.into());
+        let mut index = 0;
+        // SAFETY: calls of the host's own objects.
+        unsafe {
+            if let Some(queue) =
+                ComRef::from_raw(changes.addParameterData(&raw const id, &raw mut index))
+                && queue.addPoint(0, value, &raw mut index) == kResultOk
+            {
+                self.shown.store(core, Ordering::Relaxed);
+            }
+        }
+    }
+}
+
+impl IPluginBaseTrait for Component {
+    unsafe fn initialize(&self, _context: *mut FUnknown) -> tresult {
+        guard(|| {
+            let path: PathBuf = socket_path();
+            match self.effect.connect(path) {
+                Ok(()) => kResultOk,
+                Err(_) => kInternalError,
+            }
+        })
+    }
+
+    unsafe fn terminate(&self) -> tresult {
+        guard(|| {
+            self.effect.disconnect();
+            *self.handler.lock().unwrap_or_else(PoisonError::into_inner) = None;
+            kResultOk
+        })
+    }
+}
+
+impl IComponentTrait for Component {
+    unsafe fn getControllerClassId(&self, _class: *mut TUID) -> tresult {
+        // It is this very object.
+        kNotImplemented
+    }
+
+    unsafe fn setIoMode(&self, _mode: IoMode) -> tresult {
+        kNotImplemented
+    }
+
+    unsafe fn getBusCount(&self, media: MediaType, direction: BusDirection) -> int32 {
+        int32::from(is_bus(media, direction, 0))
+    }
+
+    unsafe fn getBusInfo(
+        &self,
+        media: MediaType,
+        direction: BusDirection,
+        index: int32,
+        info: *mut BusInfo,
+    ) -> tresult {
+        guard(|| {
+            // SAFETY: the host's, null or valid.
+            let Some(info) = (unsafe { info.as_mut() }) else { return kInvalidArgument };
+            if !is_bus(media, direction, index) {
+                return kInvalidArgument;
+            }
+            info.mediaType = media;
+            info.direction = direction;
+            info.channelCount = self.effect.channels() as int32;
+            let input = direction == BusDirections_::kInput as BusDirection;
+            text::put_wide(if input { "Input" } else { "Output" }, &mut info.name);
+            info.busType = BusTypes_::kMain as int32;
+            info.flags = BusInfo_::BusFlags_::kDefaultActive as uint32;
+            kResultOk
+        })
+    }
+
+    unsafe fn getRoutingInfo(&self, _from: *mut RoutingInfo, _to: *mut RoutingInfo) -> tresult {
+        kNotImplemented
+    }
+
+    unsafe fn activateBus(
+        &self,
+        media: MediaType,
+        direction: BusDirection,
+        index: int32,
+        _state: TBool,
+    ) -> tresult {
+        if is_bus(media, direction, index) { kResultOk } else { kInvalidArgument }
+    }
+
+    unsafe fn setActive(&self, state: TBool) -> tresult {
+        guard(|| {
+            self.effect.set_active(state != 0);
+            kResultOk
+        })
+    }
+
+    unsafe fn setState(&self, state: *mut IBStream) -> tresult {
+        guard(|| self.load(state))
+    }
+
+    unsafe fn getState(&self, state: *mut IBStream) -> tresult {
+        guard(|| {
+            // SAFETY: the host's, null or valid during the call.
+            let Some(stream) = (unsafe { ComRef::from_raw(state) }) else {
+                return kInvalidArgument;
+            };
+            if stream::write(stream, &self.effect.save()) { kResultOk } else { kResultFalse }
+        })
+    }
+}
+
+impl IAudioProcessorTrait for Component {
+    unsafe fn setBusArrangements(
+        &self,
+        inputs: *mut SpeakerArrangement,
+        input_count: int32,
+        outputs: *mut SpeakerArrangement,
+        output_count: int32,
+    ) -> tresult {
+        guard(|| {
+            if input_count != 1 || output_count != 1 || inputs.is_null() || outputs.is_null() {
+                return kResultFalse;
+            }
+            // SAFETY: not null, so they hold as many arrangements as the host says.
+            let (input, output) = unsafe { (*inputs, *outputs) };
+            let channels = ARRANGEMENTS.into_iter().find(|(known, _)| *known == input);
+            match channels {
+                Some((_, channels)) if input == output && self.effect.set_channels(channels) => {
+                    kResultOk
+                }
+                _ => kResultFalse,
+            }
+        })
+    }
+
+    unsafe fn getBusArrangement(
+        &self,
+        direction: BusDirection,
+        index: int32,
+        arrangement: *mut SpeakerArrangement,
+    ) -> tresult {
+        guard(|| {
+            // SAFETY: the host's, null or valid.
+            let Some(arrangement) = (unsafe { arrangement.as_mut() }) else {
+                return kInvalidArgument;
+            };
+            if !is_bus(MediaTypes_::kAudio as MediaType, direction, index) {
+                return kInvalidArgument;
+            }
+            let mono = self.effect.channels() == 1;
+            *arrangement = if mono { SpeakerArr::kMono } else { SpeakerArr::kStereo };
+            kResultOk
+        })
+    }
+
+    unsafe fn canProcessSampleSize(&self, size: int32) -> tresult {
+        if is_single(size) { kResultOk } else { kResultFalse }
+    }
+
+    unsafe fn getLatencySamples(&self) -> uint32 {
+        self.effect.latency()
+    }
+
+    unsafe fn setupProcessing(&self, setup: *mut ProcessSetup) -> tresult {
+        guard(|| {
+            // SAFETY: the host's, null or valid.
+            let Some(setup) = (unsafe { setup.as_ref() }) else { return kInvalidArgument };
+            let Ok(longest) = usize::try_from(setup.maxSamplesPerBlock) else {
+                return kInvalidArgument;
+            };
+            if !is_single(setup.symbolicSampleSize) {
+                return kResultFalse;
+            }
+            match self.effect.set_up(setup.sampleRate, longest) {
+                Ok(()) => kResultOk,
+                Err(error) => {
+                    use std::io::Write as _;
+                    let _ =
+                        writeln!(std::io::stderr(), "uncodec: {error}; the audio passes through");
+                    kResultFalse
+                }
+            }
+        })
+    }
+
+    unsafe fn setProcessing(&self, _state: TBool) -> tresult {
+        // Some hosts call it from the audio thread; there is nothing to do.
+        kResultOk
+    }
+
+    unsafe fn process(&self, data: *mut ProcessData) -> tresult {
+        guard(|| {
+            // SAFETY: the host's, null or valid.
+            let Some(data) = (unsafe { data.as_mut() }) else { return kInvalidArgument };
+            // SAFETY: as the host says.
+            unsafe { self.take_changes(data.inputParameterChanges) };
+            let Ok(length) = usize::try_from(data.numSamples) else { return kInvalidArgument };
+            if length > 0 {
+                if !is_single(data.symbolicSampleSize) {
+                    return kInvalidArgument;
+                }
+                // SAFETY: as the host says: so many busses, of so many channels, of so many samples.
+                let (inputs, outputs) = unsafe {
+                    (channels(data.inputs, data.numInputs), channels(data.outputs, data.numOutputs))
+                };
+                let inputs = inputs.map(<*mut f32>::cast_const);
+                // SAFETY: as above; the block does not outlive this call.
+                let block = unsafe { Block::new(inputs, outputs, length) };
+                self.effect.process(block, data.processMode == ProcessModes_::kOffline as int32);
+                // SAFETY: null or valid, and there is a first one if the number says so.
+                if let Some(bus) = unsafe { data.outputs.as_mut() }.filter(|_| data.numOutputs > 0)
+                {
+                    bus.silenceFlags = 0;
+                }
+            }
+            // SAFETY: as the host says.
+            unsafe { self.show_core(data.outputParameterChanges) };
+            kResultOk
+        })
+    }
+
+    unsafe fn getTailSamples(&self) -> uint32 {
+        self.effect.tail()
+    }
+}
+
+impl IProcessContextRequirementsTrait for Component {
+    unsafe fn getProcessContextRequirements(&self) -> uint32 {
+        0
+    }
+}
+
+impl IEditControllerTrait for Component {
+    unsafe fn setComponentState(&self, state: *mut IBStream) -> tresult {
+        guard(|| self.load(state))
+    }
+
+    unsafe fn setState(&self, _state: *mut IBStream) -> tresult {
+        kNotImplemented
+    }
+
+    unsafe fn getState(&self, _state: *mut IBStream) -> tresult {
+        kNotImplemented
+    }
+
+    unsafe fn getParameterCount(&self) -> int32 {
+        Parameter::ALL.len() as int32
+    }
+
+    unsafe fn getParameterInfo(&self, index: int32, info: *mut ParameterInfo) -> tresult {
+        guard(|| {
+            let parameter = usize::try_from(index).ok().and_then(|i| Parameter::ALL.get(i));
+            // SAFETY: the host's, null or valid.
+            let (Some(parameter), Some(info)) = (parameter, unsafe { info.as_mut() }) else {
+                return kInvalidArgument;
+            };
+            info.id = *parameter as ParamID;
+            text::put_wide(parameter.title(), &mut info.title);
+            text::put_wide(parameter.title(), &mut info.shortTitle);
+            text::put_wide(parameter.unit(), &mut info.units);
+            info.stepCount = parameter.steps() as int32;
+            info.defaultNormalizedValue = parameter.default_value();
+            info.unitId = 0;
+            info.flags = [
+                (parameter.is_automatable(), ParameterInfo_::ParameterFlags_::kCanAutomate),
+                (parameter.is_read_only(), ParameterInfo_::ParameterFlags_::kIsReadOnly),
+                (parameter.is_list(), ParameterInfo_::ParameterFlags_::kIsList),
+                (*parameter == Parameter::Bypass, ParameterInfo_::ParameterFlags_::kIsBypass),
+            ]
+            .into_iter()
+            .filter_map(|(set, flag)| set.then_some(flag as int32))
+            .sum();
+            kResultOk
+        })
+    }
+
+    unsafe fn getParamStringByValue(
+        &self,
+        id: ParamID,
+        value: ParamValue,
+        string: *mut String128,
+    ) -> tresult {
+        guard(|| {
+            // SAFETY: the host's, null or valid.
+            let (Some(parameter), Some(string)) =
+                (Parameter::from_id(id), unsafe { string.as_mut() })
+            else {
+                return kInvalidArgument;
+            };
+            text::put_wide(&parameter.text(value), string);
+            kResultOk
+        })
+    }
+
+    unsafe fn getParamValueByString(
+        &self,
+        id: ParamID,
+        string: *mut TChar,
+        value: *mut ParamValue,
+    ) -> tresult {
+        guard(|| {
+            let Some(parameter) = Parameter::from_id(id) else { return kInvalidArgument };
+            if string.is_null() || value.is_null() {
+                return kInvalidArgument;
+            }
+            // SAFETY: not null, so it is a text that ends with a zero.
+            match parameter.parse(&unsafe { text::read_wide(string) }) {
+                Some(parsed) => {
+                    // SAFETY: not null, so it is room for a value.
+                    unsafe { *value = parsed };
+                    kResultOk
+                }
+                None => kResultFalse,
+            }
+        })
+    }
+
+    unsafe fn normalizedParamToPlain(&self, id: ParamID, value: ParamValue) -> ParamValue {
+        guard_or(value, || Parameter::from_id(id).map_or(value, |p| p.plain(value)))
+    }
+
+    unsafe fn plainParamToNormalized(&self, id: ParamID, value: ParamValue) -> ParamValue {
+        guard_or(value, || Parameter::from_id(id).map_or(value, |p| p.normalised(value)))
+    }
+
+    unsafe fn getParamNormalized(&self, id: ParamID) -> ParamValue {
+        guard_or(0.0, || match Parameter::from_id(id) {
+            Some(Parameter::Core) => {
+                Parameter::Core.normalised(f64::from(self.effect.core() as u8))
+            }
+            Some(parameter) => self.effect.values().get(parameter),
+            None => 0.0,
+        })
+    }
+
+    unsafe fn setParamNormalized(&self, id: ParamID, value: ParamValue) -> tresult {
+        guard(|| {
+            let Some(parameter) = Parameter::from_id(id) else { return kInvalidArgument };
+            if self.effect.set(parameter, value) {
+                self.latency_changed();
+            }
+            kResultOk
+        })
+    }
+
+    unsafe fn setComponentHandler(&self, handler: *mut IComponentHandler) -> tresult {
+        guard(|| {
+            // SAFETY: the host's, null or valid; the reference is counted.
+            let handler = unsafe { ComRef::from_raw(handler) }.map(|handler| handler.to_com_ptr());
+            *self.handler.lock().unwrap_or_else(PoisonError::into_inner) = handler.map(Handler);
+            kResultOk
+        })
+    }
+
+    unsafe fn createView(&self, _name: FIDString) -> *mut IPlugView {
+        // Hosts show the parameters themselves.
+        std::ptr::null_mut()
+    }
+}
+
+/// Whether there is such a bus: one of audio in either direction.
+fn is_bus(media: MediaType, direction: BusDirection, index: int32) -> bool {
+    media == MediaTypes_::kAudio as MediaType
+        && (direction == BusDirections_::kInput as BusDirection
+            || direction == BusDirections_::kOutput as BusDirection)
+        && index == 0
+}
+
+fn is_single(size: int32) -> bool {
+    size == SymbolicSampleSizes_::kSample32 as int32
+}
+
+/// The channels of the first bus, null where there are none.
+///
+/// # Safety
+/// `busses` must be null or hold `count` busses, each with as many channels as it says, or null.
+unsafe fn channels(busses: *mut AudioBusBuffers, count: int32) -> [*mut f32; MAX_CHANNELS] {
+    let mut found = [std::ptr::null_mut(); MAX_CHANNELS];
+    if count < 1 || busses.is_null() {
+        return found;
+    }
+    // SAFETY: as the caller says; both members of the union are pointers.
+    let (buffers, channels) =
+        unsafe { ((*busses).__field0.channelBuffers32, (*busses).numChannels) };
+    if buffers.is_null() {
+        return found;
+    }
+    for (channel, found) in found.iter_mut().enumerate() {
+        if (channel as int32) < channels {
+            // SAFETY: below the number of channels.
+            *found = unsafe { *buffers.add(channel) };
+        }
+    }
+    found
+}
