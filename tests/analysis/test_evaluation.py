@@ -2,13 +2,10 @@
 
 from __future__ import annotations
 
-import json
-
 import numpy as np
 import pytest
 import soundfile
 
-from uncodec.analysis import evaluation
 from uncodec.analysis.evaluation import evaluate, read_clips
 from uncodec.analysis.report import UNTOUCHED
 from uncodec.errors import AudioFileError, InvalidValue
@@ -114,22 +111,3 @@ def test_bad_folders_and_settings_are_refused_in_words(folder, tmp_path):
     (tmp_path / "empty" / "x.flac").write_bytes(b"no audio at all")
     with pytest.raises(AudioFileError, match="cannot be read"):
         evaluate({}, tmp_path / "empty")
-
-
-def test_the_command_writes_both_tables(folder, tmp_path, capsys):
-    options = ["--data", str(folder), "--codec", "mp3:64", "--seconds", "0.5", "--by-material"]
-    options += ["--json", str(tmp_path / "s.json"), "--markdown", str(tmp_path / "s.md")]
-    assert evaluation.main(options) == 0
-    table = (tmp_path / "s.md").read_text()
-    assert capsys.readouterr().out == table
-    assert table.splitlines()[2].split("|")[4].strip() == UNTOUCHED
-    document = json.loads((tmp_path / "s.json").read_text())
-    assert document["about"]["data"] == "data"
-    assert document["about"]["clips"] == 3
-    assert str(tmp_path) not in json.dumps(document)
-    assert {r["material"] for r in document["rows"]} == {None, "drums", "voice"}
-
-
-def test_the_command_tells_an_error_in_one_line(tmp_path, capsys):
-    assert evaluation.main(["--data", str(tmp_path / "nowhere")]) == 1
-    assert capsys.readouterr().err.count("\n") == 1

@@ -121,6 +121,34 @@ def test_null_depth_is_that_of_the_worst_clip():
     assert to_markdown(rows).splitlines()[2].split("|")[-2].strip() == "-61.0"
 
 
+def test_changes_are_paired_clip_by_clip():
+    rows = aggregate(clips())
+    better = rows[1].changes["lsd"]
+    assert better.mean == pytest.approx(rows[1].scores["lsd"].mean - rows[0].scores["lsd"].mean)
+    assert better.clips == 8
+    assert rows[0].changes == {}
+    # The clips differ by 10 dB, the restorer takes the same off each: no doubt about the change.
+    rows = aggregate(
+        ClipScore(str(clip), "mp3", 64.0, name, "", {"si_sdr_db": 10.0 * clip + change})
+        for clip in range(5)
+        for name, change in ((UNTOUCHED, 0.0), ("x", -0.25))
+    )
+    assert rows[1].scores["si_sdr_db"].half_width > 5.0
+    assert rows[1].changes["si_sdr_db"].half_width == pytest.approx(0.0, abs=1e-9)
+    cells = [c.strip() for c in to_markdown(rows).splitlines()[3].split("|")]
+    assert "-0.25 ± 0.00" in cells
+    assert "SI-SDR change dB" in to_markdown(rows)
+    changes = json.loads(to_json(rows))["rows"][1]["changes"]
+    assert changes["si_sdr_db"]["mean"] == -0.25
+
+
+def test_clean_material_has_no_changes():
+    rows = aggregate(
+        ClipScore("a", "clean", None, name, "", {"lsd": 0.0}) for name in (UNTOUCHED, "x")
+    )
+    assert rows[1].changes == {}
+
+
 def test_markdown_refuses_unknown_columns():
     with pytest.raises(InvalidValue, match="'volume'"):
         to_markdown(aggregate(clips()), columns=["volume"])

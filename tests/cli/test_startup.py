@@ -26,7 +26,14 @@ print(*sys.modules)
 
 
 @pytest.mark.parametrize(
-    "arguments", [["--help"], ["restore", "--help"], ["--version"], ["restore", "--bits", "x"]]
+    "arguments",
+    [
+        ["--help"],
+        ["restore", "--help"],
+        ["--version"],
+        ["restore", "--bits", "x"],
+        ["evaluate", "-h"],
+    ],
 )
 def test_command_line_imports_nothing_heavy(arguments):
     code = f"sys.argv[1:] = {arguments!r}; from uncodec.cli import main; main()"

@@ -1,4 +1,4 @@
-"""Pairs: codings drawn over the whole menu, crops varied alike, folders that stay what they were."""
+"""Pairs: codings over the whole menu, crops varied alike, folders that keep to their recordings."""
 
 import json
 

@@ -5,18 +5,20 @@ with full scale 1 and equal shapes, aligned to the sample. Lower is better excep
 Wrong shapes, other lengths and NaN raise `uncodec.errors.InvalidValue`; silence gives the values
 that each docstring names, so that a table over many clips never breaks on one of them.
 
-`score` computes all of them with the spectra shared.
+`score` computes all of them with the spectra shared; `Reference` shares those of one reference
+among many estimates.
 """
 
 from __future__ import annotations
 
+from collections.abc import Iterator
 from dataclasses import dataclass
 from functools import cached_property
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
-from uncodec.analysis.checks import check_pair, check_rate
+from uncodec.analysis.checks import check_pair, check_rate, check_signal
 from uncodec.analysis.loudness import BLOCK_S, integrated_loudness, loudness_error
 from uncodec.analysis.onsets import find_onsets, pre_echo
 from uncodec.analysis.spectra import (
@@ -33,6 +35,7 @@ __all__ = [
     "LOWER_IS_BETTER",
     "LSD_BANDS",
     "METRICS",
+    "Reference",
     "band_error",
     "coherence_error",
     "find_onsets",
@@ -107,6 +110,21 @@ class _Spectra:
     def log10_power(self) -> FloatArray:
         clamped: FloatArray = np.log10(np.maximum(self.power, np.float32(POWER_FLOOR)))
         return clamped
+
+    @cached_property
+    def multi_resolution(self) -> list[FloatArray]:
+        return list(self.each_resolution())
+
+    def each_resolution(self) -> Iterator[FloatArray]:
+        """Powers for `mr_stft`, one channel and resolution after the other, clamped.
+
+        The short hops make some 20 MB of them per channel and 10 s.
+        """
+        signal = 2.0 * _mid_side(self.audio) if self.audio.shape[0] == 2 else self.audio
+        for channel in signal[:, np.newaxis]:
+            for points, hop, window in _MR_STFT:
+                power = power_spectra(stft(channel, points, hop, window))
+                yield np.maximum(power, np.float32(POWER_FLOOR), out=power)
 
 
 def _spectra(reference: ArrayLike, estimate: ArrayLike) -> tuple[_Spectra, _Spectra]:
@@ -361,23 +379,16 @@ def mr_stft(reference: ArrayLike, estimate: ArrayLike) -> float:
     InvalidType, InvalidValue
         Shapes that differ, NaN.
     """
-    return _mr_stft(*check_pair(reference, estimate, at_least=MIN_SAMPLES))
+    return _mr_stft(*_spectra(reference, estimate))
 
 
-def _mr_stft(first: NDArray[np.float32], second: NDArray[np.float32]) -> float:
-    if first.shape[0] == 2:
-        first, second = 2.0 * _mid_side(first), 2.0 * _mid_side(second)
-    floor = np.float32(POWER_FLOOR)
+def _mr_stft(ref: _Spectra, est: _Spectra) -> float:
     losses = []
-    # One channel at a time: the short hops make some 20 MB of spectra per channel and 10 s.
-    for ref, est in zip(first[:, np.newaxis], second[:, np.newaxis], strict=True):
-        for points, hop, window in _MR_STFT:
-            p = np.maximum(power_spectra(stft(ref, points, hop, window)), floor)
-            q = np.maximum(power_spectra(stft(est, points, hop, window)), floor)
-            log_distance = 0.5 * float(np.mean(np.abs(np.log(q / p)), dtype=np.float64))
-            energy = float(np.sum(p, dtype=np.float64))
-            apart = float(np.sum(np.square(np.sqrt(p) - np.sqrt(q)), dtype=np.float64))
-            losses.append(np.sqrt(apart / energy) + log_distance)
+    for p, q in zip(ref.multi_resolution, est.each_resolution(), strict=True):
+        log_distance = 0.5 * float(np.mean(np.abs(np.log(q / p)), dtype=np.float64))
+        energy = float(np.sum(p, dtype=np.float64))
+        apart = float(np.sum(np.square(np.sqrt(p) - np.sqrt(q)), dtype=np.float64))
+        losses.append(np.sqrt(apart / energy) + log_distance)
     return float(np.mean(losses))
 
 
@@ -489,26 +500,60 @@ def score(reference: ArrayLike, estimate: ArrayLike, sample_rate: float) -> dict
     InvalidType, InvalidValue
         Shapes that differ, NaN, more than two channels.
     """
-    ref, est = _spectra(reference, estimate)
-    rate = check_rate(sample_rate)
-    mid, side = _si_sdr_mid_side(ref.audio, est.audio)
-    stereo, coherence = _stereo(ref, est, rate)
-    bands = {name: _lsd(ref, est, rate, hz) for name, hz in LSD_BANDS.items()}
-    long_enough = ref.audio.shape[1] >= round(rate * BLOCK_S) + 4
-    return {
-        "lsd": bands["full"],
-        "lsd_low": bands["low"],
-        "lsd_mid": bands["mid"],
-        "lsd_high": bands["high"],
-        "si_sdr_db": _mean_known(_si_sdr(ref.audio, est.audio)),
-        "si_sdr_mid_db": mid,
-        "si_sdr_side_db": side,
-        "band_error_db": _band_error(ref, est),
-        "mr_stft": _mr_stft(ref.audio, est.audio),
-        "stereo_error_db": stereo,
-        "coherence_error": coherence,
-        "pre_echo_db": pre_echo(ref.audio, est.audio, rate),
-        "loudness_error_lu": loudness_error(ref.audio, est.audio, rate)
-        if long_enough
-        else float("nan"),
-    }
+    return Reference(reference, sample_rate).score(estimate)
+
+
+class Reference:
+    """A reference to score estimate after estimate against, its spectra computed once.
+
+    Parameters
+    ----------
+    audio : array, shape (samples,) or (channels, samples)
+        At least 2048 samples, at most two channels.
+    sample_rate : float
+        In Hz.
+
+    Raises
+    ------
+    InvalidType, InvalidValue
+        NaN, too short, more than two channels.
+    """
+
+    def __init__(self, audio: ArrayLike, sample_rate: float) -> None:
+        self.sample_rate = check_rate(sample_rate)
+        self._spectra = _Spectra(check_signal(audio, "reference", at_least=MIN_SAMPLES))
+        if self.audio.shape[0] > 2:
+            raise InvalidValue(
+                f"reference: must have one or two channels, got {self.audio.shape[0]}"
+            )
+
+    @property
+    def audio(self) -> NDArray[np.float32]:
+        """Shape (channels, samples)."""
+        return self._spectra.audio
+
+    def score(self, estimate: ArrayLike) -> dict[str, float]:
+        """All metrics of an estimate, see the function `score`."""
+        ref, rate = self._spectra, self.sample_rate
+        est = _Spectra(check_pair(ref.audio, estimate)[1])
+        mid, side = _si_sdr_mid_side(ref.audio, est.audio)
+        stereo, coherence = _stereo(ref, est, rate)
+        bands = {name: _lsd(ref, est, rate, hz) for name, hz in LSD_BANDS.items()}
+        long_enough = ref.audio.shape[1] >= round(rate * BLOCK_S) + 4
+        return {
+            "lsd": bands["full"],
+            "lsd_low": bands["low"],
+            "lsd_mid": bands["mid"],
+            "lsd_high": bands["high"],
+            "si_sdr_db": _mean_known(_si_sdr(ref.audio, est.audio)),
+            "si_sdr_mid_db": mid,
+            "si_sdr_side_db": side,
+            "band_error_db": _band_error(ref, est),
+            "mr_stft": _mr_stft(ref, est),
+            "stereo_error_db": stereo,
+            "coherence_error": coherence,
+            "pre_echo_db": pre_echo(ref.audio, est.audio, rate),
+            "loudness_error_lu": loudness_error(ref.audio, est.audio, rate)
+            if long_enough
+            else float("nan"),
+        }

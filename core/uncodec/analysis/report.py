@@ -9,7 +9,7 @@ from __future__ import annotations
 import json
 import math
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, field, replace
 from pathlib import Path
 from typing import Any
 
@@ -19,6 +19,7 @@ from uncodec.analysis.metrics import METRICS
 from uncodec.errors import AudioFileError, InvalidValue
 
 __all__ = [
+    "CHANGE",
     "CLEAN",
     "DEFAULT_COLUMNS",
     "HEADINGS",
@@ -28,6 +29,7 @@ __all__ = [
     "Row",
     "aggregate",
     "bootstrap_mean",
+    "heading",
     "to_json",
     "to_markdown",
     "write_text",
@@ -38,12 +40,20 @@ UNTOUCHED = "untouched input"
 CLEAN = "clean"
 """The name of "no codec at all": what must come through unchanged."""
 
-HEADINGS: dict[str, str] = {**METRICS, "null_depth_db": "Worst change of clean dB"}
+HEADINGS: dict[str, str] = {
+    **METRICS,
+    "visqol": "ViSQOL",
+    "null_depth_db": "Worst change of clean dB",
+}
+CHANGE = "_change"
+"""Behind a key of `HEADINGS`: by how much the restorer changed that score of the coded input."""
 
 DEFAULT_COLUMNS: tuple[str, ...] = (
     "lsd",
     "lsd_high",
+    "visqol",
     "si_sdr_db",
+    "si_sdr_db_change",
     "mr_stft",
     "band_error_db",
     "stereo_error_db",
@@ -57,6 +67,7 @@ _DECIMALS = {
     "lsd_mid": 2,
     "lsd_high": 2,
     "mr_stft": 2,
+    "visqol": 2,
     "coherence_error": 3,
     "loudness_error_lu": 2,
 }
@@ -114,7 +125,12 @@ class Interval:
 
 @dataclass(frozen=True)
 class Row:
-    """One row of a table: the means of one restorer over the clips of one codec and rate."""
+    """One row of a table: the means of one restorer over the clips of one codec and rate.
+
+    `changes` are the differences to the untouched input, clip by clip: their intervals are much
+    narrower than those of the scores, which vary with the clips. Empty for the untouched input and
+    for clean material.
+    """
 
     codec: str
     kbps: float | None
@@ -122,6 +138,7 @@ class Row:
     material: str
     clips: int
     scores: Mapping[str, Interval]
+    changes: Mapping[str, Interval] = field(default_factory=dict)
 
 
 def bootstrap_mean(
@@ -195,9 +212,28 @@ def aggregate(clips: Iterable[ClipScore], *, by_material: bool = False, seed: in
             group = groups.setdefault((clip.codec, clip.kbps), {})
             group.setdefault(clip.restorer, []).append(clip)
         for (codec, kbps), restorers in groups.items():
+            untouched = {clip.clip: clip.scores for clip in restorers.get(UNTOUCHED, [])}
             for name in sorted(restorers, key=lambda n: n != UNTOUCHED):
-                rows.append(_row(codec, kbps, name, kind or "", restorers[name], seed))
+                row = _row(codec, kbps, name, kind or "", restorers[name], seed)
+                # Where nothing was lost there is nothing to change: SI-SDR begins at its limit.
+                if name != UNTOUCHED and codec != CLEAN:
+                    row = replace(row, changes=_changes(restorers[name], untouched, seed))
+                rows.append(row)
     return rows
+
+
+def _changes(
+    clips: list[ClipScore], untouched: Mapping[str, Mapping[str, float]], seed: int
+) -> dict[str, Interval]:
+    pairs = [(clip.scores, untouched[clip.clip]) for clip in clips if clip.clip in untouched]
+    keys = dict.fromkeys(key for scores, _ in pairs for key in scores)
+    return {
+        key: bootstrap_mean(
+            [after.get(key, math.nan) - before.get(key, math.nan) for after, before in pairs],
+            seed=seed,
+        )
+        for key in keys
+    }
 
 
 def _row(
@@ -210,15 +246,31 @@ def _row(
     return Row(codec, kbps, name, kind, len(clips), scores)
 
 
+def _value(row: Row, key: str) -> Interval | None:
+    if key.endswith(CHANGE):
+        return row.changes.get(key.removesuffix(CHANGE))
+    return row.scores.get(key)
+
+
+def heading(key: str) -> str:
+    """What a key of `HEADINGS`, possibly with `CHANGE` behind, is called."""
+    name = HEADINGS[key.removesuffix(CHANGE)]
+    if not key.endswith(CHANGE):
+        return name
+    words, _, unit = name.rpartition(" ")
+    return f"{words} change {unit}" if unit in ("dB", "LU") else f"{name} change"
+
+
 def _cell(key: str, value: Interval | None) -> str:
     if value is None or math.isnan(value.mean):
         return "-"
-    places = _DECIMALS.get(key, 1)
+    change = key.endswith(CHANGE)
+    places = 2 if change else _DECIMALS.get(key, 1)
     if key in _WORST:
         return f"{value.most:.{places}f}"
-    text = f"{value.mean:.{places}f}"
-    if text.strip("-0.") == "":
-        text = text.removeprefix("-")
+    text = f"{value.mean:{'+' if change else ''}.{places}f}"
+    if text.strip("+-0.") == "":
+        text = text.lstrip("+-")
     if not math.isnan(value.low):
         text += f" ± {value.half_width:.{places}f}"
     return text
@@ -233,7 +285,8 @@ def to_markdown(rows: Sequence[Row], *, columns: Sequence[str] | None = None) ->
         Printed in this order. Columns for codec, rate, material and clips appear where they say
         something.
     columns : sequence of str, optional
-        Keys of `HEADINGS`; `DEFAULT_COLUMNS` by default. Those without any value are left out.
+        Keys of `HEADINGS`, also with `CHANGE` behind; `DEFAULT_COLUMNS` by default. Those without
+        any value are left out.
 
     Returns
     -------
@@ -248,12 +301,12 @@ def to_markdown(rows: Sequence[Row], *, columns: Sequence[str] | None = None) ->
     """
     wanted = DEFAULT_COLUMNS if columns is None else tuple(columns)
     for key in wanted:
-        if key not in HEADINGS:
+        if key.removesuffix(CHANGE) not in HEADINGS:
             raise InvalidValue(f"columns: {key!r} must be one of {', '.join(HEADINGS)}")
     keys = [
         key
         for key in wanted
-        if any(key in row.scores and not math.isnan(row.scores[key].mean) for row in rows)
+        if any((value := _value(row, key)) and not math.isnan(value.mean) for row in rows)
     ]
     labels: list[tuple[str, Callable[[Row], str]]] = [
         ("Codec", lambda row: row.codec),
@@ -264,9 +317,9 @@ def to_markdown(rows: Sequence[Row], *, columns: Sequence[str] | None = None) ->
         labels.insert(0, ("Material", lambda row: row.material or "all"))
     if any(row.clips > 1 for row in rows):
         labels.append(("Clips", lambda row: str(row.clips)))
-    table = [[name for name, _ in labels] + [HEADINGS[key] for key in keys]]
+    table = [[name for name, _ in labels] + [heading(key) for key in keys]]
     table += [
-        [text(row) for _, text in labels] + [_cell(key, row.scores.get(key)) for key in keys]
+        [text(row) for _, text in labels] + [_cell(key, _value(row, key)) for key in keys]
         for row in rows
     ]
     widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
@@ -289,15 +342,26 @@ def _number(value: float) -> float | None:
     return None if not math.isfinite(value) else round(value, 6)
 
 
+def _as_dict(value: Interval) -> dict[str, float | int | None]:
+    return {
+        "mean": _number(value.mean),
+        "low": _number(value.low),
+        "high": _number(value.high),
+        "least": _number(value.least),
+        "most": _number(value.most),
+        "clips": value.clips,
+    }
+
+
 def to_json(rows: Sequence[Row], *, about: Mapping[str, Any] | None = None) -> str:
     """The same rows for programs.
 
     Returns
     -------
     str
-        An object with ``about`` (as given), ``headings`` and ``rows``; each score has ``mean``,
-        ``low`` and ``high`` (95 % interval), ``least``, ``most`` and ``clips``; null where a
-        value is not defined.
+        An object with ``about`` (as given), ``headings`` and ``rows``; each score, and each change
+        against the untouched input, has ``mean``, ``low`` and ``high`` (95 % interval), ``least``,
+        ``most`` and ``clips``; null where a value is not defined.
     """
     document = {
         "about": dict(about or {}),
@@ -309,17 +373,8 @@ def to_json(rows: Sequence[Row], *, about: Mapping[str, Any] | None = None) -> s
                 "restorer": row.restorer,
                 "material": row.material or None,
                 "clips": row.clips,
-                "scores": {
-                    key: {
-                        "mean": _number(value.mean),
-                        "low": _number(value.low),
-                        "high": _number(value.high),
-                        "least": _number(value.least),
-                        "most": _number(value.most),
-                        "clips": value.clips,
-                    }
-                    for key, value in row.scores.items()
-                },
+                "scores": {key: _as_dict(value) for key, value in row.scores.items()},
+                "changes": {key: _as_dict(value) for key, value in row.changes.items()},
             }
             for row in rows
         ],
