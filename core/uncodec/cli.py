@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from uncodec import __version__, cli_evaluate, cli_live
+from uncodec import __version__, cli_evaluate, cli_live, cli_train
 from uncodec.errors import InvalidType, InvalidValue, ModelError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ app = typer.Typer(
 )
 cli_live.register(app)
 cli_evaluate.register(app)
+cli_train.register(app)
 
 
 def main() -> NoReturn:

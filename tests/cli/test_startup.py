@@ -33,6 +33,7 @@ print(*sys.modules)
         ["--version"],
         ["restore", "--bits", "x"],
         ["evaluate", "-h"],
+        ["train", "-h"],
     ],
 )
 def test_command_line_imports_nothing_heavy(arguments):

@@ -25,7 +25,7 @@ from torch import Tensor
 from uncodec.errors import ModelError
 from uncodec.networks.generator import Generator, GeneratorConfig, State
 
-__all__ = ["LoadedModel", "find_model", "list_models", "load_model", "save_weights"]
+__all__ = ["LoadedModel", "find_model", "list_models", "load_model", "model_roots", "save_weights"]
 
 FORMAT = "1"
 KIND = "generator"
@@ -62,10 +62,11 @@ class LoadedModel:
 
 def list_models() -> list[str]:
     """Names of the models that came with the package."""
-    return sorted({p.parent.name for root in _roots() for p in root.glob(f"*/{WEIGHTS}")})
+    return sorted({p.parent.name for root in model_roots() for p in root.glob(f"*/{WEIGHTS}")})
 
 
-def _roots() -> list[Path]:
+def model_roots() -> list[Path]:
+    """Folders that hold the models which came with the package, a folder each."""
     return [root for root in (_PACKAGED, _SOURCE) if root.is_dir()]
 
 
@@ -81,7 +82,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
     if (own / WEIGHTS).is_file():
         return own
     if own.name == str(model):
-        for root in _roots():
+        for root in model_roots():
             if (root / own / WEIGHTS).is_file():
                 return root / own
     known = ", ".join(list_models()) or "none installed"

@@ -6,9 +6,6 @@ set of training pairs can be rebuilt or continued at any point. The effects are 
 
 from __future__ import annotations
 
-from dataclasses import dataclass
-from pathlib import Path
-
 import numpy as np
 import pedalboard as pb
 import soundfile as sf
@@ -17,13 +14,13 @@ from pedalboard._pedalboard import Pedalboard
 from pedalboard.io import StreamResampler
 
 from uncodec.errors import AudioFileError, InvalidValue
+from uncodec.training.recordings import Source
 from uncodec.training.synthesis import synthesize
 
-__all__ = ["Mixer", "Source", "scan_folder"]
+__all__ = ["Mixer"]
 
 Array = NDArray[np.float32]
 
-SUFFIXES = {".flac", ".wav", ".aiff", ".aif"}
 # How often a layer of a mix comes from a folder of that name; folders of other names count as 1.
 FOLDER_WEIGHTS = {"music-mix": 3.0, "solo": 2.0, "drums": 2.0, "voice": 1.5}
 # How often a recording of that kind is cut up into a sequence; folders of other names 0.25.
@@ -34,51 +31,6 @@ SYNTHETIC = 0.15
 VOICE_OVER = 0.12
 # Semitones of a sequence.
 SCALES = ((0, 2, 4, 7, 9), (0, 3, 5, 7, 10), (0, 4, 7, 12), (0, 1, 2, 3, 4, 5))
-
-
-@dataclass(frozen=True)
-class Source:
-    """One clean recording.
-
-    Attributes
-    ----------
-    path : Path
-    kind : str
-        Name of the folder that holds it, used as the kind of material.
-    seconds : float
-    """
-
-    path: Path
-    kind: str
-    seconds: float
-
-
-def scan_folder(folder: str | Path) -> list[Source]:
-    """List the clean recordings below `folder`, sorted by path.
-
-    Raises
-    ------
-    AudioFileError
-        `folder` is no folder, or holds less than 10 s of readable audio.
-    """
-    root = Path(folder)
-    if not root.is_dir():
-        raise AudioFileError(f"data={root}: must be a folder of clean recordings")
-    sources = []
-    for path in sorted(p for p in root.rglob("*") if p.suffix.lower() in SUFFIXES):
-        try:
-            info = sf.info(str(path))
-        except sf.LibsndfileError as error:
-            raise AudioFileError(f"{path}: cannot be read as audio ({error})") from error
-        if info.channels <= 2 and info.samplerate >= 44100:
-            sources.append(Source(path, path.parent.name, info.duration))
-    total = sum(source.seconds for source in sources)
-    if total < 10.0:
-        raise AudioFileError(
-            f"data={root}: must hold at least 10 s of mono or stereo audio at 44.1 kHz or more "
-            f"({', '.join(sorted(SUFFIXES))}), got {total:.1f} s"
-        )
-    return sources
 
 
 class Mixer:

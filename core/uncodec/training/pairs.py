@@ -8,8 +8,9 @@ from __future__ import annotations
 
 import hashlib
 import json
-from collections.abc import Sequence
-from concurrent.futures import ProcessPoolExecutor
+import signal
+from collections.abc import Callable, Iterator, Sequence
+from concurrent.futures import ProcessPoolExecutor, as_completed
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,13 +21,16 @@ from numpy.typing import NDArray
 
 from uncodec.codecs import round_trip
 from uncodec.errors import AudioFileError, InvalidValue
-from uncodec.training.mixing import Mixer, Source, scan_folder
+from uncodec.training.mixing import Mixer
+from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains
 
 __all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "draw_coding"]
 
 Array = NDArray[np.float32]
+Progress = Callable[[int, int], None]
 FORMAT = 2
+_CHUNK = 16
 
 # (share of the pairs, rates in kb/s). Low rates are drawn as often as high ones: each is one step
 # of damage to learn, whatever its popularity.
@@ -119,15 +123,6 @@ def draw_coding(rng: np.random.Generator) -> Coding:
     return Coding(codec, kbps, joint_stereo=joint, cutoff_hz=cutoff, before=before)
 
 
-@dataclass(frozen=True)
-class _Job:
-    folder: Path
-    seconds: float
-    seed: int
-    sources: tuple[Source, ...]
-    indices: tuple[int, ...]
-
-
 def build_pairs(
     data: str | Path | Sequence[Source],
     folder: str | Path,
@@ -136,6 +131,7 @@ def build_pairs(
     seconds: float = 4.0,
     seed: int = 0,
     workers: int = 1,
+    progress: Progress | None = None,
 ) -> PairSet:
     """Build pairs 0 to `count` - 1 into `folder`, skipping those already there.
 
@@ -152,6 +148,8 @@ def build_pairs(
         As for `Mixer`. A folder keeps the values it was begun with.
     workers : int
         Processes at work side by side.
+    progress : callable, optional
+        Called with the pairs that are there and those wanted, now and then.
 
     Raises
     ------
@@ -163,31 +161,62 @@ def build_pairs(
     if count < 1 or workers < 1:
         raise InvalidValue(f"count={count}, workers={workers}: must be positive")
     root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
     sources = _recordings(data)
-    settings = {
+    _begin(root, sources, seconds=seconds, seed=seed)
+    missing = [i for i in range(count) if not (root / f"{i:06d}.json").exists()]
+    done = count - len(missing)
+    chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
+    builder = _Builder(root, seconds, seed, sources)
+    for built in _built(builder, chunks, workers):
+        done += built
+        if progress is not None:
+            progress(done, count)
+    return PairSet(root)
+
+
+def _built(builder: _Builder, chunks: list[list[int]], workers: int) -> Iterator[int]:
+    """Build chunk after chunk; yields how many pairs there are more."""
+    if min(workers, len(chunks)) < 2:
+        yield from map(builder.build, chunks)
+        return
+    pool = ProcessPoolExecutor(workers, initializer=_set_builder, initargs=(builder,))
+    try:
+        for future in as_completed([pool.submit(_build, chunk) for chunk in chunks]):
+            yield future.result()
+    finally:
+        pool.shutdown(cancel_futures=True)
+
+
+def _begin(root: Path, sources: Sequence[Source], **settings: Any) -> None:
+    """Note what a folder is made of, or check that it goes on with the same."""
+    root.mkdir(parents=True, exist_ok=True)
+    wanted = {
         "format": FORMAT,
-        "seconds": seconds,
-        "seed": seed,
+        **settings,
         "recordings": len(sources),
         "digest": _digest(sources),
     }
     head = root / "pairs.json"
     if head.exists():
-        begun = json.loads(head.read_text())
-        if begun != settings:
-            raise InvalidValue(f"{root}: was begun with {begun}, now asked for {settings}")
+        begun = _read_json(head)
+        if begun != wanted:
+            raise InvalidValue(f"{root}: was begun with {begun}, now asked for {wanted}")
     else:
-        head.write_text(json.dumps(settings))
-    missing = [i for i in range(count) if not (root / f"{i:06d}.json").exists()]
-    chunks = [tuple(missing[w::workers]) for w in range(workers)]
-    jobs = [_Job(root, seconds, seed, sources, chunk) for chunk in chunks if chunk]
-    if len(jobs) == 1:
-        _build(jobs[0])
-    elif jobs:
-        with ProcessPoolExecutor(len(jobs)) as pool:
-            list(pool.map(_build, jobs))
-    return PairSet(root)
+        _write_json(head, wanted)
+
+
+def _write_json(path: Path, content: Any) -> None:
+    part = path.with_suffix(".json.part")
+    part.write_text(json.dumps(content))
+    part.replace(path)
+
+
+def _read_json(path: Path) -> dict[str, Any]:
+    try:
+        content: dict[str, Any] = json.loads(path.read_text())
+    except ValueError as error:
+        raise AudioFileError(f"{path}: is damaged ({error}); remove it") from error
+    return content
 
 
 def _recordings(data: str | Path | Sequence[Source]) -> tuple[Source, ...]:
@@ -207,6 +236,7 @@ def build_validation(
     excerpts: int,
     seconds: float = 4.0,
     seed: int = 0,
+    progress: Progress | None = None,
 ) -> PairSet:
     """Code unmixed excerpts of `data` with every entry of the validation menu.
 
@@ -217,38 +247,78 @@ def build_validation(
     excerpts : int
         Recordings to cut from, spread evenly over the kinds of material.
     seconds, seed
-        Length of an excerpt; seed of the choice.
+        Length of an excerpt; seed of the choice. A folder keeps the values it was begun with.
+    progress : callable, optional
+        Called with the recordings done and those chosen.
+
+    Raises
+    ------
+    AudioFileError, InvalidValue
+        As for `build_pairs`; also where no recording is long enough.
     """
+    if excerpts < 1:
+        raise InvalidValue(f"excerpts={excerpts}: must be a positive integer")
     root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
-    long_enough = [s for s in _recordings(data) if s.seconds >= seconds]
+    sources = _recordings(data)
+    long_enough = [source for source in sources if source.seconds >= seconds]
+    if not long_enough:
+        raise AudioFileError(
+            f"data: must hold a recording of {seconds:g} s or more to validate with"
+        )
+    _begin(root, sources, seconds=seconds, seed=seed, excerpts=excerpts)
     rng = np.random.default_rng([seed, 4])
     chosen = [long_enough[int(i)] for i in rng.permutation(len(long_enough))[:excerpts]]
     for number, source in enumerate(chosen):
-        if (root / f"{(number + 1) * len(VALIDATION_MENU) - 1:06d}.json").exists():
-            continue
-        mono_or_stereo, rate = sf.read(str(source.path), dtype="float32", always_2d=True)
-        count = round(seconds * rate)
-        start = int(rng.integers(0, len(mono_or_stereo) - count + 1))
-        cut = mono_or_stereo[start : start + count].T
-        clean = np.ascontiguousarray(np.broadcast_to(cut, (2, count)))
-        for entry, (codec, kbps) in enumerate(VALIDATION_MENU):
-            index = number * len(VALIDATION_MENU) + entry
-            _write_pair(root, index, rate, clean, Coding(codec, kbps), kind=source.kind)
+        info = sf.info(str(source.path))
+        count = round(seconds * info.samplerate)
+        # Drawn also for what is there already, so that a later run goes on with the same.
+        start = int(rng.integers(0, info.frames - count + 1))
+        places = range(number * len(VALIDATION_MENU), (number + 1) * len(VALIDATION_MENU))
+        missing = [i for i in places if not (root / f"{i:06d}.json").exists()]
+        if missing:
+            cut, rate = sf.read(str(source.path), count, start, dtype="float32", always_2d=True)
+            clean = np.ascontiguousarray(np.broadcast_to(cut.T, (2, count)))
+            for index in missing:
+                coding = Coding(*VALIDATION_MENU[index % len(VALIDATION_MENU)])
+                _write_pair(root, index, rate, clean, coding, kind=source.kind)
+        if progress is not None:
+            progress(number + 1, len(chosen))
     return PairSet(root)
 
 
-def _build(job: _Job) -> None:
-    mixers = {
-        rate: Mixer(list(job.sources), sample_rate=rate, seconds=job.seconds, seed=job.seed)
-        for rate in (44100, 48000)
-    }
-    for index in job.indices:
-        rng = np.random.default_rng([job.seed, index, 1])
-        rate = 48000 if rng.random() < 0.2 else 44100
-        coding = draw_coding(rng)
-        clean = mixers[rate].mix(index)
-        _write_pair(job.folder, index, rate, clean, coding, kind="mix")
+class _Builder:
+    """Makes pairs by their number."""
+
+    def __init__(self, folder: Path, seconds: float, seed: int, sources: Sequence[Source]) -> None:
+        self.folder = folder
+        self.seed = seed
+        self.mixers = {
+            rate: Mixer(list(sources), sample_rate=rate, seconds=seconds, seed=seed)
+            for rate in (44100, 48000)
+        }
+
+    def build(self, indices: Sequence[int]) -> int:
+        for index in indices:
+            rng = np.random.default_rng([self.seed, index, 1])
+            rate = 48000 if rng.random() < 0.2 else 44100
+            coding = draw_coding(rng)
+            clean = self.mixers[rate].mix(index)
+            _write_pair(self.folder, index, rate, clean, coding, kind="mix")
+        return len(indices)
+
+
+_builder: _Builder
+
+
+def _set_builder(builder: _Builder) -> None:
+    # Ctrl-C reaches all processes at once, and only the first has to say something about it.
+    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    global _builder
+    _builder = builder
+
+
+def _build(indices: Sequence[int]) -> int:
+    return _builder.build(indices)
 
 
 def _write_pair(
@@ -262,7 +332,7 @@ def _write_pair(
     part.replace(target)
     note = {"index": index, "rate": rate, "kind": kind, **asdict(coding)}
     # The note comes last: a pair counts as there only with it.
-    (folder / f"{index:06d}.json").write_text(json.dumps(note))
+    _write_json(folder / f"{index:06d}.json", note)
 
 
 class PairSet:
@@ -277,7 +347,7 @@ class PairSet:
     def __init__(self, folder: str | Path) -> None:
         self.folder = Path(folder)
         self.notes: list[dict[str, Any]] = [
-            json.loads(path.read_text()) for path in sorted(self.folder.glob("[0-9]*.json"))
+            _read_json(path) for path in sorted(self.folder.glob("[0-9]*.json"))
         ]
         if not self.notes:
             raise AudioFileError(f"{self.folder}: holds no training pairs")

@@ -1,0 +1,311 @@
+"""Recipes: how each model was made, and the making of it again.
+
+A recipe is the ``recipe.toml`` in the folder of a model. Its ``kind`` says which network it trains;
+its tables hold the settings. A run works in a folder of its own and goes on there where it was
+left, with the same result as one that was never interrupted.
+"""
+
+from __future__ import annotations
+
+import json
+import os
+import threading
+import tomllib
+from collections.abc import Callable, Iterator, Mapping
+from contextlib import contextmanager
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Literal, get_args
+
+from uncodec.errors import InvalidValue, ModelError
+
+if TYPE_CHECKING:
+    from uncodec.networks.generator import Generator
+    from uncodec.training.generator_loop import LoopSettings
+    from uncodec.training.pairs import PairSet
+
+__all__ = ["PARTS", "TRAINERS", "Listener", "Part", "Recipe", "Run", "find_recipe", "run_recipe"]
+
+RECIPE = "recipe.toml"
+
+Part = Literal["pairs", "train", "release"]
+PARTS: tuple[Part, ...] = get_args(Part)
+
+Listener = Callable[[str, Mapping[str, Any]], None]
+"""Told what happens: ``("pairs", {"done": 3, "count": 8})``, ``("step", row of the log)`` ..."""
+
+
+@dataclass(frozen=True)
+class Recipe:
+    """A recipe as read.
+
+    Attributes
+    ----------
+    path : Path
+    kind : str
+        A key of `TRAINERS`.
+    name, version : str
+        Of the model.
+    tables : mapping
+        Everything in the file.
+    """
+
+    path: Path
+    kind: str
+    name: str
+    version: str
+    tables: Mapping[str, Any]
+
+    @contextmanager
+    def checked(self) -> Iterator[None]:
+        """Say that the recipe is wrong where building settings from its tables fails."""
+        try:
+            yield
+        except KeyError as error:
+            raise ModelError(f"{self.path}: must have {error.args[0]!r}") from error
+        except (TypeError, ValueError) as error:
+            raise ModelError(f"{self.path}: must be a recipe of this release ({error})") from error
+
+
+@dataclass(frozen=True)
+class Run:
+    """Where and how a recipe is carried out.
+
+    Attributes
+    ----------
+    work : Path
+        Takes ``pairs``, ``validation`` and ``checkpoints``.
+    release : Path
+        Folder that gets the weights.
+    device : str
+        Where the network is trained, as torch names it.
+    steps : int or None
+        Another number of steps than the recipe's, for a trial.
+    """
+
+    work: Path
+    release: Path
+    device: str = "cpu"
+    steps: int | None = None
+
+    @property
+    def checkpoints(self) -> Path:
+        """Folder of the checkpoint and the log."""
+        return self.work / "checkpoints"
+
+
+def find_recipe(model: str | os.PathLike[str]) -> Recipe:
+    """Read a recipe, given the name of a model that came with the package, a folder or a file.
+
+    Raises
+    ------
+    ModelError
+        No such recipe, or not one of this release.
+    """
+    from uncodec.networks.store import model_roots
+
+    own = Path(model)
+    places = [own, own / RECIPE]
+    roots = model_roots()
+    if own.name == str(model):
+        places += [root / own / RECIPE for root in roots]
+    path = next((place for place in places if place.is_file()), None)
+    if path is None:
+        known = ", ".join(sorted({p.parent.name for r in roots for p in r.glob(f"*/{RECIPE}")}))
+        raise ModelError(
+            f"model={str(model)!r}: must be one with a recipe ({known or 'none installed'}), or a "
+            f"folder with {RECIPE}"
+        )
+    try:
+        tables = tomllib.loads(path.read_text(encoding="utf-8"))
+    except (OSError, ValueError) as error:
+        raise ModelError(f"{path}: cannot be read as a recipe ({error})") from error
+    kind = tables.get("kind", "generator")
+    if kind not in TRAINERS:
+        raise ModelError(f"{path}: kind must be one of {', '.join(TRAINERS)}, got {kind!r}")
+    recipe = Recipe(path, kind, str(tables.get("name")), str(tables.get("version")), tables)
+    with recipe.checked():
+        for key in ("name", "version", "pairs", "validation"):
+            tables[key]
+    return recipe
+
+
+def run_recipe(
+    recipe: Recipe,
+    data: Path | None,
+    run: Run,
+    *,
+    only: Part | None = None,
+    workers: int = 1,
+    skip: bool = False,
+    listen: Listener | None = None,
+) -> None:
+    """Build the pairs, train, and write the weights; each part goes on where it was left.
+
+    Parameters
+    ----------
+    recipe : Recipe
+    data : path or None
+        Clean recordings, see `uncodec.training.recordings.split_folder`; only the pairs need them.
+    run : Run
+    only : {"pairs", "train", "release"}, optional
+        That part alone. "release" takes the checkpoint as it is, finished or not.
+    workers : int
+        Processes that build pairs.
+    skip : bool
+        Leave recordings that cannot be used out instead of refusing all.
+    listen : callable, optional
+
+    Raises
+    ------
+    AudioFileError
+        The recordings cannot be used, or there are no pairs yet.
+    ModelError
+        The checkpoint is of another version or run, or there is none to release.
+    InvalidValue
+        A setting out of its range; a folder of pairs begun with other settings.
+    """
+    if only is not None and only not in PARTS:
+        raise InvalidValue(f"only={only!r}: must be one of {', '.join(PARTS)}")
+    if run.steps is not None and run.steps < 1:
+        raise InvalidValue(f"steps={run.steps}: must be a positive integer")
+    trainer = TRAINERS[recipe.kind](recipe, run)
+    if only != "pairs":
+        _check_device(run.device)
+    told = listen or (lambda event, row: None)
+    if only in (None, "pairs"):
+        if data is None:
+            raise InvalidValue("data: must be given to build the pairs")
+        _build(recipe, data, run, workers, skip, told)
+    if only in (None, "train"):
+        with _following(run.checkpoints / "log.jsonl", told):
+            trainer.train()
+    if only in (None, "release"):
+        if not (run.checkpoints / "checkpoint.pt").is_file():
+            raise ModelError(f"{run.checkpoints}: holds no checkpoint to release, train first")
+        trainer.release()
+        told("release", {"folder": str(run.release)})
+
+
+def _build(recipe: Recipe, data: Path, run: Run, workers: int, skip: bool, told: Listener) -> None:
+    from uncodec.training.pairs import build_pairs, build_validation
+    from uncodec.training.recordings import split_folder
+
+    train, validation = split_folder(data, skip=skip)
+    seconds = [round(sum(source.seconds for source in part)) for part in (train, validation)]
+    told("data", {"train_seconds": seconds[0], "validation_seconds": seconds[1]})
+
+    def tell(name: str) -> Callable[[int, int], None]:
+        return lambda done, count: told(name, {"done": done, "count": count})
+
+    with recipe.checked():
+        wanted, judged = dict(recipe.tables["pairs"]), dict(recipe.tables["validation"])
+        sizes = int(wanted["count"]), int(judged["excerpts"])
+    if min(sizes) < 1:
+        raise ModelError(f"{recipe.path}: count and excerpts must be positive")
+    build_validation(validation, run.work / "validation", progress=tell("validation"), **judged)
+    build_pairs(train, run.work / "pairs", workers=workers, progress=tell("pairs"), **wanted)
+
+
+class _GeneratorTrainer:
+    """Trains the generator of the live engine."""
+
+    def __init__(self, recipe: Recipe, run: Run) -> None:
+        from uncodec.networks.generator import GeneratorConfig
+        from uncodec.training.generator_loop import LoopSettings
+
+        self.recipe, self.run = recipe, run
+        with recipe.checked():
+            self.config = GeneratorConfig(**recipe.tables["generator"])
+            self.settings = LoopSettings(**recipe.tables["training"])
+            self.trim_db = float(recipe.tables["release"]["noise_trim_db"])
+        if run.steps is not None:
+            self.settings = replace(self.settings, steps=run.steps)
+
+    def train(self) -> None:
+        from uncodec.training.pairs import PairSet
+
+        self._go_on(self.settings, PairSet(self.run.work / "validation"))
+
+    def release(self) -> None:
+        from uncodec.networks.store import save_weights
+
+        # Training that is asked for no step more than there were gives the averaged weights back.
+        steps = _steps_done(self.run.checkpoints / "checkpoint.pt")
+        generator = self._go_on(replace(self.settings, steps=steps), None)
+        generator.trim_noise(self.trim_db)
+        save_weights(
+            self.run.release, generator, name=self.recipe.name, version=self.recipe.version
+        )
+
+    def _go_on(self, settings: LoopSettings, validation: PairSet | None) -> Generator:
+        from uncodec.training.generator_loop import train_generator
+        from uncodec.training.pairs import PairSet
+
+        return train_generator(
+            PairSet(self.run.work / "pairs"),
+            self.run.checkpoints,
+            settings,
+            config=self.config,
+            validation=validation,
+            device=self.run.device,
+        )
+
+
+def _steps_done(checkpoint: Path) -> int:
+    import torch
+
+    try:
+        step = torch.load(checkpoint, weights_only=True)["step"]
+    except Exception as error:  # torch raises whatever its unpickler came to
+        reason = (str(error).splitlines() or [type(error).__name__])[0]
+        raise ModelError(f"{checkpoint}: must be a checkpoint ({reason})") from error
+    return int(step)
+
+
+def _check_device(device: str) -> None:
+    import torch
+
+    try:
+        torch.empty(1, device=device)
+    except (RuntimeError, AssertionError) as error:
+        reason = str(error).splitlines()[0]
+        raise InvalidValue(
+            f"device={device!r}: must be a device of this machine ({reason})"
+        ) from error
+
+
+TRAINERS: dict[str, Callable[[Recipe, Run], Any]] = {"generator": _GeneratorTrainer}
+"""For each kind of recipe what carries it out: ``train()`` and ``release()``."""
+
+
+@contextmanager
+def _following(log: Path, told: Listener) -> Iterator[None]:
+    """Tell the rows that a training loop adds to its log while it runs."""
+    place = log.stat().st_size if log.exists() else 0
+    ended = threading.Event()
+
+    def read() -> None:
+        nonlocal place
+        if not log.exists():
+            return
+        with log.open("rb") as file:
+            file.seek(place)
+            text = file.read()
+        whole = text[: text.rfind(b"\n") + 1]
+        place += len(whole)
+        for line in whole.splitlines():
+            told("step", json.loads(line))
+
+    def follow() -> None:
+        while not ended.wait(0.5):
+            read()
+
+    thread = threading.Thread(target=follow, daemon=True)
+    thread.start()
+    try:
+        yield
+    finally:
+        ended.set()
+        thread.join()
+        read()

@@ -1,0 +1,169 @@
+"""Recipes: found by name, checked, carried out part by part."""
+
+import json
+
+import numpy as np
+import pytest
+import soundfile as sf
+import torch
+
+from uncodec.errors import AudioFileError, InvalidValue, ModelError
+from uncodec.networks import load_model
+from uncodec.training.pairs import PairSet, build_pairs, build_validation
+from uncodec.training.recipes import Run, find_recipe, run_recipe
+
+RECIPE = """
+name = "tiny"
+version = "0.0.1"
+[pairs]
+count = 3
+seconds = 0.5
+[validation]
+excerpts = 1
+seconds = 0.5
+[generator]
+window = 256
+hop = 64
+encoder = 16
+hidden = 16
+local = 4
+[training]
+steps = 20
+batch = 1
+seconds = 0.3
+[release]
+noise_trim_db = -1.0
+"""
+
+
+@pytest.fixture(scope="module")
+def data(tmp_path_factory):
+    root = tmp_path_factory.mktemp("data")
+    rng = np.random.default_rng(0)
+    for part in ("train", "val"):
+        (root / part / "solo").mkdir(parents=True)
+        audio = 0.1 * rng.standard_normal((11 * 44100, 2))
+        sf.write(root / part / "solo" / "a.wav", audio, 44100)
+    return root
+
+
+@pytest.fixture
+def recipe(tmp_path):
+    (tmp_path / "tiny").mkdir()
+    (tmp_path / "tiny" / "recipe.toml").write_text(RECIPE)
+    return find_recipe(tmp_path / "tiny")
+
+
+def test_recipes_are_found_by_name_folder_and_file(recipe):
+    assert (recipe.name, recipe.version, recipe.kind) == ("tiny", "0.0.1", "generator")
+    assert find_recipe(recipe.path).tables == recipe.tables
+    assert find_recipe("live-gan").name == "live-gan"
+
+
+@pytest.mark.parametrize(
+    ("text", "message"),
+    [
+        ("name = ", "cannot be read as a recipe"),
+        ('kind = "toaster"', "kind must be one of generator.*got 'toaster'"),
+        ('name = "a"', "must have 'version'"),
+        (RECIPE.replace("window", "windows"), "must be a recipe of this release"),
+        (RECIPE.replace("steps = 20", "steps = 0"), "steps=0"),
+        (RECIPE.replace("noise_trim_db", "trim"), "must have 'noise_trim_db'"),
+        (RECIPE.replace("count = 3", "count = 0"), "count and excerpts must be positive"),
+    ],
+)
+def test_recipes_that_cannot_be_used_say_why(data, tmp_path, text, message):
+    (tmp_path / "recipe.toml").write_text(text)
+    with pytest.raises(ModelError, match=message):
+        run_recipe(find_recipe(tmp_path), data, Run(tmp_path / "w", tmp_path / "m"), only="pairs")
+
+
+def test_unknown_models_are_refused(tmp_path):
+    with pytest.raises(ModelError, match=r"must be one with a recipe \(.*live-gan"):
+        find_recipe("no-such-model")
+    with pytest.raises(ModelError, match=r"recipe\.toml"):
+        find_recipe(tmp_path)
+
+
+def test_a_recipe_becomes_a_model_part_by_part(recipe, data, tmp_path):
+    told = []
+    run = Run(tmp_path / "work", tmp_path / "model", steps=20)
+    run_recipe(recipe, data, run, only="pairs", listen=lambda *news: told.append(news))
+    assert told[0] == ("data", {"train_seconds": 11, "validation_seconds": 11})
+    assert told[-1] == ("pairs", {"done": 3, "count": 3})
+    with pytest.raises(ModelError, match="holds no checkpoint to release"):
+        run_recipe(recipe, None, run, only="release")
+    told.clear()
+    run_recipe(recipe, None, run, only="train", listen=lambda *news: told.append(news))
+    assert [row["step"] for event, row in told] == [20, 20]
+    assert "validation" in told[-1][1]
+    assert not run.release.exists()
+    run_recipe(recipe, None, run, only="release")
+    model = load_model(run.release)
+    assert (model.name, model.version, model.config.window) == ("tiny", "0.0.1", 256)
+    # Releasing takes the run as it is, and leaves it as it was.
+    assert torch.load(run.checkpoints / "checkpoint.pt", weights_only=True)["step"] == 20
+    assert len((run.checkpoints / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_what_is_missing_or_of_another_run_is_told(recipe, data, tmp_path):
+    run = Run(tmp_path / "work", tmp_path / "model", steps=1)
+    with pytest.raises(InvalidValue, match="data: must be given"):
+        run_recipe(recipe, None, run)
+    with pytest.raises(AudioFileError, match="holds no training pairs"):
+        run_recipe(recipe, None, run, only="train")
+    with pytest.raises(InvalidValue, match="only='all'"):
+        run_recipe(recipe, data, run, only="all")
+    with pytest.raises(InvalidValue, match="steps=0"):
+        run_recipe(recipe, data, Run(tmp_path, tmp_path, steps=0))
+    with pytest.raises(InvalidValue, match="device='abacus'"):
+        run_recipe(recipe, data, Run(tmp_path, tmp_path, device="abacus"))
+    run_recipe(recipe, data, run)
+    (tmp_path / "tiny" / "recipe.toml").write_text(RECIPE.replace("batch = 1", "batch = 2"))
+    with pytest.raises(ModelError, match="was begun with"):
+        run_recipe(find_recipe(tmp_path / "tiny"), data, run)
+    (run.checkpoints / "checkpoint.pt").write_bytes(b"damaged")
+    with pytest.raises(ModelError, match="must be a checkpoint"):
+        run_recipe(recipe, None, run, only="release")
+
+
+def test_an_interrupted_build_ends_where_a_whole_one_does(data, tmp_path):
+    whole = build_pairs(data / "train", tmp_path / "whole", count=18, seconds=0.5)
+
+    def stop(done, count):
+        raise KeyboardInterrupt
+
+    with pytest.raises(KeyboardInterrupt):
+        build_pairs(data / "train", tmp_path / "part", count=18, seconds=0.5, progress=stop)
+    assert 0 < len(PairSet(tmp_path / "part")) < 18
+    resumed = build_pairs(data / "train", tmp_path / "part", count=18, seconds=0.5, workers=2)
+    assert resumed.notes == whole.notes
+    for number in range(18):
+        np.testing.assert_array_equal(resumed.pair(number), whole.pair(number))
+
+
+def test_an_interrupted_validation_set_goes_on_with_the_same_excerpts(data, tmp_path):
+    rng = np.random.default_rng(1)
+    folder = tmp_path / "val"
+    folder.mkdir()
+    for name in "abc":
+        sf.write(folder / f"{name}.wav", 0.1 * rng.standard_normal((5 * 44100, 2)), 44100)
+    whole = build_validation(folder, tmp_path / "whole", excerpts=3, seconds=0.5)
+    part = build_validation(folder, tmp_path / "part", excerpts=3, seconds=0.5)
+    for path in (*part.folder.glob("00003*"), *part.folder.glob("00001*")):
+        path.unlink()
+    resumed = build_validation(folder, tmp_path / "part", excerpts=3, seconds=0.5)
+    assert resumed.notes == whole.notes
+    for number in range(len(whole)):
+        np.testing.assert_array_equal(resumed.pair(number), whole.pair(number))
+    with pytest.raises(InvalidValue, match="was begun with"):
+        build_validation(folder, tmp_path / "part", excerpts=2, seconds=0.5)
+    with pytest.raises(AudioFileError, match="must hold a recording of 9 s or more"):
+        build_validation(folder, tmp_path / "new", excerpts=2, seconds=9.0)
+
+
+def test_damaged_notes_are_named(data, tmp_path):
+    pairs = build_pairs(data / "train", tmp_path, count=1, seconds=0.5)
+    (pairs.folder / "000000.json").write_text(json.dumps({"index": 0})[:5])
+    with pytest.raises(AudioFileError, match=r"000000\.json: is damaged .*; remove it"):
+        PairSet(pairs.folder)
