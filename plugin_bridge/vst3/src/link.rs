@@ -106,6 +106,8 @@ impl Link {
         let mut shared = self.common.lock();
         shared.wanted = wanted;
         shared.wish += 1;
+        // The session there may be is not one for this.
+        self.common.state.store(CoreState::Absent as u8, Ordering::Relaxed);
         drop(shared);
         self.common.wake();
     }
@@ -117,10 +119,13 @@ impl Link {
     pub fn settle(&self, limit: Duration) {
         let end = Instant::now() + limit;
         let mut shared = self.common.lock();
-        if shared.wanted.is_none() || self.common.state() == CoreState::Connected {
+        if shared.wanted.is_none() {
             return;
         }
         if shared.tried == shared.wish {
+            if self.common.state() == CoreState::Connected {
+                return;
+            }
             shared.wish += 1;
             self.common.wake();
         }
@@ -218,28 +223,39 @@ impl Common {
             }
             if let Some(session) = &served {
                 let same = wanted.as_ref().is_some_and(|w| Arc::ptr_eq(&w.memory, &session.memory));
-                if !same || session.session.is_over() {
-                    let lost = same.then(|| "the core ended the session".to_owned());
+                if !same {
                     served = None;
-                    self.tell(CoreState::Absent, None, lost.unwrap_or_default(), None);
+                } else if session.session.is_over() {
+                    served = None;
+                    self.tell(
+                        wanted.as_ref(),
+                        CoreState::Absent,
+                        None,
+                        "the core ended the session",
+                        wish,
+                    );
                 }
             }
             if served.is_none()
-                && let Some(wanted) = &wanted
+                && let Some(wish_for) = &wanted
             {
                 self.state.store(CoreState::Connecting as u8, Ordering::Relaxed);
-                match open_session(&self.path, &wanted.request, &wanted.memory, ANSWER) {
+                match open_session(&self.path, &wish_for.request, &wish_for.memory, ANSWER) {
                     Ok(session) => {
                         self.lock().slow = false;
-                        self.tell(CoreState::Connected, Some(&session), String::new(), Some(wish));
-                        served = Some(Served { session, memory: Arc::clone(&wanted.memory) });
+                        self.tell(wanted.as_ref(), CoreState::Connected, Some(&session), "", wish);
+                        served = Some(Served { session, memory: Arc::clone(&wish_for.memory) });
                         pause = RETRY.0;
                     }
                     Err(error) => {
                         self.lock().slow = matches!(error, OpenError::Timeout(_));
-                        // That nobody is there is ordinary, and every instance would say so.
-                        let log = !matches!(error, OpenError::NotRunning { .. });
-                        self.fail(error.to_string(), wish, log);
+                        let reason = error.to_string();
+                        // That nobody is there is ordinary, and every instance would say so; a core
+                        // that closes is one that ends.
+                        if !matches!(error, OpenError::NotRunning { .. } | OpenError::Closed) {
+                            self.log(&reason);
+                        }
+                        self.tell(wanted.as_ref(), CoreState::Absent, None, &reason, wish);
                     }
                 }
             } else {
@@ -283,29 +299,35 @@ impl Common {
         }
     }
 
-    fn fail(&self, reason: String, wish: u64, log: bool) {
-        if log && self.lock().reason != reason {
+    /// Once for the same reason in a row.
+    fn log(&self, reason: &str) {
+        if self.lock().reason != reason {
             // Not `eprintln`, which panics where there is no standard error.
             let _ = writeln!(std::io::stderr(), "uncodec: {reason}; the audio goes on dry");
         }
-        self.tell(CoreState::Absent, None, reason, Some(wish));
     }
 
+    /// Makes the outcome of an attempt known, unless something else is wanted by now, which will be
+    /// tried next.
     fn tell(
         &self,
+        wanted: Option<&Wanted>,
         state: CoreState,
         session: Option<&OpenSession>,
-        reason: String,
-        tried: Option<u64>,
+        reason: &str,
+        wish: u64,
     ) {
         let mut shared = self.lock();
+        let memory = |wanted: Option<&Wanted>| wanted.map(|wanted| Arc::as_ptr(&wanted.memory));
+        if memory(shared.wanted.as_ref()) != memory(wanted) {
+            return;
+        }
         shared.session = session.map_or(0, |session| session.acceptance().session);
         shared.network = session.map(|session| session.acceptance().network);
-        shared.reason = reason;
+        reason.clone_into(&mut shared.reason);
         self.state.store(state as u8, Ordering::Relaxed);
-        if let Some(tried) = tried {
-            shared.tried = tried;
-            self.changed.notify_all();
-        }
+        // A success is one for every attempt that was asked for meanwhile.
+        shared.tried = if session.is_some() { shared.wish } else { wish };
+        self.changed.notify_all();
     }
 }

@@ -1,0 +1,196 @@
+//! The host's own objects, which the plugin calls.
+
+use std::ffi::c_void;
+use std::ptr::null_mut;
+use std::sync::atomic::{AtomicUsize, Ordering};
+use std::sync::{Arc, Mutex, PoisonError};
+
+use vst3::Steinberg::Vst::{
+    IComponentHandler, IComponentHandlerTrait, IParamValueQueue, IParamValueQueueTrait,
+    IParameterChanges, IParameterChangesTrait, ParamID, ParamValue, RestartFlags_,
+};
+use vst3::Steinberg::{
+    IBStream, IBStream_, IBStreamTrait, int32, int64, kInvalidArgument, kNotImplemented,
+    kResultFalse, kResultOk, tresult,
+};
+use vst3::{Class, ComPtr, ComWrapper};
+
+/// A stream in memory that hands over a few bytes at a time, as a stream may.
+pub struct Stream(Mutex<(Vec<u8>, usize)>);
+
+/// The most that one call reads or writes.
+const PART: usize = 100;
+
+impl Stream {
+    pub fn new(bytes: &[u8]) -> Self {
+        Self(Mutex::new((bytes.to_vec(), 0)))
+    }
+
+    pub fn bytes(&self) -> Vec<u8> {
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.clone()
+    }
+}
+
+impl Class for Stream {
+    type Interfaces = (IBStream,);
+}
+
+impl IBStreamTrait for Stream {
+    unsafe fn read(&self, buffer: *mut c_void, count: int32, read: *mut int32) -> tresult {
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        let (bytes, at) = &mut *inner;
+        let count = usize::try_from(count).unwrap_or(0).min(PART).min(bytes.len() - *at);
+        // SAFETY: the plugin gives room for at least so many bytes.
+        unsafe { bytes[*at..].as_ptr().copy_to_nonoverlapping(buffer.cast(), count) };
+        *at += count;
+        // SAFETY: null, or room for a number.
+        if let Some(read) = unsafe { read.as_mut() } {
+            *read = count as int32;
+        }
+        kResultOk
+    }
+
+    unsafe fn write(&self, buffer: *mut c_void, count: int32, written: *mut int32) -> tresult {
+        let count = usize::try_from(count).unwrap_or(0).min(PART);
+        // SAFETY: the plugin gives at least so many bytes.
+        let part = unsafe { std::slice::from_raw_parts(buffer.cast::<u8>(), count) };
+        self.0.lock().unwrap_or_else(PoisonError::into_inner).0.extend_from_slice(part);
+        // SAFETY: null, or room for a number.
+        if let Some(written) = unsafe { written.as_mut() } {
+            *written = count as int32;
+        }
+        kResultOk
+    }
+
+    unsafe fn seek(&self, position: int64, mode: int32, result: *mut int64) -> tresult {
+        if mode != IBStream_::IStreamSeekMode_::kIBSeekSet as int32 {
+            return kNotImplemented;
+        }
+        let mut inner = self.0.lock().unwrap_or_else(PoisonError::into_inner);
+        inner.1 = usize::try_from(position).unwrap_or(0).min(inner.0.len());
+        // SAFETY: null, or room for a number.
+        if let Some(result) = unsafe { result.as_mut() } {
+            *result = inner.1 as int64;
+        }
+        kResultOk
+    }
+
+    unsafe fn tell(&self, position: *mut int64) -> tresult {
+        // SAFETY: null, or room for a number.
+        let Some(position) = (unsafe { position.as_mut() }) else { return kInvalidArgument };
+        *position = self.0.lock().unwrap_or_else(PoisonError::into_inner).1 as int64;
+        kResultOk
+    }
+}
+
+/// How often the plugin said that its latency has changed.
+#[derive(Debug, Clone, Default)]
+pub struct Restarts(Arc<AtomicUsize>);
+
+impl Restarts {
+    /// How often, until now.
+    #[must_use]
+    pub fn latency_changes(&self) -> usize {
+        self.0.load(Ordering::Relaxed)
+    }
+}
+
+/// What the plugin's controller reports to.
+pub struct ComponentHandler(pub Restarts);
+
+impl Class for ComponentHandler {
+    type Interfaces = (IComponentHandler,);
+}
+
+impl IComponentHandlerTrait for ComponentHandler {
+    unsafe fn beginEdit(&self, _id: ParamID) -> tresult {
+        kResultOk
+    }
+
+    unsafe fn performEdit(&self, _id: ParamID, _value: ParamValue) -> tresult {
+        kResultOk
+    }
+
+    unsafe fn endEdit(&self, _id: ParamID) -> tresult {
+        kResultOk
+    }
+
+    unsafe fn restartComponent(&self, flags: int32) -> tresult {
+        if flags & RestartFlags_::kLatencyChanged as int32 != 0 {
+            self.0.0.fetch_add(1, Ordering::Relaxed);
+        }
+        kResultOk
+    }
+}
+
+/// A parameter changes within a block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Change {
+    /// Which parameter.
+    pub id: u32,
+    /// Its normalised value.
+    pub value: f64,
+}
+
+/// The changes of a block, one point each.
+pub struct Changes(Vec<ComPtr<IParamValueQueue>>);
+
+impl Changes {
+    pub fn new(changes: &[Change]) -> Self {
+        let queue =
+            |change: &Change| ComWrapper::new(Queue(*change)).to_com_ptr::<IParamValueQueue>();
+        Self(changes.iter().filter_map(queue).collect())
+    }
+}
+
+impl Class for Changes {
+    type Interfaces = (IParameterChanges,);
+}
+
+impl IParameterChangesTrait for Changes {
+    unsafe fn getParameterCount(&self) -> int32 {
+        self.0.len() as int32
+    }
+
+    unsafe fn getParameterData(&self, index: int32) -> *mut IParamValueQueue {
+        let queue = usize::try_from(index).ok().and_then(|index| self.0.get(index));
+        queue.map_or(null_mut(), ComPtr::as_ptr)
+    }
+
+    unsafe fn addParameterData(
+        &self,
+        _id: *const ParamID,
+        _index: *mut int32,
+    ) -> *mut IParamValueQueue {
+        null_mut()
+    }
+}
+
+struct Queue(Change);
+
+impl Class for Queue {
+    type Interfaces = (IParamValueQueue,);
+}
+
+impl IParamValueQueueTrait for Queue {
+    unsafe fn getParameterId(&self) -> ParamID {
+        self.0.id
+    }
+
+    unsafe fn getPointCount(&self) -> int32 {
+        1
+    }
+
+    unsafe fn getPoint(&self, index: int32, offset: *mut int32, value: *mut ParamValue) -> tresult {
+        if index != 0 || offset.is_null() || value.is_null() {
+            return kInvalidArgument;
+        }
+        // SAFETY: not null, so there is room.
+        unsafe { (*offset, *value) = (0, self.0.value) };
+        kResultOk
+    }
+
+    unsafe fn addPoint(&self, _offset: int32, _value: ParamValue, _index: *mut int32) -> tresult {
+        kResultFalse
+    }
+}

@@ -1,0 +1,115 @@
+//! What the callback does besides computing: nothing. No call of the allocator, none of the system.
+#![cfg(all(target_os = "linux", target_arch = "x86_64"))]
+
+mod common;
+
+use common::{Rig, fill, plugin_without_core, until};
+use uncodec_host::core::{Behaviour, TestCore};
+use uncodec_host::signal::Random;
+use uncodec_host::watch::{Watched, watch};
+use uncodec_host::{Blocks, Mode, Plugin};
+
+/// Every kind of block, after the first ones of each have warmed up what is warmed up once. Between
+/// the blocks a core is given time, if there is one.
+fn watch_blocks(
+    plugin: &Plugin,
+    core: Option<&TestCore>,
+    blocks: &mut Blocks,
+    mode: Mode,
+    seed: u64,
+    rounds: usize,
+) {
+    let mut random = Random::new(seed);
+    for round in 0..rounds {
+        let length = match round % 5 {
+            0 => 64,
+            1 => 0,
+            2 => 2000,
+            _ => random.below(300),
+        };
+        fill(blocks, round * 64, length);
+        let (result, watched) = watch(|| plugin.process(blocks, length, mode));
+        assert_eq!(result, 0);
+        if round >= 5 {
+            assert_eq!(watched, Watched::NOTHING, "block {round} of {length} samples");
+        }
+        if let Some(core) = core {
+            core.catch_up();
+        }
+    }
+}
+
+#[test]
+fn the_watch_sees_what_it_is_for() {
+    let (_, watched) = watch(|| std::hint::black_box(vec![0_u8; 64]));
+    assert!(watched.allocations >= 1);
+    assert_eq!(watched.system_call, None);
+    // SAFETY: has no conditions.
+    let (parent, watched) = watch(|| unsafe { libc::getppid() });
+    assert_eq!(watched.system_call, Some(libc::SYS_getppid));
+    // SAFETY: as above.
+    assert_eq!(parent, unsafe { libc::getppid() }, "the call was made all the same");
+    let (_, watched) = watch(|| std::hint::black_box(3.0_f64).sqrt());
+    assert_eq!(watched, Watched::NOTHING);
+}
+
+#[test]
+fn the_watch_sees_into_the_module() {
+    // Saving is nothing for an audio thread: it makes a text, and asks under a lock.
+    let plugin = plugin_without_core();
+    plugin.set_up(48_000.0, 64, Mode::Realtime);
+    let before = plugin.state().len();
+    let mut blocks = Blocks::new(2, 64, true);
+    plugin.set_active(true);
+    let (_, watched) = watch(|| plugin.set_up(96_000.0, 64, Mode::Realtime));
+    assert!(watched.allocations > 0, "the module's own allocations are counted");
+    assert!(watched.system_call.is_some(), "the module's own calls are trapped");
+    assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), 0);
+    assert_eq!(plugin.state().len(), before);
+}
+
+#[test]
+fn an_offline_wait_is_a_call_of_the_system() {
+    // The same callback, where it may wait: it sleeps, and the watch says so.
+    let slow = Behaviour { hop_time: std::time::Duration::from_millis(5), ..Behaviour::default() };
+    let rig = Rig::new("wait", slow);
+    rig.start(48_000.0, 2, 512, Mode::Offline);
+    let mut blocks = Blocks::new(2, 512, true);
+    let waited = (0..20).any(|_| {
+        watch(|| rig.plugin.process(&mut blocks, 512, Mode::Offline)).1.system_call.is_some()
+    });
+    assert!(waited);
+}
+
+#[test]
+fn nothing_happens_without_a_core() {
+    let plugin = plugin_without_core();
+    for mode in [Mode::Realtime, Mode::Offline] {
+        plugin.set_up(44_100.0, 256, mode);
+        plugin.set_active(true);
+        watch_blocks(&plugin, None, &mut Blocks::new(2, 2000, false), mode, 1, 300);
+        plugin.set_parameter(1, 1.0);
+        watch_blocks(&plugin, None, &mut Blocks::new(2, 2000, true), mode, 2, 100);
+        plugin.set_active(false);
+        watch_blocks(&plugin, None, &mut Blocks::new(2, 2000, true), mode, 3, 20);
+    }
+}
+
+#[test]
+fn nothing_happens_with_a_core_while_it_dies_and_when_it_is_back() {
+    let rig = Rig::new("callback", Behaviour::gain(0.5));
+    rig.start(48_000.0, 2, 256, Mode::Realtime);
+    let mut blocks = Blocks::new(2, 2000, true);
+    watch_blocks(&rig.plugin, Some(&rig.core), &mut blocks, Mode::Realtime, 4, 300);
+    let [wet, ..] = rig.plugin.counters();
+    assert!(wet > 0, "the core took part");
+    let Rig { plugin, core, place } = rig;
+    drop(core);
+    watch_blocks(&plugin, None, &mut blocks, Mode::Realtime, 5, 300);
+    until("the plugin notices", || !plugin.is_connected());
+    let core = TestCore::start(&place.socket(), Behaviour::gain(0.5));
+    until("the plugin is served again", || plugin.is_connected());
+    let before = plugin.counters()[0];
+    watch_blocks(&plugin, Some(&core), &mut blocks, Mode::Realtime, 6, 300);
+    assert!(plugin.counters()[0] > before);
+}

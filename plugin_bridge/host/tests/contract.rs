@@ -1,0 +1,306 @@
+//! What the format and its hosts expect of a plugin, without a core.
+#![cfg(target_os = "linux")]
+
+mod common;
+
+use common::{Place, delayed, fill, plugin_without_core};
+use uncodec_host::{Arrangement, Blocks, Change, Mode, Module, module_path, signal};
+
+const OK: i32 = 0;
+const CAN_AUTOMATE: i32 = 1;
+const READ_ONLY: i32 = 2;
+const LIST: i32 = 8;
+const BYPASS: i32 = 1 << 16;
+
+#[test]
+fn the_module_holds_a_restoring_effect_with_a_version() {
+    let module = Module::load(&module_path()).unwrap();
+    let [name, category, kinds, version] = module.class().unwrap();
+    assert_eq!((name.as_str(), category.as_str()), ("Uncodec", "Audio Module Class"));
+    assert_eq!(kinds, "Fx|Restoration");
+    assert_eq!(version, env!("CARGO_PKG_VERSION"));
+}
+
+#[test]
+fn parameters_are_named_and_their_texts_come_back() {
+    let plugin = plugin_without_core();
+    let found = plugin.parameters();
+    let summary: Vec<_> =
+        found.iter().map(|p| (p.id, p.title.as_str(), p.unit.as_str(), p.flags)).collect();
+    assert_eq!(
+        summary,
+        [
+            (0, "Amount", "%", CAN_AUTOMATE),
+            (1, "Bypass", "", CAN_AUTOMATE | LIST | BYPASS),
+            (2, "Latency safety", "ms", 0),
+            (3, "Model", "", LIST),
+            (4, "Core", "", LIST | READ_ONLY),
+        ]
+    );
+    for parameter in &found {
+        assert_eq!(plugin.parameter(parameter.id).to_bits(), parameter.default.to_bits());
+        for step in 0..=100 {
+            let text = plugin.parameter_text(parameter.id, f64::from(step) / 100.0).unwrap();
+            let back = plugin.parse_parameter(parameter.id, &text).unwrap();
+            assert_eq!(plugin.parameter_text(parameter.id, back).unwrap(), text);
+        }
+        assert_eq!(plugin.parse_parameter(parameter.id, "no such value"), None);
+    }
+    assert_eq!(plugin.parameter_text(0, 0.5).unwrap(), "50.0");
+    assert_eq!(plugin.parameter_text(1, 1.0).unwrap(), "On");
+    assert_eq!(plugin.parameter_text(99, 0.5), None);
+    assert_ne!(plugin.set_parameter(99, 0.5), OK);
+}
+
+#[test]
+fn only_equal_arrangements_of_mono_and_stereo_are_taken() {
+    let plugin = plugin_without_core();
+    let (mono, stereo, surround) = (Arrangement::Mono, Arrangement::Stereo, Arrangement::Surround);
+    for (input, output) in [(mono, stereo), (stereo, mono), (surround, surround)] {
+        assert_ne!(plugin.set_arrangement(input, output), OK);
+    }
+    for both in [mono, stereo] {
+        assert_eq!(plugin.set_arrangement(both, both), OK);
+    }
+}
+
+#[test]
+fn rates_out_of_range_are_refused_and_the_audio_passes() {
+    let plugin = plugin_without_core();
+    for rate in [0.0, 7_999.0, 44_100.5, 1e7, f64::NAN, -48_000.0] {
+        assert_ne!(plugin.set_up(rate, 64, Mode::Realtime), OK, "{rate}");
+        assert_eq!(plugin.latency(), 0);
+        assert_eq!(plugin.set_active(true), OK);
+        let mut blocks = Blocks::new(2, 64, false);
+        fill(&mut blocks, 0, 64);
+        assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
+        assert_eq!(blocks.output(1)[10].to_bits(), signal::noise(1, 10).to_bits());
+        assert_eq!(plugin.set_active(false), OK);
+    }
+    assert_eq!(plugin.set_up(48_000.0, 64, Mode::Realtime), OK);
+    assert_ne!(plugin.latency(), 0);
+    assert_ne!(plugin.set_up(48_000.0, -1, Mode::Realtime), OK);
+}
+
+#[test]
+fn null_buffers_and_blocks_of_nothing_are_legal() {
+    let plugin = plugin_without_core();
+    // Before anything was set up, too.
+    for length in [0, 64, -5] {
+        for no_busses in [false, true] {
+            let _ = plugin.process_nothing(length, no_busses);
+        }
+    }
+    plugin.set_up(44_100.0, 64, Mode::Realtime);
+    plugin.set_active(true);
+    let mut blocks = Blocks::new(2, 64, false);
+    let latency = plugin.latency();
+    let mut position = 0;
+    while position < latency + 1000 {
+        fill(&mut blocks, position, 64);
+        assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
+        for n in 0..64 {
+            let expected = delayed(0, position + n, latency);
+            assert_eq!(blocks.output(0)[n].to_bits(), expected.to_bits());
+        }
+        position += 64;
+        for no_busses in [false, true] {
+            assert_eq!(plugin.process_nothing(0, no_busses), OK);
+        }
+        assert_eq!(plugin.process(&mut blocks, 0, Mode::Realtime), OK);
+    }
+    // A block without buffers passes time, and is silence.
+    assert_eq!(plugin.process_nothing(64, false), OK);
+    position += 64;
+    fill(&mut blocks, position, 64);
+    assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
+    assert_eq!(blocks.output(0)[0].to_bits(), delayed(0, position, latency).to_bits());
+}
+
+#[test]
+fn deactivated_means_silent_and_activated_means_from_the_beginning() {
+    let plugin = plugin_without_core();
+    let mut blocks = Blocks::new(2, 256, false);
+    let mut peak = |plugin: &uncodec_host::Plugin, times: usize| {
+        let mut peak = 0.0_f32;
+        for _ in 0..times {
+            fill(&mut blocks, 0, 256);
+            assert_eq!(plugin.process(&mut blocks, 256, Mode::Realtime), OK);
+            peak = blocks.output(0).iter().fold(peak, |peak, v| peak.max(v.abs()));
+        }
+        peak
+    };
+    assert!(peak(&plugin, 1) <= 0.0, "before it was set up");
+    plugin.set_up(48_000.0, 256, Mode::Realtime);
+    assert!(peak(&plugin, 20) <= 0.0, "before it was active");
+    for _ in 0..3 {
+        plugin.set_active(true);
+        assert!(peak(&plugin, plugin.latency() / 256) <= 0.0, "nothing of before");
+        assert!(peak(&plugin, 20) > 0.1);
+        plugin.set_active(false);
+        plugin.set_active(false);
+        assert!(peak(&plugin, 20) <= 0.0);
+    }
+}
+
+#[test]
+fn a_change_of_latency_waits_until_the_plugin_is_inactive_and_is_told() {
+    let plugin = plugin_without_core();
+    plugin.set_up(48_000.0, 64, Mode::Realtime);
+    let short = plugin.latency();
+    plugin.set_active(true);
+    assert_eq!(plugin.restarts().latency_changes(), 0);
+    assert_eq!(plugin.set_parameter(2, plugin.parse_parameter(2, "30").unwrap()), OK);
+    assert_eq!(plugin.restarts().latency_changes(), 1);
+    assert_eq!(plugin.latency(), short, "constant while active");
+    plugin.set_parameter(0, 0.5);
+    assert_eq!(plugin.restarts().latency_changes(), 1);
+    plugin.set_active(false);
+    let long = plugin.latency();
+    // 10 ms are 480 samples, 7.5 blocks; 30 ms are 22.5.
+    assert_eq!(long - short, (23 - 8) * 64);
+    plugin.set_active(true);
+    assert_eq!(plugin.latency(), long);
+    // Through the audio thread it cannot be told, but holds from the next set-up on.
+    let mut blocks = Blocks::new(2, 64, false);
+    let value = plugin.parse_parameter(2, "10 ms").unwrap();
+    plugin.process_changing(&mut blocks, 64, Mode::Realtime, &[Change { id: 2, value }]);
+    assert_eq!(plugin.latency(), long);
+    plugin.set_up(48_000.0, 64, Mode::Realtime);
+    assert_eq!(plugin.latency(), short);
+}
+
+#[test]
+fn the_latency_is_the_same_in_both_modes_and_in_bypass() {
+    let plugin = plugin_without_core();
+    for rate in [44_100.0, 48_000.0, 96_000.0] {
+        plugin.set_up(rate, 128, Mode::Realtime);
+        let latency = plugin.latency();
+        plugin.set_up(rate, 128, Mode::Offline);
+        assert_eq!(plugin.latency(), latency);
+        plugin.set_parameter(1, 1.0);
+        plugin.set_active(true);
+        assert_eq!(plugin.latency(), latency);
+        let mut blocks = Blocks::new(2, 128, true);
+        let mut position = 0;
+        while position < 2 * latency {
+            fill(&mut blocks, position, 128);
+            plugin.process(&mut blocks, 128, Mode::Realtime);
+            assert_eq!(blocks.output(0)[5].to_bits(), delayed(0, position + 5, latency).to_bits());
+            position += 128;
+        }
+        plugin.set_active(false);
+        plugin.set_parameter(1, 0.0);
+    }
+}
+
+#[test]
+fn blocks_longer_than_announced_lose_nothing() {
+    let plugin = plugin_without_core();
+    plugin.set_up(48_000.0, 64, Mode::Realtime);
+    plugin.set_active(true);
+    let latency = plugin.latency();
+    let mut blocks = Blocks::new(2, 200_000, true);
+    let mut position = 0;
+    for length in [64, 65, 1000, 200_000, 3] {
+        fill(&mut blocks, position, length);
+        assert_eq!(plugin.process(&mut blocks, length, Mode::Realtime), OK);
+        for n in (0..length).step_by(61) {
+            let expected = delayed(1, position + n, latency);
+            assert_eq!(blocks.output(1)[n].to_bits(), expected.to_bits(), "{position} {n}");
+        }
+        position += length;
+    }
+}
+
+#[test]
+fn giant_announced_blocks_are_taken() {
+    let plugin = plugin_without_core();
+    assert_eq!(plugin.set_up(48_000.0, i32::MAX, Mode::Offline), OK);
+    assert_eq!(plugin.set_active(true), OK);
+    assert_eq!(plugin.set_up(48_000.0, 0, Mode::Offline), OK);
+}
+
+#[test]
+fn a_saved_state_comes_back_and_a_newer_one_is_refused() {
+    let plugin = plugin_without_core();
+    plugin.set_parameter(0, 0.25);
+    plugin.set_parameter(1, 1.0);
+    plugin.set_parameter(2, 1.0);
+    let state = plugin.state();
+    let other = plugin_without_core();
+    assert_eq!(other.set_state(&state), OK);
+    assert_eq!(other.restarts().latency_changes(), 1);
+    for id in 0..4 {
+        let (one, two) = (plugin.parameter(id), other.parameter(id));
+        assert!((one - two).abs() < 1e-12, "{id}: {one} {two}");
+    }
+    // The seed has no knob; it is kept all the same.
+    let mut seeded = state.clone();
+    seeded[32..40].copy_from_slice(&0x0123_4567_89ab_cdef_u64.to_le_bytes());
+    assert_eq!(other.set_state(&seeded), OK);
+    assert_eq!(other.state()[32..40], seeded[32..40]);
+    let mut newer = state.clone();
+    newer[8] = 2;
+    newer[16..24].copy_from_slice(&0.75_f64.to_le_bytes());
+    let mut unknown = state.clone();
+    unknown[48] ^= 1;
+    for refused in [&newer[..], &unknown, &state[..100], &[], b"something else"] {
+        assert_ne!(other.set_state(refused), OK);
+        assert!((other.parameter(0) - 0.25).abs() < 1e-12, "nothing was taken over");
+    }
+}
+
+#[test]
+fn the_status_says_that_there_is_no_core_and_counts_what_was_dry() {
+    let plugin = plugin_without_core();
+    plugin.set_up(48_000.0, 64, Mode::Realtime);
+    plugin.set_active(true);
+    assert!(!plugin.is_connected());
+    assert_eq!(plugin.parameter_text(4, plugin.parameter(4)).unwrap(), "Not running");
+    let mut blocks = Blocks::new(2, 64, true);
+    for _ in 0..100 {
+        plugin.process(&mut blocks, 64, Mode::Offline);
+    }
+    let [wet, dry, late] = plugin.counters();
+    assert_eq!(wet, 0);
+    assert!(dry > 3000 && late > 5, "{dry} {late}");
+    assert_eq!(plugin.status(196) as u32 as usize, plugin.latency());
+    let state = plugin.state();
+    let reason = String::from_utf8_lossy(&state[256..256 + usize::from(state[248])]).into_owned();
+    assert!(reason.contains("no core is running"), "{reason}");
+    // What was counted stays counted when the session is made anew.
+    plugin.set_up(96_000.0, 64, Mode::Realtime);
+    assert_eq!(plugin.counters()[1], dry);
+}
+
+#[test]
+fn without_a_core_an_offline_render_does_not_wait() {
+    let plugin = plugin_without_core();
+    plugin.set_up(48_000.0, 64, Mode::Offline);
+    plugin.set_active(true);
+    let mut blocks = Blocks::new(2, 64, true);
+    let start = std::time::Instant::now();
+    for _ in 0..1000 {
+        plugin.process(&mut blocks, 64, Mode::Offline);
+    }
+    // A single wait would last two seconds.
+    assert!(start.elapsed().as_secs_f64() < 2.0);
+}
+
+#[test]
+fn instances_go_in_any_order_and_the_module_with_the_last_one() {
+    let place = Place::new("order");
+    let module = Module::load(&module_path()).unwrap();
+    let mut plugins: Vec<_> =
+        (0..8).map(|_| module.instantiate_at(&place.socket()).unwrap()).collect();
+    drop(module);
+    for keep in [3, 0, 2, 1, 3, 0, 1, 0] {
+        let plugin = plugins.remove(keep % plugins.len());
+        plugin.set_up(48_000.0, 64, Mode::Realtime);
+        plugin.set_active(true);
+        plugin.initialize(false);
+        plugin.initialize(false);
+        plugin.initialize(true);
+    }
+}
