@@ -210,6 +210,32 @@ def test_null_depth_is_the_level_of_the_difference():
     assert metrics.null_depth(0 * x, x) == 200.0
 
 
+def test_stereo_of_kept_bands_does_not_judge_what_was_filled_in():
+    reference = noise(seconds=2.0)
+    spectrum = np.fft.rfft(reference)
+    low, high = spectrum.copy(), spectrum.copy()
+    low[:, 10000:], high[:, :10000] = 0, 0
+    coded, missing = (np.fft.irfft(s, n=reference.shape[1]) for s in (low, high))
+    filled = coded + missing[:1]  # the right level, without any side
+    shared = metrics.Reference(reference, RATE)
+    kept = shared.kept_cells(coded)
+    before, after = (shared.score(x, kept=kept) for x in (coded, filled))
+    assert before["stereo_kept_db"] == before["stereo_error_db"]
+    assert after["stereo_error_db"] > before["stereo_error_db"] + 3.0
+    # The band that the edge runs through counts as kept.
+    assert after["stereo_kept_db"] < 1.0
+    assert "stereo_kept_db" not in metrics.Reference(reference[:1], RATE).score(
+        coded[:1], kept=None
+    )
+
+
+def test_a_shared_reference_scores_as_a_fresh_one():
+    reference, estimates = noise(seed=0), [noise(seed=1), 0.5 * noise(seed=2)]
+    shared = metrics.Reference(reference, RATE)
+    for estimate in estimates:
+        np.testing.assert_equal(shared.score(estimate), metrics.score(reference, estimate, RATE))
+
+
 def test_score_has_every_metric_and_says_the_same_as_each_of_them():
     x, y = clicks(), clicks() + noise(2.5, 2, 8, level=0.01)
     result = metrics.score(x, y, RATE)

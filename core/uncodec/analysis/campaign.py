@@ -32,7 +32,7 @@ from uncodec.errors import AudioFileError, InvalidValue, UncodecError
 
 __all__ = ["Plan", "run"]
 
-KEPT_FORMAT = 1
+KEPT_FORMAT = 2
 
 
 @dataclass(frozen=True)

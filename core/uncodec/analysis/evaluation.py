@@ -187,10 +187,11 @@ def score_clip(
             except CodecError as error:
                 _log.warning("%s, %s %s: left out (%s)", clip.name, codec, kbps, error)
                 continue
+        kept = reference.kept_cells(coded) if codec != CLEAN else None
         for name in wanted:
             restored = np.asarray(restorers[name](coded, clip.sample_rate), dtype=np.float32)
             try:
-                scores = reference.score(restored)
+                scores = reference.score(restored, kept=kept)
             except InvalidValue as error:
                 raise InvalidValue(f"{name} on {clip.name}, {codec}: {error}") from error
             if perceptual:

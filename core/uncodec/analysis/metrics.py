@@ -441,9 +441,30 @@ def coherence_error(reference: ArrayLike, estimate: ArrayLike, sample_rate: floa
     return _stereo(*_spectra(reference, estimate), check_rate(sample_rate))[1]
 
 
+@dataclass(frozen=True)
+class _StereoCells:
+    """Differences of the stereo image, cell by cell; `counted` tells which cells have content."""
+
+    counted: NDArray[np.bool_]
+    ratio_db: NDArray[np.float64]
+    coherence: NDArray[np.float64]
+
+    def mean(self, counted: NDArray[np.bool_] | None = None) -> tuple[float, float]:
+        """Mean absolute errors of ratio and coherence; NaN where no cell counts."""
+        among = self.counted if counted is None else self.counted & counted
+        if not among.any():
+            return float("nan"), float("nan")
+        return float(self.ratio_db[among].mean()), float(self.coherence[among].mean())
+
+
 def _stereo(ref: _Spectra, est: _Spectra, rate: float) -> tuple[float, float]:
+    cells = _stereo_cells(ref, est, rate)
+    return (float("nan"), float("nan")) if cells is None else cells.mean()
+
+
+def _stereo_cells(ref: _Spectra, est: _Spectra, rate: float) -> _StereoCells | None:
     if ref.audio.shape[0] != 2:
-        return float("nan"), float("nan")
+        return None
     slices = third_octave_slices(rate, N_FFT)
     starts = np.arange(0, ref.complex.shape[1], _STEREO_FRAMES)
     cells = []
@@ -458,23 +479,20 @@ def _stereo(ref: _Spectra, est: _Spectra, rate: float) -> tuple[float, float]:
     counted = totals[0] > totals[0].max() * 10.0 ** (-_AUDIBLE_DB / 10.0)
     counted &= (totals[0] > floor) & (totals[1] > floor)
     counted &= totals[1] > totals[0].max() * 10.0 ** (-_AUDIBLE_DB / 10.0)
-    if not counted.any():
-        return float("nan"), float("nan")
     ratios, coherences = [], []
     for left, right, real, imag in cells:
-        total = left[counted] + right[counted]
+        total = left + right
         ratio = _ratio_db(
-            np.maximum(total - 2.0 * real[counted], 0.0),
-            np.maximum(total + 2.0 * real[counted], 0.0),
+            np.maximum(total - 2.0 * real, 0.0),
+            np.maximum(total + 2.0 * real, 0.0),
         )
         ratios.append(np.clip(ratio, -_STEREO_LIMIT_DB, _STEREO_LIMIT_DB))
-        size = np.sqrt(left[counted] * right[counted])
-        both = np.hypot(real[counted], imag[counted])
+        size = np.sqrt(left * right)
+        both = np.hypot(real, imag)
         # One channel alone: the other cannot disagree with it.
         coherences.append(np.where(size > 0.0, both / np.where(size > 0.0, size, 1.0), 1.0))
-    return (
-        float(np.mean(np.abs(ratios[0] - ratios[1]))),
-        float(np.mean(np.abs(coherences[0] - coherences[1]))),
+    return _StereoCells(
+        counted, np.abs(ratios[0] - ratios[1]), np.abs(coherences[0] - coherences[1])
     )
 
 
@@ -532,15 +550,30 @@ class Reference:
         """Shape (channels, samples)."""
         return self._spectra.audio
 
-    def score(self, estimate: ArrayLike) -> dict[str, float]:
-        """All metrics of an estimate, see the function `score`."""
+    def kept_cells(self, coded: ArrayLike) -> NDArray[np.bool_] | None:
+        """The cells of `stereo_error` in which a coded version has content, for `score`."""
+        cells = _stereo_cells(
+            self._spectra, _Spectra(check_pair(self.audio, coded)[1]), self.sample_rate
+        )
+        return None if cells is None else cells.counted
+
+    def score(
+        self, estimate: ArrayLike, *, kept: NDArray[np.bool_] | None = None
+    ) -> dict[str, float]:
+        """All metrics of an estimate, see the function `score`.
+
+        With the cells that the codec `kept` there is a ``stereo_kept_db`` besides: the stereo error
+        among these alone. `stereo_error` also judges what a restorer filled in where the coded
+        input has nothing to be judged by; this one compares the two on the same ground.
+        """
         ref, rate = self._spectra, self.sample_rate
         est = _Spectra(check_pair(ref.audio, estimate)[1])
         mid, side = _si_sdr_mid_side(ref.audio, est.audio)
-        stereo, coherence = _stereo(ref, est, rate)
+        cells = _stereo_cells(ref, est, rate)
+        stereo, coherence = (np.nan, np.nan) if cells is None else cells.mean()
         bands = {name: _lsd(ref, est, rate, hz) for name, hz in LSD_BANDS.items()}
         long_enough = ref.audio.shape[1] >= round(rate * BLOCK_S) + 4
-        return {
+        scores = {
             "lsd": bands["full"],
             "lsd_low": bands["low"],
             "lsd_mid": bands["mid"],
@@ -557,3 +590,6 @@ class Reference:
             if long_enough
             else float("nan"),
         }
+        if cells is not None and kept is not None:
+            scores["stereo_kept_db"] = cells.mean(kept)[0]
+        return scores

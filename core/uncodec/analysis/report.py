@@ -42,6 +42,7 @@ CLEAN = "clean"
 
 HEADINGS: dict[str, str] = {
     **METRICS,
+    "stereo_kept_db": "Stereo error, kept bands dB",
     "visqol": "ViSQOL",
     "null_depth_db": "Worst change of clean dB",
 }
@@ -57,6 +58,7 @@ DEFAULT_COLUMNS: tuple[str, ...] = (
     "mr_stft",
     "band_error_db",
     "stereo_error_db",
+    "stereo_kept_db",
     "pre_echo_db",
     "loudness_error_lu",
     "null_depth_db",
