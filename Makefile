@@ -65,6 +65,7 @@ pytest: setup plugin ## the Python tests alone; ARGS="..." is passed on
 	$(PY) -m pytest $(ARGS)
 
 nightly: setup plugin loom ## the long tests: those marked nightly, and the model checks
+	cargo test --release -p uncodec-host -- --ignored
 	$(PY) -m pytest -m nightly $(ARGS)
 
 # A folder of its own, because the flag would make cargo rebuild everything in the usual one.
