@@ -1,12 +1,14 @@
 """Pairs: codings over the whole menu, crops varied alike, folders that keep to their recordings."""
 
 import json
+from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
 import pytest
 import soundfile as sf
 
-from uncodec.errors import InvalidValue
+from uncodec.errors import InvalidValue, UncodecError
+from uncodec.training import pairs as pairs_module
 from uncodec.training.pairs import Coding, PairSet, build_pairs, draw_coding
 
 
@@ -57,3 +59,16 @@ def test_a_folder_of_pairs_stays_with_its_recordings(tmp_path):
     sf.write(data / "a.wav", 0.1 * rng.standard_normal((12 * 44100, 2)), 44100)
     with pytest.raises(InvalidValue, match="was begun with"):
         build_pairs(data, tmp_path / "pairs", count=2, seconds=0.5)
+
+
+def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
+    def die(futures):
+        raise BrokenProcessPool
+
+    data = tmp_path / "data" / "solo"
+    data.mkdir(parents=True)
+    audio = 0.1 * np.random.default_rng(0).standard_normal((11 * 44100, 2))
+    sf.write(data / "a.wav", audio, 44100)
+    monkeypatch.setattr(pairs_module, "as_completed", die)
+    with pytest.raises(UncodecError, match="a process that builds pairs died"):
+        build_pairs(data, tmp_path / "pairs", count=17, seconds=0.5, workers=2)

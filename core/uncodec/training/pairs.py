@@ -11,6 +11,7 @@ import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
 from typing import Any
@@ -20,7 +21,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from uncodec.codecs import round_trip
-from uncodec.errors import AudioFileError, InvalidValue
+from uncodec.errors import AudioFileError, InvalidValue, UncodecError
 from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains
@@ -157,6 +158,8 @@ def build_pairs(
         `data` cannot be used; see `scan_folder`.
     InvalidValue
         `folder` was begun with other settings or recordings.
+    UncodecError
+        A worker died; what was built is kept.
     """
     if count < 1 or workers < 1:
         raise InvalidValue(f"count={count}, workers={workers}: must be positive")
@@ -183,6 +186,10 @@ def _built(builder: _Builder, chunks: list[list[int]], workers: int) -> Iterator
     try:
         for future in as_completed([pool.submit(_build, chunk) for chunk in chunks]):
             yield future.result()
+    except BrokenProcessPool as error:
+        raise UncodecError(
+            "a process that builds pairs died (out of memory?); try fewer workers"
+        ) from error
     finally:
         pool.shutdown(cancel_futures=True)
 
