@@ -28,7 +28,7 @@ NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 PLUGIN := target/Uncodec.vst3
 PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
 
-.PHONY: help setup demo plugin test lint types rust pytest nightly loom bench bench-memory wheel clean \
+.PHONY: help setup demo plugin test lint types rust pytest test-daw nightly loom bench bench-memory wheel clean \
 	distclean FORCE
 
 help: ## list the targets
@@ -67,6 +67,16 @@ pytest: setup plugin ## the Python tests alone; ARGS="..." is passed on
 nightly: setup plugin loom ## the long tests: those marked nightly, and the model checks
 	cargo test --release -p uncodec-host -- --ignored
 	$(PY) -m pytest -m nightly $(ARGS)
+
+test-daw: setup plugin ## a null test in Ardour, which is installed from Debian's packages
+	@if ! command -v ardour7-lua >/dev/null; then \
+		sudo=$$(command -v sudo || true); \
+		$$sudo apt-get update -qq; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y --no-install-recommends ardour; \
+	fi
+	cargo build --release -p uncodec-host --bin uncodec-test-core
+	$(PY) -m pytest -m daw tests/plugin $(ARGS)
 
 # A folder of its own, because the flag would make cargo rebuild everything in the usual one.
 loom: ## model checks of the ring and of the bridge's slots, every thread interleaving
