@@ -8,6 +8,7 @@ from scipy.stats import beta
 
 from uncodec.errors import InvalidValue, ModelError, UncodecError
 from uncodec.live import latency
+from uncodec.live.hop_engine import PassingEngine
 from uncodec.live.latency import (
     Percentiles,
     host_calls,
@@ -16,7 +17,6 @@ from uncodec.live.latency import (
     measure_latency,
 )
 from uncodec.live.latency_picture import draw_latency
-from uncodec.live.worker import PassingEngine
 
 HOP, DELAY = 64, 192
 

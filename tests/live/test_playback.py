@@ -11,8 +11,8 @@ import pytest
 
 from uncodec.errors import UncodecError
 from uncodec.live import LiveSession
+from uncodec.live.hop_engine import PassingEngine
 from uncodec.live.playback import no_collection, play_by_clock, play_on_card
-from uncodec.live.worker import PassingEngine
 
 
 def open_dry(block, channels=2):

@@ -8,7 +8,7 @@ from hypothesis import strategies as st
 
 from uncodec.errors import InvalidType, InvalidValue, ModelError, UncodecError
 from uncodec.live import LiveSession, open_stream
-from uncodec.live.worker import PassingEngine
+from uncodec.live.hop_engine import PassingEngine
 from uncodec.networks import Generator, GeneratorConfig, save_weights
 
 HOP, DELAY = 64, 192

@@ -9,7 +9,8 @@ import numpy as np
 import pytest
 
 from uncodec.live import LiveSession
-from uncodec.live.worker import MOST_FAILURES, PassingEngine
+from uncodec.live.hop_engine import PassingEngine
+from uncodec.live.hop_runner import MOST_FAILURES
 
 HOP, DELAY = 64, 192
 RATE, BLOCK = 48000, 96

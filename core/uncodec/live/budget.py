@@ -9,7 +9,7 @@ import numpy as np
 
 from uncodec._native import latency_samples
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.live.worker import HopEngine
+from uncodec.live.hop_engine import HopEngine
 
 __all__ = ["LONGEST_BLOCK", "RATES", "Latency", "Pattern", "check_settings", "latency_of"]
 

@@ -13,9 +13,9 @@ from numpy.typing import NDArray
 from uncodec.errors import InvalidValue, UncodecError
 from uncodec.live.budget import Pattern, check_settings
 from uncodec.live.engine import DeltaEngine
+from uncodec.live.hop_engine import HopEngine, PassingEngine, RestoringEngine
 from uncodec.live.playback import HostClock, no_collection
 from uncodec.live.session import LiveSession
-from uncodec.live.worker import HopEngine, PassingEngine, RestoringEngine
 from uncodec.networks import load_model
 
 __all__ = [

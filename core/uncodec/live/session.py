@@ -16,8 +16,9 @@ from uncodec.errors import InvalidType, InvalidValue, UncodecError
 from uncodec.live.budget import Latency, Pattern, check_settings, latency_of
 from uncodec.live.engine import DeltaEngine
 from uncodec.live.exchange import DRY, HEADER, HOPS, LATE, POSITION, WET, Exchange
+from uncodec.live.hop_engine import HopEngine, RestoringEngine
 from uncodec.live.stream import check_amount
-from uncodec.live.worker import HopEngine, RestoringEngine, Worker
+from uncodec.live.worker import Worker
 from uncodec.networks import load_model
 
 __all__ = ["Latency", "LiveCounters", "LiveSession", "Pattern"]
@@ -259,8 +260,8 @@ class LiveSession:
             hops=int(state[HOPS]),
             late=int(state[LATE]),
             dropped=self._dropped,
-            resyncs=self._worker.resyncs,
-            failures=self._worker.failures,
+            resyncs=self._worker.runner.resyncs,
+            failures=self._worker.runner.failures,
             worst_callback_s=self._worst_ns * 1e-9,
         )
 
@@ -377,8 +378,8 @@ class LiveSession:
         # Results under way are of the old generation, and are not taken for new ones.
         self._generation = (self._generation + 1) % (1 << 20)
         self._worker.generation = self._generation
-        self._worker.resyncs = self._worker.failures = self._worker.turnarounds = 0
-        self._worker.error = None
+        self._worker.runner.forget_counts()
+        self._worker.turnarounds = 0
         self._exchange.reset()
 
     def close(self) -> None:

@@ -6,17 +6,16 @@ import logging
 import threading
 import time
 from collections.abc import Callable
-from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uncodec._native import RingConsumer, RingProducer
-from uncodec.errors import UncodecError
-from uncodec.live.engine import DeltaEngine
 from uncodec.live.exchange import HEADER, INDEX_BITS
+from uncodec.live.hop_engine import HopEngine
+from uncodec.live.hop_runner import HopRunner
 
-__all__ = ["HopEngine", "PassingEngine", "RestoringEngine", "Worker"]
+__all__ = ["IDLE_AFTER_S", "POLL_S", "TURNAROUNDS", "Worker"]
 
 Array = NDArray[np.float32]
 
@@ -27,110 +26,7 @@ _log = logging.getLogger("uncodec.live")
 POLL_S = 250e-6
 # When none came for a second it looks less often.
 IDLE_AFTER_S, IDLE_POLL_S = 1.0, 2e-3
-# An engine that fails so often in a row will not do better the next time.
-MOST_FAILURES = 16
 TURNAROUNDS = 1 << 16
-
-
-class HopEngine(Protocol):
-    """What a live session runs on: hops of audio in, hops of delta out.
-
-    Attributes
-    ----------
-    channels : int
-    hop : int
-        Samples per hop.
-    delay : int
-        The delta lags the input by so many samples.
-    tail_length : int
-        Samples of the delta that lie unfinished behind the last hop.
-    """
-
-    channels: int
-    hop: int
-    delay: int
-    tail_length: int
-
-    def push_into(self, audio: Array, out: Array) -> None:
-        """Consume a hop, write a hop of the delta; both [shape=(channels, hop)], float32."""
-        ...
-
-    def tail_into(self, out: Array) -> None:
-        """Write what a next hop would be added to; [shape=(channels, tail_length)], float32."""
-        ...
-
-    def clone(self) -> HopEngine:
-        """An independent copy of the whole state."""
-        ...
-
-
-class RestoringEngine:
-    """A `DeltaEngine` as a live session wants it.
-
-    Parameters
-    ----------
-    engine : DeltaEngine
-    """
-
-    def __init__(self, engine: DeltaEngine) -> None:
-        self.channels = engine.channels
-        self.hop = engine.hop
-        self.delay = engine.delay
-        self.tail_length = engine.delay
-        self._engine = engine
-        # The engine's own buffer: written in place by every hop, and never replaced.
-        self._tail = engine.tail
-
-    def push_into(self, audio: Array, out: Array) -> None:
-        """Consume a hop, write a hop of the delta."""
-        self._engine.push_into(audio, out)
-
-    def tail_into(self, out: Array) -> None:
-        """Write what a next hop would be added to."""
-        if self.channels == 2:
-            np.add(self._tail[0], self._tail[1], out=out[0])
-            np.subtract(self._tail[0], self._tail[1], out=out[1])
-        else:
-            out[:] = self._tail
-
-    def clone(self) -> RestoringEngine:
-        """An independent copy of the whole state."""
-        return RestoringEngine(self._engine.clone())
-
-
-class PassingEngine:
-    """An engine whose delta is its input, so that timing can be seen: wet is twice dry, exactly.
-
-    Parameters
-    ----------
-    channels, hop, delay : int
-        As those of the engine it stands for.
-    """
-
-    def __init__(self, channels: int, hop: int, delay: int) -> None:
-        self.channels = channels
-        self.hop = hop
-        self.delay = delay
-        self.tail_length = delay
-        self._past: Array = np.zeros((channels, delay), np.float32)
-        phase = (np.arange(delay) + 0.5) / max(delay, 1)
-        self._fall: Array = np.cos(0.5 * np.pi * phase).astype(np.float32) ** 2
-
-    def push_into(self, audio: Array, out: Array) -> None:
-        """Consume a hop, write a hop of the delta."""
-        line = np.concatenate([self._past, audio], axis=1)
-        out[:] = line[:, : self.hop]
-        self._past = line[:, self.hop :]
-
-    def tail_into(self, out: Array) -> None:
-        """Write what a next hop would be added to."""
-        np.multiply(self._past, self._fall, out=out)
-
-    def clone(self) -> PassingEngine:
-        """An independent copy of the whole state."""
-        twin = PassingEngine(self.channels, self.hop, self.delay)
-        twin._past = self._past
-        return twin
 
 
 class Worker:
@@ -150,12 +46,10 @@ class Worker:
     ----------
     generation : int
         Set by the host; hops of another one are thrown away.
-    resyncs : int
-        Times that the worker went on with a hop that did not follow the last one.
-    failures : int
-        Times that the engine raised or gave numbers that are not finite.
+    runner : HopRunner
+        Counts gaps and failures.
     error : BaseException or None
-        The last failure.
+        What ended `run`, else the engine's last failure.
     finished : int
         Hops that it is through with, whatever became of them: the number of the next one.
     turnaround : ndarray, int64
@@ -172,31 +66,28 @@ class Worker:
         submitted: NDArray[np.int64],
     ) -> None:
         self.generation = 0
-        self.resyncs = 0
-        self.failures = 0
-        self.error: BaseException | None = None
+        self.runner = HopRunner(engine)
         self.finished = 0
         self.turnaround = np.zeros(TURNAROUNDS, np.int64)
         self.turnarounds = 0
-        self._fresh = engine
-        self._engine = engine.clone()
         self._inbox = inbox
         self._outbox = outbox
         self._most_waiting = most_waiting
         self._submitted = submitted
         hop, tail = engine.hop, engine.tail_length
-        # Frames that hold a splice reach into so many hops of output after it.
-        self._memory = -(-(2 * engine.delay + hop) // hop)
         self._request: Array = np.zeros((engine.channels, HEADER + hop), np.float32)
         self._result: Array = np.zeros((engine.channels, HEADER + hop + tail), np.float32)
         self._audio = self._request[:, HEADER:]
         self._delta = self._result[:, HEADER : HEADER + hop]
         self._tail = self._result[:, HEADER + hop :]
         self._running_generation = 0
-        self._expected = 0
-        self._discard = 0
-        self._in_a_row = 0
+        self._death: BaseException | None = None
         self._stop = threading.Event()
+
+    @property
+    def error(self) -> BaseException | None:
+        """What ended `run`, else the engine's last failure."""
+        return self._death or self.runner.error
 
     def stop(self) -> None:
         """Let `run` return after the hop it is at."""
@@ -214,42 +105,25 @@ class Worker:
             prepare()
             last = time.monotonic()
             while not self._stop.is_set() and not self._inbox.abandoned:
-                if self._step_safely():
+                if self.step(self.runner.run_safely):
+                    self.finished = self.runner.next_hop
                     last = time.monotonic()
                 else:
                     idle = time.monotonic() - last > IDLE_AFTER_S
                     time.sleep(IDLE_POLL_S if idle else POLL_S)
         except BaseException as error:
             # Nothing above this thread could handle it: the session says so and plays dry.
-            self.error = error
+            self._death = error
             _log.error("the live worker stopped, the audio goes on dry: %r", error)
 
-    def _step_safely(self) -> bool:
-        try:
-            worked = self.step()
-        except Exception as error:
-            self.failures += 1
-            self._in_a_row += 1
-            self.error = error
-            if self._in_a_row >= MOST_FAILURES:
-                raise
-            if self._in_a_row == 1:
-                _log.warning("a hop failed, the audio goes on dry: %r", error)
-            # Whatever state the engine was left in, this one is sound; it has no past, though.
-            self._engine = self._fresh.clone()
-            self._discard = self._memory
-            worked = True
-        if worked:
-            self.finished = self._expected
-        return worked
-
-    def step(self) -> bool:
+    def step(self, run: Callable[[int, Array, Array, Array], bool] | None = None) -> bool:
         """Do one hop if there is one; False if not.
 
-        Raises
-        ------
-        UncodecError
-            The engine gave numbers that are not finite. What the engine raises passes through.
+        Parameters
+        ----------
+        run : callable, optional
+            The runner's `run`, unless the one that is safe is wanted; what it raises passes
+            through.
         """
         inbox, request = self._inbox, self._request
         waiting = inbox.available // request.shape[1]
@@ -257,7 +131,7 @@ class Worker:
             return False
         if waiting > self._most_waiting:
             # Enough of the past is kept to be clean again with the newest hop.
-            for _ in range(waiting - self._memory - 1):
+            for _ in range(waiting - self.runner.memory - 1):
                 inbox.read_into(request)
         inbox.read_into(request)
         generation = int(request[0, 0])
@@ -265,22 +139,11 @@ class Worker:
         if generation != self.generation:
             return True
         if generation != self._running_generation:
-            self._engine = self._fresh.clone()
+            self.runner.begin()
             self._running_generation = generation
-            self._expected = 0
-            self._discard = 0
-        if index != self._expected:
-            self.resyncs += 1
-            self._discard = self._memory
-        self._expected = index + 1
-        self._engine.push_into(self._audio, self._delta)
-        self._engine.tail_into(self._tail)
-        if not np.isfinite(self._result[:, HEADER:]).all():
-            raise UncodecError(f"hop {index}: the engine gave numbers that are not finite")
-        if self._discard:
-            self._discard -= 1
+        run = run or self.runner.run
+        if not run(index, self._audio, self._delta, self._tail):
             return True
-        self._in_a_row = 0
         self._result[:, :HEADER] = request[:, :HEADER]
         if self._outbox.free >= self._result.shape[1]:
             self._outbox.write(self._result)

@@ -1,7 +1,7 @@
-//! `uncodec._native`: the thin Python face of `uncodec-dsp`.
+//! `uncodec._native`: the thin Python face of `uncodec-dsp` and `uncodec-proto`.
 //!
-//! Everything here checks arguments, releases the interpreter and calls the pure crate; there is no
-//! signal processing in this crate.
+//! Everything here checks arguments, releases the interpreter and calls the pure crates; there is
+//! no signal processing in this crate.
 
 #![allow(
     clippy::doc_markdown,
@@ -9,6 +9,8 @@
 )]
 
 mod arguments;
+#[cfg(target_os = "linux")]
+mod bridge;
 mod errors;
 mod latency;
 mod resample;
@@ -19,6 +21,9 @@ mod stft;
 /// Native parts of the live path; private, use them through the packages above.
 #[pyo3::pymodule]
 mod _native {
+    #[cfg(target_os = "linux")]
+    #[pymodule_export]
+    use super::bridge::{CoreSide, HopTicket, HostPath};
     #[pymodule_export]
     use super::latency::latency_samples;
     #[pymodule_export]
