@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from uncodec import __version__, cli_evaluate, cli_live, cli_train
+from uncodec import __version__, cli_core, cli_evaluate, cli_live, cli_train
 from uncodec.errors import InvalidType, InvalidValue, ModelError
 
 if TYPE_CHECKING:
@@ -50,6 +50,7 @@ app = typer.Typer(
 cli_live.register(app)
 cli_evaluate.register(app)
 cli_train.register(app)
+cli_core.register(app)
 
 
 def main() -> NoReturn:

@@ -11,6 +11,8 @@ from __future__ import annotations
 __all__ = [
     "AudioFileError",
     "CodecError",
+    "CoreError",
+    "DryRender",
     "InvalidType",
     "InvalidValue",
     "ModelError",
@@ -45,3 +47,11 @@ class CodecError(UncodecError, ValueError):
 
 class ModelError(UncodecError, ValueError):
     """A model is unknown, damaged, or of a version this release cannot run."""
+
+
+class CoreError(UncodecError):
+    """The core that serves plugins cannot be started or reached, or does not want a session."""
+
+
+class DryRender(CoreError):
+    """A plugin gave out its input where restored audio was asked for."""

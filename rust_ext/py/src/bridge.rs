@@ -3,16 +3,19 @@
 
 use std::fmt::Display;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
+use std::os::unix::net::UnixStream;
+use std::path::PathBuf;
 use std::sync::Mutex;
+use std::time::Duration;
 
 use numpy::ndarray::Ix2;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use uncodec_proto as proto;
-use uncodec_proto::{MAX_CHANNELS, SharedMemory};
+use uncodec_proto::{MAX_CHANNELS, Network, SharedMemory};
 
-use crate::arguments::{Input, Output, check_axis, count, real};
-use crate::errors::invalid_value;
+use crate::arguments::{Input, Output, check_axis, count};
+use crate::errors::{core_error, invalid_value};
 use crate::shared::Shared;
 
 const HOP: &str = "(channels, hop)";
@@ -63,33 +66,199 @@ impl HopTicket {
     }
 }
 
-/// The core's end of a plugin session.
+/// Where the core listens, unless told otherwise: UNCODEC_CORE_SOCKET, or core.sock in the folder
+/// uncodec of XDG_RUNTIME_DIR, or in /tmp/uncodec-UID.
+#[pyfunction]
+pub fn socket_path() -> PathBuf {
+    proto::socket_path()
+}
+
+/// What a session looks like for a network at a host's rate.
 ///
 /// Parameters
 /// ----------
-/// file : int
-///     Descriptor of the memory that came from the plugin; it stays the caller's own.
+/// window, hop : int
+///     Of the network, in samples at its own rate.
+/// sample_rate : float
+///     Of the host, in Hz.
+///
+/// Returns
+/// -------
+/// hop, model_delay, tail : int
+///     Of the session, in samples at the host's rate.
+#[pyfunction]
+#[pyo3(signature = (window, hop, sample_rate))]
+pub fn session_timing(window: u32, hop: u32, sample_rate: f64) -> PyResult<(usize, u64, usize)> {
+    let timing = Network { window, hop }.timing(sample_rate).map_err(invalid_value)?;
+    Ok((timing.hop, timing.model_delay, timing.tail))
+}
+
+/// Read what a plugin asks for on a connection; the memory that follows is left for
+/// receive_session.
+///
+/// Parameters
+/// ----------
+/// socket : int
+///     Descriptor of the connection, in blocking mode; it stays the caller's own.
+/// timeout_s : float
+///     Seconds to wait at most.
+///
+/// Returns
+/// -------
+/// model : str
+/// seed : int
+/// host_pid : int
 ///
 /// Raises
 /// ------
-/// InvalidValue
-///     The memory is not that of a session, or one of another release.
+/// CoreError
+///     No request of this protocol and release came. The plugin was told.
+#[pyfunction]
+#[pyo3(signature = (socket, timeout_s))]
+pub fn read_request(
+    py: Python<'_>,
+    socket: &Bound<'_, PyAny>,
+    timeout_s: f64,
+) -> PyResult<(String, u64, u32)> {
+    let stream = UnixStream::from(duplicate("socket", socket)?);
+    let timeout = seconds("timeout_s", timeout_s)?;
+    let request = py.detach(|| proto::read_request(&stream, timeout)).map_err(core_error)?;
+    Ok((request.model, request.seed, request.host_pid))
+}
+
+/// Take the memory of a session whose request was read.
+///
+/// Parameters
+/// ----------
+/// socket : int
+///     Descriptor of the connection; the session holds one of its own.
+/// model, seed, host_pid
+///     What read_request gave.
+/// timeout_s : float
+///     Seconds to wait at most.
+///
+/// Raises
+/// ------
+/// CoreError
+///     No memory came, or none of a session. The plugin was told.
+#[pyfunction]
+#[pyo3(signature = (socket, *, model, seed, host_pid, timeout_s))]
+pub fn receive_session(
+    py: Python<'_>,
+    socket: &Bound<'_, PyAny>,
+    model: String,
+    seed: u64,
+    host_pid: u32,
+    timeout_s: f64,
+) -> PyResult<PendingSession> {
+    let stream = UnixStream::from(duplicate("socket", socket)?);
+    let timeout = seconds("timeout_s", timeout_s)?;
+    let request = proto::OpenRequest { model, seed, host_pid };
+    let pending =
+        py.detach(|| proto::receive_session(stream, request, timeout)).map_err(core_error)?;
+    let geometry = *pending.side().geometry();
+    Ok(PendingSession { pending: Mutex::new(Some(pending)), geometry })
+}
+
+/// A session that a plugin has asked for and that was not answered yet. Dropping it closes the
+/// connection.
+#[pyclass(module = "uncodec._native", frozen)]
+#[derive(Debug)]
+pub struct PendingSession {
+    pending: Mutex<Option<proto::PendingSession>>,
+    geometry: proto::Geometry,
+}
+
+#[pymethods]
+impl PendingSession {
+    /// Samples per second.
+    #[getter]
+    fn sample_rate(&self) -> f64 {
+        self.geometry.sample_rate()
+    }
+
+    /// Number of channels.
+    #[getter]
+    fn channels(&self) -> usize {
+        self.geometry.channels()
+    }
+
+    /// Samples per hop.
+    #[getter]
+    fn hop(&self) -> usize {
+        self.geometry.hop()
+    }
+
+    /// Whether the plugin has laid out the session for a network of this window and hop.
+    #[pyo3(signature = (window, hop, /))]
+    fn fits(&self, window: u32, hop: u32) -> bool {
+        Network { window, hop }
+            .timing(self.geometry.sample_rate())
+            .is_ok_and(|timing| timing.fits(&self.geometry))
+    }
+
+    /// Accept the session: its number and the network's facts are told to the plugin.
+    /// now_ns is time.monotonic_ns().
+    #[pyo3(signature = (*, session, window, hop, version, now_ns))]
+    fn accept(
+        &self,
+        py: Python<'_>,
+        session: u64,
+        window: u32,
+        hop: u32,
+        version: String,
+        now_ns: u64,
+    ) -> PyResult<CoreSide> {
+        let pending = self.take()?;
+        let acceptance = proto::Acceptance { session, network: Network { window, hop }, version };
+        let session = py.detach(|| pending.accept(&acceptance, now_ns)).map_err(core_error)?;
+        Ok(CoreSide { inner: Shared::new("CoreSide", session), geometry: self.geometry })
+    }
+
+    /// Refuse it, with a short reason that the plugin's user will read.
+    #[pyo3(signature = (reason, /))]
+    fn refuse(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        let pending = self.take()?;
+        py.detach(|| pending.refuse(reason));
+        Ok(())
+    }
+
+    fn __repr__(&self) -> String {
+        let (channels, hop) = (self.geometry.channels(), self.geometry.hop());
+        format!(
+            "PendingSession(sample_rate={}, channels={channels}, hop={hop})",
+            self.sample_rate()
+        )
+    }
+}
+
+impl PendingSession {
+    fn take(&self) -> PyResult<proto::PendingSession> {
+        let taken = self.pending.try_lock().ok().and_then(|mut pending| pending.take());
+        taken.ok_or_else(|| invalid_value("session: was answered already"))
+    }
+}
+
+/// The core's end of a plugin session, as PendingSession.accept gives it. Dropping it ends the
+/// session.
 #[pyclass(module = "uncodec._native", frozen)]
 #[derive(Debug)]
 pub struct CoreSide {
-    inner: Shared<proto::CoreSide<SharedMemory>>,
+    inner: Shared<proto::CoreSession>,
     geometry: proto::Geometry,
 }
 
 #[pymethods]
 impl CoreSide {
-    #[new]
-    #[pyo3(signature = (file, /))]
-    fn new(file: &Bound<'_, PyAny>) -> PyResult<Self> {
-        let memory = SharedMemory::from_file(duplicate(file)?).map_err(invalid_value)?;
-        let side = proto::CoreSide::attach(memory).map_err(invalid_value)?;
-        let geometry = *side.geometry();
-        Ok(Self { inner: Shared::new("CoreSide", side), geometry })
+    /// Descriptor of the connection; it becomes readable when the session is over.
+    fn fileno(&self) -> PyResult<i32> {
+        self.inner.look(|session| session.as_fd().as_raw_fd())
+    }
+
+    /// Whether the plugin has ended the session, or its host has died.
+    #[getter]
+    fn is_over(&self) -> PyResult<bool> {
+        self.inner.look(proto::CoreSession::is_over)
     }
 
     /// Samples per second.
@@ -137,7 +306,7 @@ impl CoreSide {
     /// Show a sign of life: now_ns is time.monotonic_ns(). At least ten times a second.
     #[pyo3(signature = (now_ns, /))]
     fn beat(&self, py: Python<'_>, now_ns: u64) -> PyResult<()> {
-        self.inner.work(py, |side| side.beat(now_ns))
+        self.inner.work(py, |session| session.side.beat(now_ns))
     }
 
     /// The next hop, if there is one: out (channels, hop), float32, C-contiguous, then holds it.
@@ -147,7 +316,8 @@ impl CoreSide {
         let mut out = Output::<f32, Ix2>::new("out", out, HOP)?;
         check_shape("out", out.shape(), self.geometry.channels(), "hop", self.geometry.hop())?;
         let values = out.values();
-        let ticket = self.inner.work(py, |side| side.poll(values))?.map_err(invalid_value)?;
+        let ticket =
+            self.inner.work(py, |session| session.side.poll(values))?.map_err(invalid_value)?;
         Ok(ticket.map(HopTicket::new))
     }
 
@@ -169,19 +339,21 @@ impl CoreSide {
         let taken = ticket.take();
         let taken = taken.ok_or_else(|| invalid_value("ticket: was answered already"))?;
         let (output, tail) = (output.values(), tail.values());
-        self.inner.work(py, |side| side.publish(taken, output, tail))?.map_err(invalid_value)
+        self.inner
+            .work(py, |session| session.side.publish(taken, output, tail))?
+            .map_err(invalid_value)
     }
 
     /// What this side counted: published and resyncs.
     fn core_counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
         let proto::CoreCounters { resyncs, published } =
-            self.inner.look(proto::CoreSide::counters)?;
+            self.inner.look(|session| session.side.counters())?;
         dictionary(py, &[("published", published), ("resyncs", resyncs)])
     }
 
     /// What the plugin says it counted: wet, dry, late, refused and worst_callback_ns.
     fn host_counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        host_counters(py, self.inner.look(proto::CoreSide::host_counters)?)
+        host_counters(py, self.inner.look(|session| session.side.host_counters())?)
     }
 
     fn __repr__(&self) -> String {
@@ -196,14 +368,13 @@ impl CoreSide {
 /// ----------
 /// sample_rate : float
 ///     In Hz.
-/// channels, hop, tail, model_delay : int
-///     Of the session; hop, tail and delay are the core's.
+/// channels : int
+/// window, hop : int
+///     Of the core's network, in samples at its own rate.
 /// max_block : int
-///     Longest block that is handled in one go, in samples.
+///     Longest block that is handled in one go, in samples; shorter ones may come.
 /// turnaround_s : float
 ///     Seconds that the core may take for a hop.
-/// varying_blocks : bool
-///     Whether shorter blocks than max_block may come.
 #[pyclass(module = "uncodec._native", frozen)]
 #[derive(Debug)]
 pub struct HostPath {
@@ -214,35 +385,47 @@ pub struct HostPath {
 #[pymethods]
 impl HostPath {
     #[new]
-    #[pyo3(signature = (
-        *, sample_rate, channels, hop, tail, model_delay, max_block, turnaround_s=0.0,
-        varying_blocks=true
-    ))]
-    #[allow(clippy::too_many_arguments, reason = "they are keywords")]
+    #[pyo3(signature = (*, sample_rate, channels, window, hop, max_block, turnaround_s=0.0))]
     fn new(
-        sample_rate: &Bound<'_, PyAny>,
+        sample_rate: f64,
         channels: &Bound<'_, PyAny>,
-        hop: &Bound<'_, PyAny>,
-        tail: &Bound<'_, PyAny>,
-        model_delay: &Bound<'_, PyAny>,
+        window: u32,
+        hop: u32,
         max_block: &Bound<'_, PyAny>,
         turnaround_s: f64,
-        varying_blocks: bool,
     ) -> PyResult<Self> {
-        let geometry = proto::Geometry::new(&proto::HostSettings {
-            sample_rate: real("sample_rate", sample_rate)?,
-            channels: count("channels", channels, 1)?,
-            hop: count("hop", hop, 1)?,
-            tail: count("tail", tail, 0)?,
-            model_delay: count("model_delay", model_delay, 0)? as u64,
-            max_block: count("max_block", max_block, 1)?,
-            turnaround_s,
-            varying_blocks,
-        })
-        .map_err(invalid_value)?;
-        let memory = SharedMemory::create(&geometry).map_err(invalid_value)?;
-        let side = proto::HostSide::create(memory, geometry).map_err(invalid_value)?;
+        let channels = count("channels", channels, 1)?;
+        let max_block = count("max_block", max_block, 1)?;
+        let timing = Network { window, hop }.timing(sample_rate).map_err(invalid_value)?;
+        let geometry = timing.geometry(channels, max_block, turnaround_s).map_err(invalid_value)?;
+        let memory = SharedMemory::create(&geometry).map_err(core_error)?;
+        let side = proto::HostSide::create(memory, geometry).map_err(core_error)?;
         Ok(Self { inner: Shared::new("HostPath", proto::HostPath::new(side)), geometry })
+    }
+
+    /// Open a session for this path with the core that listens at a path.
+    ///
+    /// Raises
+    /// ------
+    /// CoreError
+    ///     There is no core, or it does not want the session.
+    #[pyo3(signature = (path, *, model, seed=0, timeout_s=5.0))]
+    #[allow(clippy::needless_pass_by_value, reason = "made from a str or a path of Python's")]
+    fn open(
+        &self,
+        py: Python<'_>,
+        path: PathBuf,
+        model: &str,
+        seed: u64,
+        timeout_s: f64,
+    ) -> PyResult<HostSession> {
+        let request = proto::OpenRequest::new(model, seed);
+        let timeout = seconds("timeout_s", timeout_s)?;
+        let session = self
+            .inner
+            .work(py, |host| proto::open_session(&path, &request, host.side().memory(), timeout))?
+            .map_err(core_error)?;
+        Ok(HostSession { session: Mutex::new(Some(session)) })
     }
 
     /// Samples from input to output, for wet and dry alike.
@@ -257,9 +440,16 @@ impl HostPath {
         self.geometry.max_block()
     }
 
-    /// Descriptor of the shared memory, to be passed to the core; it stays the path's own.
-    fn fileno(&self) -> PyResult<i32> {
-        self.inner.look(|path| path.side().memory().as_fd().as_raw_fd())
+    /// Samples per hop.
+    #[getter]
+    fn hop(&self) -> usize {
+        self.geometry.hop()
+    }
+
+    /// The part of the latency that is the network's and the resamplers', in samples.
+    #[getter]
+    fn model_delay(&self) -> u64 {
+        self.geometry.model_delay()
     }
 
     /// Start over with silence; the path is silent before.
@@ -367,17 +557,54 @@ impl HostPath {
     }
 }
 
+/// A session as a plugin holds it; the core ends it when this is closed or dropped.
+#[pyclass(module = "uncodec._native", frozen)]
+#[derive(Debug)]
+pub struct HostSession {
+    session: Mutex<Option<proto::OpenSession>>,
+}
+
+#[pymethods]
+impl HostSession {
+    /// Its number, for the core's status; None if it is closed.
+    #[getter]
+    fn number(&self) -> Option<u64> {
+        let session = self.session.try_lock().ok()?;
+        session.as_ref().map(|session| session.acceptance().session)
+    }
+
+    /// Whether it is closed, or the core has ended it or died.
+    #[getter]
+    fn is_over(&self) -> bool {
+        let session = self.session.try_lock();
+        session.is_ok_and(|session| session.as_ref().is_none_or(proto::OpenSession::is_over))
+    }
+
+    /// End the session; may be called twice.
+    fn close(&self) {
+        if let Ok(mut session) = self.session.try_lock() {
+            *session = None;
+        }
+    }
+}
+
 /// A descriptor of our own for the file behind the one that Python owns.
-fn duplicate(file: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
-    let number = count("file", file, 0)?;
+fn duplicate(name: &str, file: &Bound<'_, PyAny>) -> PyResult<OwnedFd> {
+    let number = count(name, file, 0)?;
     let refused = |reason: &dyn Display| {
-        invalid_value(format!("file={number}: must be an open descriptor ({reason})"))
+        invalid_value(format!("{name}={number}: must be an open descriptor ({reason})"))
     };
     let raw = i32::try_from(number).map_err(|error| refused(&error))?;
     // SAFETY: the number is not -1, and is only used by this call, which the caller waits for; if
     // it is of no open file, the system says so.
     let borrowed = unsafe { BorrowedFd::borrow_raw(raw) };
     borrowed.try_clone_to_owned().map_err(|error| refused(&error))
+}
+
+fn seconds(name: &str, value: f64) -> PyResult<Duration> {
+    Duration::try_from_secs_f64(value).map_err(|_| {
+        invalid_value(format!("{name}={value}: must be a number of seconds, 0 or more"))
+    })
 }
 
 fn check_shape(

@@ -12,6 +12,7 @@ mod classes {
     pyo3::import_exception!(uncodec.errors, UncodecError);
     pyo3::import_exception!(uncodec.errors, InvalidValue);
     pyo3::import_exception!(uncodec.errors, InvalidType);
+    pyo3::import_exception!(uncodec.errors, CoreError);
 }
 
 /// An argument of the right type breaks its rule.
@@ -22,6 +23,12 @@ pub fn invalid_value(message: impl Display) -> PyErr {
 /// An argument has the wrong type.
 pub fn invalid_type(message: impl Display) -> PyErr {
     classes::InvalidType::new_err(message.to_string())
+}
+
+/// Plugin and core do not come together.
+#[cfg(target_os = "linux")]
+pub fn core_error(message: impl Display) -> PyErr {
+    classes::CoreError::new_err(message.to_string())
 }
 
 /// Two threads use one object at the same time.

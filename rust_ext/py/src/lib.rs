@@ -23,7 +23,10 @@ mod stft;
 mod _native {
     #[cfg(target_os = "linux")]
     #[pymodule_export]
-    use super::bridge::{CoreSide, HopTicket, HostPath};
+    use super::bridge::{
+        CoreSide, HopTicket, HostPath, HostSession, PendingSession, read_request, receive_session,
+        session_timing, socket_path,
+    };
     #[pymodule_export]
     use super::latency::latency_samples;
     #[pymodule_export]

@@ -1,0 +1,175 @@
+"""A plugin session in the worker: hops from shared memory through an engine and back."""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec._native import CoreSide, HopTicket
+from uncodec.bridge.load import Times
+from uncodec.live.hop_engine import HopEngine, restoring_engine
+from uncodec.live.hop_runner import HopRunner
+from uncodec.networks import LoadedModel
+
+__all__ = ["PluginSession"]
+
+Array = NDArray[np.float32]
+
+
+class PluginSession:
+    """Answers the hops of one plugin.
+
+    The result is the input, delayed by the model's delay, plus `amount` times the delta; the tail
+    is how that would go on without another hop: the same of the unfinished overlap-add. Where the
+    tail of the delta ends the delayed input is left, which is what the protocol asks for.
+
+    Parameters
+    ----------
+    side : CoreSide
+        Laid out for the model.
+    model : LoadedModel
+    number : int
+        For the status.
+    seed : int
+        Of the noise; one that comes with the first hop of an activation replaces it.
+    host_pid : int
+        For the status.
+    """
+
+    def __init__(
+        self, side: CoreSide, model: LoadedModel, *, number: int, seed: int, host_pid: int
+    ) -> None:
+        self.side = side
+        self.number = number
+        self.host_pid = host_pid
+        self.work_times = Times()
+        self.turnarounds = Times()
+        channels, hop, tail = side.channels, side.hop, side.tail
+        rate = side.sample_rate
+        self.period_s = hop / rate
+        # What the plugin's latency leaves for the work, once a hop is complete.
+        self._budget_ns = max(0, round((side.latency - side.model_delay - hop + 1) / rate * 1e9))
+        self._model = model
+        self._seed = seed
+        self._runner = HopRunner(self._open_engine(seed))
+        self._generation: int | None = None
+        self._amount: float | None = None
+        self._ticket: HopTicket | None = None
+        self._seen_ns = 0
+        self._input: Array = np.zeros((channels, hop), np.float32)
+        self._delta: Array = np.zeros((channels, hop), np.float32)
+        self._tail_delta: Array = np.zeros((channels, tail), np.float32)
+        self._output: Array = np.zeros((channels, hop), np.float32)
+        self._tail: Array = np.zeros((channels, tail), np.float32)
+        # The last model_delay samples of input, and a hop more.
+        self._line: Array = np.zeros((channels, side.model_delay + hop), np.float32)
+        self._ramp: Array = (np.arange(1, hop + 1) / hop).astype(np.float32)
+
+    def _open_engine(self, seed: int) -> HopEngine:
+        return restoring_engine(
+            self._model,
+            sample_rate=self.side.sample_rate,
+            hop=self.side.hop,
+            channels=self.side.channels,
+            seed=seed,
+        )
+
+    @property
+    def load(self) -> float:
+        """Share of its hop's period that it takes, at the 99.9th percentile."""
+        return self.work_times.percentile_s(99.9) / self.period_s
+
+    @property
+    def deadline_ns(self) -> int | None:
+        """When the hop in hand is due on the monotonic clock; None if there is none in hand."""
+        return None if self._ticket is None else self._seen_ns + self._budget_ns
+
+    def look(self, now_ns: int) -> bool:
+        """Take the next hop in hand if there is one and none is; whether there is one now."""
+        if self._ticket is None:
+            self._ticket = self.side.poll_into(self._input)
+            self._seen_ns = now_ns
+        return self._ticket is not None
+
+    def work(self, clock_ns: Any) -> None:
+        """Answer the hop in hand.
+
+        Parameters
+        ----------
+        clock_ns : callable
+            The monotonic clock.
+
+        Raises
+        ------
+        Exception
+            What the engine raised, if it failed too often in a row.
+        """
+        ticket, self._ticket = self._ticket, None
+        if ticket is None:
+            return
+        began = clock_ns()
+        amount = ticket.amount
+        if ticket.generation != self._generation:
+            self._begin(ticket)
+        hop = self.side.hop
+        # Taking the samples out of the way of themselves costs less than a ring would.
+        self._line[:, :-hop] = self._line[:, hop:]
+        self._line[:, -hop:] = self._input
+        good = self._runner.run_safely(ticket.hop, self._input, self._delta, self._tail_delta)
+        if good:
+            self._mix(amount)
+            self.side.publish(ticket, self._output, self._tail)
+        self._amount = amount
+        ended = clock_ns()
+        self.work_times.add(ended - began)
+        if good:
+            self.turnarounds.add(ended - self._seen_ns)
+
+    def _begin(self, ticket: HopTicket) -> None:
+        if ticket.seed != self._seed:
+            self._seed = ticket.seed
+            self._runner = HopRunner(self._open_engine(ticket.seed))
+        self._runner.begin()
+        self._line.fill(0)
+        self._generation = ticket.generation
+        self._amount = None
+
+    def _mix(self, amount: float) -> None:
+        hop, tail = self.side.hop, self.side.tail
+        self._output[:] = self._line[:, :hop]
+        self._tail[:] = self._line[:, hop : hop + tail]
+        before = amount if self._amount is None else self._amount
+        if before != amount:
+            gain = np.float32(before) + np.float32(amount - before) * self._ramp
+            self._output += gain * self._delta
+        elif amount > 0:
+            self._delta *= np.float32(amount)
+            self._output += self._delta
+        if amount > 0:
+            self._tail_delta *= np.float32(amount)
+            self._tail += self._tail_delta
+
+    def describe(self) -> dict[str, Any]:
+        """What the status tells about it."""
+        host, core = self.side.host_counters(), self.side.core_counters()
+        return {
+            "session": self.number,
+            "host_pid": self.host_pid,
+            "sample_rate": self.side.sample_rate,
+            "channels": self.side.channels,
+            "hop": self.side.hop,
+            "latency_samples": self.side.latency,
+            "wet_samples": host["wet"],
+            "dry_samples": host["dry"],
+            "late_hops": host["late"],
+            "refused_hops": host["refused"],
+            "worst_callback_s": host["worst_callback_ns"] * 1e-9,
+            "published_hops": core["published"],
+            "resyncs": core["resyncs"],
+            "failures": self._runner.failures,
+            "load": self.load,
+            "work": self.work_times.describe(),
+            "turnaround": self.turnarounds.describe(),
+        }

@@ -1,0 +1,258 @@
+"""The worker: one process for one model on one device, with one busy thread for all sessions.
+
+A second busy thread would take the interpreter away in the middle of a hop, for up to 5 ms at a
+time. What can wait (listening, logs, other models) is the supervisor's, in a process of its own;
+what cannot be done without this thread (opening a session, the status) is done between two hops.
+"""
+
+from __future__ import annotations
+
+import contextlib
+import gc
+import json
+import logging
+import os
+import select
+import socket
+import time
+from typing import Any
+
+import numpy as np
+import torch
+
+from uncodec._native import receive_session
+from uncodec.bridge.load import Times, has_room
+from uncodec.bridge.session import PluginSession
+from uncodec.bridge.workers import MESSAGE_BYTES
+from uncodec.errors import UncodecError
+from uncodec.live.hop_engine import restoring_engine
+from uncodec.live.worker import IDLE_AFTER_S, POLL_S
+from uncodec.networks import LoadedModel, load_model
+
+__all__ = ["Worker", "main"]
+
+_log = logging.getLogger("uncodec.bridge")
+
+IDLE_POLL_S = 0.02
+# How often sockets are looked at and signs of life are given while audio runs.
+CHORES_NS = 10_000_000
+# The memory is on its way when the supervisor hands over a connection.
+RECEIVE_TIMEOUT_S = 0.05
+REHEARSAL_HOPS = 200
+MOST_SESSIONS = 32
+
+
+class Worker:
+    """Serves sessions until the supervisor is gone.
+
+    Parameters
+    ----------
+    control : socket
+        To the supervisor; keeps message boundaries.
+    model : LoadedModel
+    load_limit : float or None
+        See `has_room`; None admits every session.
+    """
+
+    def __init__(
+        self, control: socket.socket, model: LoadedModel, load_limit: float | None
+    ) -> None:
+        self._control = control
+        self._model = model
+        self._load_limit = load_limit
+        self._sessions: dict[int, PluginSession] = {}
+        self._poll = select.poll()
+        self._poll.register(control.fileno(), select.POLLIN)
+        self._stopping = False
+        self._busy_ns = self._chores_ns = time.monotonic_ns()
+        # Work of single hops at the network's own rate, for whoever has not worked yet.
+        self._rehearsed = Times(REHEARSAL_HOPS)
+
+    def rehearse(self) -> None:
+        """Run the engine for itself, so that everything is compiled, and see how long it takes."""
+        hop = self._model.config.hop
+        engine = restoring_engine(self._model, sample_rate=48000, hop=hop, channels=2)
+        audio, out = np.zeros((2, 2, hop), np.float32)
+        for number in range(8 + REHEARSAL_HOPS):
+            began = time.monotonic_ns()
+            engine.push_into(audio, out)
+            if number >= 8:
+                self._rehearsed.add(time.monotonic_ns() - began)
+
+    def run(self) -> None:
+        """Work until `stop` is said or the supervisor is gone."""
+        gc.collect()
+        gc.freeze()
+        gc.disable()
+        while not self._stopping:
+            self.turn()
+
+    def turn(self) -> None:
+        """Do one hop, or look after the sockets, or wait a little."""
+        now = time.monotonic_ns()
+        worked = self._work(now)
+        if worked:
+            self._busy_ns = now
+        idle = now - self._busy_ns > IDLE_AFTER_S * 1e9
+        if idle or now - self._chores_ns >= CHORES_NS:
+            self._chores_ns = now
+            self._do_chores(IDLE_POLL_S if idle and not worked else 0.0)
+        elif not worked:
+            time.sleep(POLL_S)
+
+    def _work(self, now: int) -> bool:
+        """Do the hop that is due first, if there is one."""
+        urgent: PluginSession | None = None
+        first = 0
+        for session in self._sessions.values():
+            if session.look(now):
+                due = session.deadline_ns
+                if due is not None and (urgent is None or due < first):
+                    urgent, first = session, due
+        if urgent is None:
+            return False
+        try:
+            urgent.work(time.monotonic_ns)
+        except Exception as error:
+            _log.error("session %d ends: %r", urgent.number, error)
+            self._close(urgent)
+        return True
+
+    def _do_chores(self, wait_s: float) -> None:
+        now = time.monotonic_ns()
+        for session in self._sessions.values():
+            session.side.beat(now)
+        for number, _ in self._poll.poll(wait_s * 1000):
+            if number == self._control.fileno():
+                self._obey()
+            elif number in self._sessions:
+                # Nothing is ever sent on it: it is closed, or not by our protocol.
+                self._close(self._sessions[number])
+                if not self._sessions:
+                    gc.collect()
+
+    def _close(self, session: PluginSession) -> None:
+        number = session.side.fileno()
+        self._poll.unregister(number)
+        del self._sessions[number]
+
+    def _obey(self) -> None:
+        try:
+            message, files, _, _ = socket.recv_fds(self._control, MESSAGE_BYTES, 8)
+        except OSError:
+            message, files = b"", []
+        if not message:
+            self._stopping = True
+            return
+        try:
+            order = json.loads(message)
+            if order["do"] == "open" and len(files) == 1:
+                self._open(files[0], order)
+            elif order["do"] == "status":
+                self._say({"is": "status", "id": order["id"], **self.describe()})
+            elif order["do"] == "stop":
+                self._stopping = True
+        except (UncodecError, ValueError, KeyError) as error:
+            _log.warning("a session was not opened: %s", error)
+        finally:
+            for file in files:
+                os.close(file)
+
+    def _open(self, file: int, order: dict[str, Any]) -> None:
+        pending = receive_session(
+            file,
+            model=order["model"],
+            seed=order["seed"],
+            host_pid=order["host_pid"],
+            timeout_s=RECEIVE_TIMEOUT_S,
+        )
+        config = self._model.config
+        if not pending.fits(config.window, config.hop):
+            pending.refuse(
+                f"model {self._model.name}: has window {config.window} and hop {config.hop}, the "
+                "plugin was set up for other sizes"
+            )
+            return
+        if pending.channels not in (1, 2):
+            pending.refuse(f"channels={pending.channels}: must be 1 or 2")
+            return
+        if len(self._sessions) >= MOST_SESSIONS:
+            pending.refuse(f"sessions={len(self._sessions)}: there can be no more")
+            return
+        newcomer = self._expected_load(pending.sample_rate)
+        loads = [session.load or newcomer for session in self._sessions.values()]
+        if self._load_limit is not None and not has_room(loads, newcomer, self._load_limit):
+            pending.refuse(
+                f"load={sum(loads) + newcomer:.2f}: must be at most {self._load_limit:.2f} with "
+                f"{len(loads) + 1} sessions"
+            )
+            return
+        side = pending.accept(
+            session=order["session"],
+            window=config.window,
+            hop=config.hop,
+            version=self._model.version,
+            now_ns=time.monotonic_ns(),
+        )
+        session = PluginSession(
+            side,
+            self._model,
+            number=order["session"],
+            seed=order["seed"],
+            host_pid=order["host_pid"],
+        )
+        number = side.fileno()
+        self._sessions[number] = session
+        self._poll.register(number, select.POLLIN)
+
+    def _expected_load(self, sample_rate: float) -> float:
+        """Load of a session that has not worked yet: that of the network at its own rate."""
+        rate = 44100 if sample_rate % 44100 == 0 else 48000
+        period_s = self._model.config.hop / rate
+        return self._rehearsed.percentile_s(99.9) / period_s
+
+    def describe(self) -> dict[str, Any]:
+        """What the status tells."""
+        sessions = [session.describe() for session in self._sessions.values()]
+        return {
+            "load": sum(session["load"] for session in sessions),
+            "load_limit": self._load_limit,
+            "rehearsal": self._rehearsed.describe(),
+            "sessions": sessions,
+        }
+
+    def _say(self, message: dict[str, Any]) -> None:
+        # The supervisor's end being gone is noticed when the next order is read.
+        with contextlib.suppress(OSError):
+            self._control.send(json.dumps(message).encode())
+
+    def introduce(self) -> None:
+        """Tell the supervisor that sessions can come."""
+        config = self._model.config
+        self._say(
+            {
+                "is": "ready",
+                "model": self._model.name,
+                "version": self._model.version,
+                "window": config.window,
+                "hop": config.hop,
+            }
+        )
+
+
+def main(control: socket.socket, model: str, device: str, load_limit: float | None) -> int:
+    """Load a model and serve it; the exit code of the process."""
+    # The steps are too small to share, and a fading signal must not turn slow on numbers close to
+    # zero.
+    torch.set_num_threads(1)
+    torch.set_flush_denormal(True)
+    try:
+        worker = Worker(control, load_model(model, device), load_limit)
+    except UncodecError as error:
+        with contextlib.suppress(OSError):
+            control.send(json.dumps({"is": "failed", "reason": str(error)}).encode())
+        return 1
+    worker.rehearse()
+    worker.introduce()
+    worker.run()
+    return 0

@@ -1,0 +1,139 @@
+"""The commands ``uncodec core`` and ``uncodec plugin``.
+
+Like `uncodec.cli` this imports nothing heavy at its top. Exit codes: 0 done; 1 there is no core, or
+it could not be started or stopped; 2 the command itself is wrong.
+"""
+
+from __future__ import annotations
+
+import json as json_module
+import sys
+from typing import Annotated, Any
+
+import typer
+
+from uncodec.cli_live import told_errors
+from uncodec.errors import CoreError
+
+__all__ = ["register"]
+
+core_app = typer.Typer(
+    help="The core: the process that restores audio for plugins.", no_args_is_help=True
+)
+plugin_app = typer.Typer(help="The VST3 plugin.", no_args_is_help=True)
+
+
+def register(app: typer.Typer) -> None:
+    """Add the commands to the command line."""
+    app.add_typer(core_app, name="core")
+    app.add_typer(plugin_app, name="plugin")
+
+
+def _check_system() -> None:
+    if sys.platform != "linux":
+        raise CoreError(f"platform={sys.platform}: core and plugin run on Linux alone")
+
+
+@core_app.command()
+def start(
+    model: Annotated[
+        str, typer.Option(help="Model that is loaded at once; others are when a plugin asks.")
+    ] = "live-gan",
+    device: Annotated[str, typer.Option(help="Where networks run, as PyTorch names it.")] = "cpu",
+) -> None:
+    """Start the core and return when it can serve plugins.
+
+    It goes on when the terminal is closed, until `uncodec core stop`. Plugins find it at
+    $UNCODEC_CORE_SOCKET, or else at $XDG_RUNTIME_DIR/uncodec/core.sock.
+    """
+    with told_errors():
+        _check_system()
+        from uncodec.bridge.launcher import default_path, launch
+
+        path = default_path()
+        process, connection = launch(path, model=model, device=device)
+        connection.close()
+        # Its end is not this command's business.
+        process.returncode = 0
+        typer.echo(f"core {process.pid} listens at {path}")
+
+
+@core_app.command()
+def stop() -> None:
+    """Stop the core; plugins go on with the signal as it is."""
+    with told_errors():
+        _check_system()
+        from uncodec.bridge.launcher import default_path
+        from uncodec.bridge.launcher import stop as stop_core
+
+        typer.echo(f"core {stop_core(default_path())} stopped")
+
+
+@core_app.command()
+def status(
+    json: Annotated[
+        bool, typer.Option("--json", help="Report in JSON on standard output.")
+    ] = False,
+) -> None:
+    """Tell what the core does: its models, the plugins it serves, late hops, turnaround times.
+
+    The exit code is 1 if none is running.
+    """
+    with told_errors():
+        _check_system()
+        from uncodec.bridge.launcher import ask, default_path
+
+        told = ask(default_path(), "status")
+        typer.echo(json_module.dumps(told) if json else _show(told))
+
+
+def _show(told: dict[str, Any]) -> str:
+    lines = [
+        f"core {told['pid']} (uncodec {told['version']}) at {told['socket']}, "
+        f"up for {told['uptime_s']:.0f} s"
+    ]
+    for worker in told["workers"]:
+        facts = f"{worker['model']} on {worker['device']}: {worker['state']}"
+        if worker["state"] == "ready":
+            facts += f", window {worker['window']}, hop {worker['hop']}, load {worker['load']:.2f}"
+        if worker["restarts"]:
+            facts += f", started again {worker['restarts']} times"
+        if "error" in worker:
+            facts += f" ({worker['error']})"
+        lines.append(facts)
+        for session in worker["sessions"]:
+            rate = session["sample_rate"]
+            turnaround = session["turnaround"]
+            times = " / ".join(
+                f"{1000 * turnaround[name]:.1f}" for name in ("p50_s", "p99_s", "p999_s", "max_s")
+            )
+            lines.append(
+                f"  session {session['session']} of process {session['host_pid']}: "
+                f"{session['channels']} x {rate:.0f} Hz, latency {session['latency_samples']} "
+                f"({1000 * session['latency_samples'] / rate:.1f} ms), "
+                f"{session['late_hops']} late of {session['late_hops'] + session['published_hops']}"
+                f" hops, {session['resyncs']} resyncs, turnaround {times} ms (50/99/99.9/max)"
+            )
+    if not any(worker["sessions"] for worker in told["workers"]):
+        lines.append("no plugin is connected")
+    return "\n".join(lines)
+
+
+@plugin_app.command()
+def path() -> None:
+    """Print where the plugin's bundle is."""
+    with told_errors():
+        _check_system()
+        from uncodec.bridge.bundle import find_bundle
+
+        typer.echo(find_bundle())
+
+
+@plugin_app.command()
+def install() -> None:
+    """Copy the plugin to ~/.vst3, where audio hosts look for it."""
+    with told_errors():
+        _check_system()
+        from uncodec.bridge.bundle import install_bundle
+
+        typer.echo(install_bundle())
