@@ -135,6 +135,7 @@ class Worker:
         number = session.side.fileno()
         self._poll.unregister(number)
         del self._sessions[number]
+        session.side.close()
 
     def _obey(self) -> None:
         try:
@@ -152,7 +153,7 @@ class Worker:
                 self._say({"is": "status", "id": order["id"], **self.describe()})
             elif order["do"] == "stop":
                 self._stopping = True
-        except (UncodecError, ValueError, KeyError) as error:
+        except (UncodecError, ValueError, TypeError, KeyError) as error:
             _log.warning("a session was not opened: %s", error)
         finally:
             for file in files:

@@ -212,7 +212,7 @@ impl PendingSession {
         let pending = self.take()?;
         let acceptance = proto::Acceptance { session, network: Network { window, hop }, version };
         let session = py.detach(|| pending.accept(&acceptance, now_ns)).map_err(core_error)?;
-        Ok(CoreSide { inner: Shared::new("CoreSide", session), geometry: self.geometry })
+        Ok(CoreSide { inner: Shared::new("CoreSide", Some(session)), geometry: self.geometry })
     }
 
     /// Refuse it, with a short reason that the plugin's user will read.
@@ -239,12 +239,12 @@ impl PendingSession {
     }
 }
 
-/// The core's end of a plugin session, as PendingSession.accept gives it. Dropping it ends the
-/// session.
+/// The core's end of a plugin session, as PendingSession.accept gives it. Closing or
+/// dropping it ends the session.
 #[pyclass(module = "uncodec._native", frozen)]
 #[derive(Debug)]
 pub struct CoreSide {
-    inner: Shared<proto::CoreSession>,
+    inner: Shared<Option<proto::CoreSession>>,
     geometry: proto::Geometry,
 }
 
@@ -252,13 +252,18 @@ pub struct CoreSide {
 impl CoreSide {
     /// Descriptor of the connection; it becomes readable when the session is over.
     fn fileno(&self) -> PyResult<i32> {
-        self.inner.look(|session| session.as_fd().as_raw_fd())
+        self.inner.look(|session| Ok(open(session.as_ref())?.as_fd().as_raw_fd()))?
     }
 
-    /// Whether the plugin has ended the session, or its host has died.
+    /// Whether it is closed, or the plugin has ended the session, or its host has died.
     #[getter]
     fn is_over(&self) -> PyResult<bool> {
-        self.inner.look(proto::CoreSession::is_over)
+        self.inner.look(|session| session.as_ref().is_none_or(proto::CoreSession::is_over))
+    }
+
+    /// End the session and give its memory up; may be called twice.
+    fn close(&self, py: Python<'_>) -> PyResult<()> {
+        self.inner.work(py, |session| *session = None)
     }
 
     /// Samples per second.
@@ -306,7 +311,7 @@ impl CoreSide {
     /// Show a sign of life: now_ns is time.monotonic_ns(). At least ten times a second.
     #[pyo3(signature = (now_ns, /))]
     fn beat(&self, py: Python<'_>, now_ns: u64) -> PyResult<()> {
-        self.inner.work(py, |session| session.side.beat(now_ns))
+        self.inner.work(py, |session| Ok(open(session.as_mut())?.side.beat(now_ns)))?
     }
 
     /// The next hop, if there is one: out (channels, hop), float32, C-contiguous, then holds it.
@@ -316,8 +321,9 @@ impl CoreSide {
         let mut out = Output::<f32, Ix2>::new("out", out, HOP)?;
         check_shape("out", out.shape(), self.geometry.channels(), "hop", self.geometry.hop())?;
         let values = out.values();
-        let ticket =
-            self.inner.work(py, |session| session.side.poll(values))?.map_err(invalid_value)?;
+        let ticket = self.inner.work(py, |session| {
+            open(session.as_mut())?.side.poll(values).map_err(invalid_value)
+        })??;
         Ok(ticket.map(HopTicket::new))
     }
 
@@ -339,21 +345,26 @@ impl CoreSide {
         let taken = ticket.take();
         let taken = taken.ok_or_else(|| invalid_value("ticket: was answered already"))?;
         let (output, tail) = (output.values(), tail.values());
-        self.inner
-            .work(py, |session| session.side.publish(taken, output, tail))?
-            .map_err(invalid_value)
+        self.inner.work(py, |session| {
+            open(session.as_mut())?.side.publish(taken, output, tail).map_err(invalid_value)
+        })?
     }
 
     /// What this side counted: published and resyncs.
     fn core_counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        let proto::CoreCounters { resyncs, published } =
-            self.inner.look(|session| session.side.counters())?;
+        let proto::CoreCounters { resyncs, published } = self
+            .inner
+            .look(|session| Ok::<_, PyErr>(open(session.as_ref())?.side.counters()))??;
         dictionary(py, &[("published", published), ("resyncs", resyncs)])
     }
 
     /// What the plugin says it counted: wet, dry, late, refused and worst_callback_ns.
     fn host_counters<'py>(&self, py: Python<'py>) -> PyResult<Bound<'py, PyDict>> {
-        host_counters(py, self.inner.look(|session| session.side.host_counters())?)
+        host_counters(
+            py,
+            self.inner
+                .look(|session| Ok::<_, PyErr>(open(session.as_ref())?.side.host_counters()))??,
+        )
     }
 
     fn __repr__(&self) -> String {
@@ -605,6 +616,11 @@ fn seconds(name: &str, value: f64) -> PyResult<Duration> {
     Duration::try_from_secs_f64(value).map_err(|_| {
         invalid_value(format!("{name}={value}: must be a number of seconds, 0 or more"))
     })
+}
+
+/// What a call needs that comes after the end of the session.
+fn open<T>(session: Option<T>) -> PyResult<T> {
+    session.ok_or_else(|| core_error("CoreSide: the session is closed"))
 }
 
 fn check_shape(

@@ -1,0 +1,266 @@
+"""The worker's turns, one by one: who is let in, who comes first, what is left behind."""
+
+import gc
+import json
+import os
+import socket
+import threading
+import time
+from pathlib import Path
+
+import numpy as np
+import pytest
+
+from uncodec._native import read_request
+from uncodec.bridge import worker as worker_module
+from uncodec.bridge.load import Times, has_room
+from uncodec.bridge.sockets import listen
+from uncodec.bridge.worker import Worker
+from uncodec.errors import CoreError
+
+HOP, WINDOW = 64, 256
+
+
+def open_files():
+    """Descriptors that this process has open, and one for looking."""
+    return len(list(Path("/proc/self/fd").iterdir()))
+
+
+class Door:
+    """The supervisor's part: takes connections and hands them to a worker that takes its turns."""
+
+    def __init__(self, worker, control, path):
+        self.worker = worker
+        self.control = control
+        self.path = path
+        self.listener = listen(path)
+        self.number = 0
+
+    def open(self, host, model="small"):
+        """Open a session; what the host gets."""
+        got = []
+
+        def ask():
+            try:
+                got.append(host.path.open(self.path, model=model, timeout_s=20))
+            except CoreError as error:
+                got.append(error)
+
+        asking = threading.Thread(target=ask)
+        asking.start()
+        connection, _ = self.listener.accept()
+        with connection:
+            name, seed, pid = read_request(connection.fileno(), 5)
+            self.number += 1
+            order = {
+                "do": "open",
+                "session": self.number,
+                "model": name,
+                "seed": seed,
+                "host_pid": pid,
+            }
+            socket.send_fds(self.control, [json.dumps(order).encode()], [connection.fileno()])
+        while asking.is_alive():
+            self.worker.turn()
+        asking.join()
+        if isinstance(got[0], CoreError):
+            raise got[0]
+        return got[0]
+
+
+@pytest.fixture
+def make_door(control, short_path, loaded):
+    doors = []
+
+    def make_door(load_limit=None):
+        ours, theirs = control
+        door = Door(Worker(theirs, loaded, load_limit), ours, short_path)
+        doors.append(door)
+        return door
+
+    yield make_door
+    for door in doors:
+        door.listener.close()
+
+
+@pytest.fixture
+def play(noise):
+    """Runs a host that is served by a worker's turns."""
+
+    def play(host, door, hops=30):
+        host.answer = door.worker.turn
+        host.path.activate()
+        host.run(noise(hops * HOP))
+        return host.path.counters()
+
+    return play
+
+
+def test_there_is_room_up_to_the_limit():
+    assert has_room([0.3, 0.2], 0.2, 0.7)
+    assert not has_room([0.3, 0.2], 0.21, 0.7)
+    assert has_room([], 5.0, 0.7), "nobody else is there to be harmed"
+
+
+def test_percentiles_are_of_the_last_times():
+    times = Times(kept=1000)
+    assert times.describe() == {"p50_s": 0.0, "p99_s": 0.0, "p999_s": 0.0, "max_s": 0.0}
+    for duration in range(5000):
+        times.add(duration)
+    expected = np.percentile(np.arange(4000, 5000), [50, 99, 99.9, 100]) * 1e-9
+    np.testing.assert_allclose(list(times.describe().values()), expected)
+    assert times.count == 5000
+
+
+def test_a_session_that_would_not_fit_is_refused_with_the_numbers(make_door, make_host):
+    door = make_door(load_limit=0.7)
+    # 40 % of a hop's period each.
+    door.worker._rehearsed.add(round(0.4 * HOP / 48000 * 1e9))
+    first = door.open(make_host())
+    with pytest.raises(CoreError, match=r"load=0\.80: must be at most 0\.70 with 2 sessions"):
+        door.open(make_host())
+    assert not first.is_over
+    first.close()
+    while door.worker._sessions:
+        door.worker.turn()
+    assert not door.open(make_host()).is_over
+
+
+def test_without_a_limit_everybody_is_let_in(make_door, make_host):
+    door = make_door()
+    door.worker._rehearsed.add(round(0.4 * HOP / 48000 * 1e9))
+    sessions = [door.open(make_host()) for _ in range(4)]
+    assert len(door.worker._sessions) == 4
+    assert [session.number for session in sessions] == [1, 2, 3, 4]
+
+
+def test_there_are_not_more_sessions_than_the_status_can_tell(make_door, make_host, monkeypatch):
+    monkeypatch.setattr(worker_module, "MOST_SESSIONS", 2)
+    door = make_door()
+    kept = [door.open(make_host()) for _ in range(2)]
+    with pytest.raises(CoreError, match="sessions=2: there can be no more"):
+        door.open(make_host())
+    assert not any(session.is_over for session in kept)
+
+
+@pytest.mark.parametrize(
+    ("options", "reason"),
+    [
+        ({"hop": 128, "block": 128}, "window 256 and hop 64"),
+        ({"window": 512}, "window 256 and hop 64"),
+        ({"channels": 3}, "channels=3: must be 1 or 2"),
+    ],
+)
+def test_a_plugin_set_up_for_something_else_is_refused(make_door, make_host, options, reason):
+    with pytest.raises(CoreError, match=reason):
+        make_door().open(make_host(**options))
+
+
+def test_the_hop_that_is_due_first_is_done_first(make_door, make_host, noise):
+    door = make_door()
+    # The second one's latency leaves less time.
+    hosts = [make_host(block=8 * HOP), make_host(block=HOP)]
+    sessions = [door.open(host) for host in hosts]
+    for host in hosts:
+        host.path.activate()
+        host.push(noise(HOP))
+    urgent, patient = door.worker._sessions.values()
+    urgent, patient = patient, urgent
+    patient._budget_ns = urgent._budget_ns + 10**9
+    door.worker.turn()
+    assert urgent.describe()["published_hops"] == 1
+    assert patient.describe()["published_hops"] == 0
+    door.worker.turn()
+    assert patient.describe()["published_hops"] == 1
+    assert not any(session.is_over for session in sessions)
+
+
+def test_two_plugins_are_served_at_once(make_door, make_host, play):
+    door = make_door()
+    hosts = [make_host(), make_host(channels=1)]
+    sessions = [door.open(host) for host in hosts]
+    assert play(hosts[0], door)["dry"] == 0
+    assert len(sessions) == 2
+
+
+def test_a_session_ends_with_its_connection_and_leaves_nothing(make_door, make_host, play):
+    door = make_door()
+    gc.collect()
+    before = open_files()
+    for _ in range(20):
+        host = make_host()
+        session = door.open(host)
+        assert play(host, door)["dry"] == 0
+        session.close()
+        while door.worker._sessions:
+            door.worker.turn()
+        del host, session
+    gc.collect()
+    assert open_files() == before
+    assert door.worker.describe()["sessions"] == []
+
+
+def test_what_comes_on_a_session_s_connection_ends_it(make_door, make_host):
+    door = make_door()
+    kept = door.open(make_host())
+    (session,) = door.worker._sessions.values()
+    with socket.socket(fileno=os.dup(session.side.fileno())) as same:
+        same.shutdown(socket.SHUT_RDWR)
+    while door.worker._sessions:
+        door.worker.turn()
+    del session
+    assert kept.is_over
+
+
+def test_a_session_whose_engine_breaks_down_ends_alone(make_door, make_host, noise):
+    door = make_door()
+    hosts = [make_host(), make_host()]
+    sessions = [door.open(host) for host in hosts]
+    broken, sound = door.worker._sessions.values()
+
+    def fail(_):
+        raise RuntimeError("no more")
+
+    broken.work = fail
+    for host in hosts:
+        host.path.activate()
+        host.push(noise(HOP))
+    for _ in range(4):
+        door.worker.turn()
+    assert list(door.worker._sessions.values()) == [sound]
+    assert [session.is_over for session in sessions] == [True, False]
+    assert sound.describe()["published_hops"] == 1
+
+
+def test_signs_of_life_are_given_also_when_nothing_is_to_be_done(make_door, make_host, wait):
+    door = make_door()
+    host = make_host()
+    session = door.open(host)
+
+    def is_fresh():
+        door.worker.turn()
+        return host.path.heartbeat_age(time.monotonic_ns()) < 0.1
+
+    time.sleep(0.12)
+    assert host.path.heartbeat_age(time.monotonic_ns()) > 0.1
+    wait(is_fresh)
+    session.close()
+
+
+@pytest.mark.parametrize(
+    "message", [b"{", b"{}", b'{"do": "dance"}', b'{"do": "open"}', b"\xff\xfe", b"[]", b"3"]
+)
+def test_orders_without_sense_are_passed_over(make_door, make_host, play, message):
+    door = make_door()
+    door.control.send(message)
+    host = make_host()
+    session = door.open(host)
+    assert play(host, door)["dry"] == 0
+    session.close()
+
+
+def test_it_stops_when_the_supervisor_is_gone(make_door, control):
+    door = make_door()
+    control[0].close()
+    while not door.worker._stopping:
+        door.worker.turn()
