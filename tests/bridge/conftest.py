@@ -23,7 +23,7 @@ from uncodec.networks import Generator, GeneratorConfig, load_model, save_weight
 WINDOW, HOP = 256, 64
 
 
-def _wait(condition, limit_s=30.0):
+def _wait(condition, limit_s=120.0):
     """Wait for another thread or process; the limit is only there so that a failing test ends."""
     end = time.monotonic() + limit_s
     while not condition():

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import platform
 import shutil
 import tempfile
 from pathlib import Path
@@ -11,11 +12,11 @@ from uncodec.errors import CoreError
 __all__ = ["BUNDLE", "find_bundle", "hosts_folder", "install_bundle"]
 
 BUNDLE = "Uncodec.vst3"
-_BINARY = Path("Contents/x86_64-linux/Uncodec.so")
+_BINARY = Path("Contents") / f"{platform.machine()}-linux" / "Uncodec.so"
 
 _PACKAGED = Path(__file__).resolve().parents[1] / "plugin" / BUNDLE
 # A source tree used in place has it where `make plugin` puts it.
-_BUILT = Path(__file__).resolve().parents[3] / "target" / "plugin" / BUNDLE
+_BUILT = Path(__file__).resolve().parents[3] / "target" / BUNDLE
 
 
 def find_bundle() -> Path:

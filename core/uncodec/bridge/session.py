@@ -121,6 +121,8 @@ class PluginSession:
         if good:
             self._mix(amount)
             self.side.publish(ticket, self._output, self._tail)
+        else:
+            self.side.decline(ticket)
         self._amount = amount
         ended = clock_ns()
         self.work_times.add(ended - began)

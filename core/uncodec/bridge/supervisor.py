@@ -29,7 +29,7 @@ _log = logging.getLogger("uncodec.bridge")
 REQUEST_S = 2.0
 # Importing PyTorch and loading a model takes seconds. A plugin is not made to wait for it: it is
 # told so, and asks again.
-LOADING_S, PATIENCE_S = 60.0, 0.3
+LOADING_S, PATIENCE_S = 120.0, 0.3
 # Connections that are being answered, and workers: more of either are no audio host's.
 MOST_CONNECTIONS = 32
 MOST_WORKERS = 8

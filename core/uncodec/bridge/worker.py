@@ -63,6 +63,8 @@ class Worker:
         self._sessions: dict[int, PluginSession] = {}
         self._poll = select.poll()
         self._poll.register(control.fileno(), select.POLLIN)
+        # Sums over sessions that are over.
+        self._ended = dict.fromkeys(("wet_samples", "dry_samples", "late_hops"), 0)
         self._stopping = False
         self._busy_ns = self._chores_ns = time.monotonic_ns()
         # Work of single hops at the network's own rate, for whoever has not worked yet.
@@ -132,6 +134,9 @@ class Worker:
                     gc.collect()
 
     def _close(self, session: PluginSession) -> None:
+        told = session.describe()
+        for name in self._ended:
+            self._ended[name] += told[name]
         number = session.side.fileno()
         self._poll.unregister(number)
         del self._sessions[number]
@@ -220,6 +225,7 @@ class Worker:
             "load_limit": self._load_limit,
             "rehearsal": self._rehearsed.describe(),
             "sessions": sessions,
+            "ended": self._ended,
         }
 
     def _say(self, message: dict[str, Any]) -> None:

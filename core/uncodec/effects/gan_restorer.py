@@ -5,12 +5,15 @@ from __future__ import annotations
 import numbers
 import operator
 import os
+import sys
 from typing import TYPE_CHECKING
 
 from uncodec.effects.base import Effect
-from uncodec.errors import InvalidType, InvalidValue
+from uncodec.errors import CoreError, InvalidType, InvalidValue
 
 if TYPE_CHECKING:
+    import pedalboard
+
     from uncodec.live.stream import Stream
 
 __all__ = ["GANRestorer"]
@@ -121,6 +124,48 @@ class GANRestorer(Effect):
     @device.setter
     def device(self, value: str) -> None:
         self._device = _check_name("device", value)
+
+    def as_plugin(self) -> pedalboard.VST3Plugin:
+        """A real plugin that does the same, for places where no Python class can go.
+
+        Such a place is `pedalboard.Pedalboard`. The plugin gets its audio restored by a process of
+        its own, the core, which is started with the first plugin, shared by all that have the same
+        model and device, and ended with the last one, or with this process at the latest.
+
+        The plugin has the amount, the seed, the model and the device of this effect as they are
+        now; later changes here do not reach it. Its own `amount`, in percent, may be changed.
+
+        Returns
+        -------
+        pedalboard.VST3Plugin
+
+        Raises
+        ------
+        CoreError
+            The plugin was not built, or the core cannot be started or does not have the sizes that
+            the plugin was built for.
+
+        Notes
+        -----
+        A plugin cannot fail: when its core dies, it gives out its input. See `uncodec.rendering`,
+        which makes that an error.
+
+        Examples
+        --------
+        >>> import pedalboard
+        >>> from uncodec import GANRestorer, rendering
+        >>> plugin = GANRestorer(amount=0.8).as_plugin()  # doctest: +SKIP
+        >>> board = pedalboard.Pedalboard([plugin, pedalboard.Limiter()])  # doctest: +SKIP
+        >>> with rendering(plugin):  # doctest: +SKIP
+        ...     result = board(audio, sample_rate)
+        """
+        if sys.platform != "linux":
+            raise CoreError(f"platform={sys.platform}: core and plugin run on Linux alone")
+        from uncodec.bridge.plugin import load_attached
+
+        return load_attached(
+            model=self._model, device=self._device, amount=self._amount, seed=self._seed
+        )
 
     def _open(self, sample_rate: float, channels: int) -> Stream:
         # Imported on first use: it brings torch, which takes seconds to load.

@@ -22,8 +22,7 @@ const HOP: &str = "(channels, hop)";
 const TAIL: &str = "(channels, tail)";
 const BLOCK: &str = "(channels, samples)";
 
-/// A hop of a plugin's input that waits for its answer. It can be answered once; one that is
-/// dropped leaves the hop dry.
+/// A hop of a plugin's input that waits for its answer. It can be answered once, by publish or decline.
 #[pyclass(module = "uncodec._native", frozen)]
 #[derive(Debug)]
 pub struct HopTicket {
@@ -54,8 +53,9 @@ impl HopTicket {
         }
     }
 
-    fn take(&self) -> Option<proto::HopTicket> {
-        self.ticket.try_lock().ok()?.take()
+    fn take(&self) -> PyResult<proto::HopTicket> {
+        let taken = self.ticket.try_lock().ok().and_then(|mut ticket| ticket.take());
+        taken.ok_or_else(|| invalid_value("ticket: was answered already"))
     }
 }
 
@@ -311,7 +311,10 @@ impl CoreSide {
     /// Show a sign of life: now_ns is time.monotonic_ns(). At least ten times a second.
     #[pyo3(signature = (now_ns, /))]
     fn beat(&self, py: Python<'_>, now_ns: u64) -> PyResult<()> {
-        self.inner.work(py, |session| Ok(open(session.as_mut())?.side.beat(now_ns)))?
+        self.inner.work(py, |session| {
+            open(session.as_mut())?.side.beat(now_ns);
+            Ok(())
+        })?
     }
 
     /// The next hop, if there is one: out (channels, hop), float32, C-contiguous, then holds it.
@@ -342,11 +345,19 @@ impl CoreSide {
         check_shape("output", output.shape(), channels, "hop", hop)?;
         let tail = Input::<f32, Ix2>::contiguous("tail", tail, TAIL)?;
         check_shape("tail", tail.shape(), channels, "tail", self.geometry.tail())?;
-        let taken = ticket.take();
-        let taken = taken.ok_or_else(|| invalid_value("ticket: was answered already"))?;
+        let taken = ticket.take()?;
         let (output, tail) = (output.values(), tail.values());
         self.inner.work(py, |session| {
             open(session.as_mut())?.side.publish(taken, output, tail).map_err(invalid_value)
+        })?
+    }
+
+    /// Answer a hop with nothing: it is dry, and a host that may wait for it need not.
+    #[pyo3(signature = (ticket, /))]
+    fn decline(&self, py: Python<'_>, ticket: &HopTicket) -> PyResult<()> {
+        let taken = ticket.take()?;
+        self.inner.work(py, |session| {
+            open(session.as_mut())?.side.decline(taken).map_err(invalid_value)
         })?
     }
 

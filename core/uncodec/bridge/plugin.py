@@ -1,0 +1,213 @@
+"""The plugin inside this process: loaded by pedalboard, served by a core of its own."""
+
+from __future__ import annotations
+
+import os
+import struct
+import threading
+import warnings
+import weakref
+from collections.abc import Iterator
+from contextlib import contextmanager, suppress
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+from uncodec.bridge.bundle import find_bundle
+from uncodec.bridge.launcher import PrivateCore, wait_until
+from uncodec.errors import CoreError, DryRender, InvalidType
+
+if TYPE_CHECKING:
+    import pedalboard
+
+__all__ = ["PluginStatus", "load_attached", "plugin_status", "rendering"]
+
+# The plugin's state; see "State" in plugin_bridge/vst3/README.md.
+_MAGIC = b"UNCODECS"
+_STATE_BYTES = 512
+_VERSION = 1
+_AMOUNT, _SEED, _STATUS, _REASON = 16, 32, 192, 256
+_SETTINGS = struct.Struct("<8sI")
+_NUMBERS = struct.Struct("<2I6QI")
+_CONNECTED = 2
+
+CONNECTING_S = 10.0
+# The plugin reads the socket's path from the environment while it is loaded.
+_environment = threading.Lock()
+
+
+@dataclass(frozen=True)
+class PluginStatus:
+    """What a plugin tells about itself.
+
+    Attributes
+    ----------
+    connected : bool
+        Whether a core serves it.
+    latency_samples : int
+    session : int
+        Its number in the core's status; 0 without one.
+    wet, dry : int
+        Samples that came from the core, and that did not or only in part, since it was loaded.
+    late, refused : int
+        Hops that came late, and that held no audio.
+    worst_callback_s : float
+    reason : str
+        Why there is no core.
+    """
+
+    connected: bool
+    latency_samples: int
+    session: int
+    wet: int
+    dry: int
+    late: int
+    refused: int
+    worst_callback_s: float
+    reason: str
+
+
+def _state_of(plugin: pedalboard.VST3Plugin) -> tuple[bytes, int]:
+    """The plugin's preset, and where in it the state begins."""
+    try:
+        preset = bytes(plugin.preset_data)
+    except AttributeError:
+        raise InvalidType(f"plugin={plugin!r}: must be a pedalboard.VST3Plugin") from None
+    start = preset.find(_MAGIC)
+    if start < 0 or len(preset) < start + _STATE_BYTES:
+        raise InvalidType(f"plugin={plugin!r}: must be the Uncodec plugin")
+    _, version = _SETTINGS.unpack_from(preset, start)
+    if version != _VERSION:
+        raise CoreError(f"state: version={version}: must be {_VERSION}, that of this release")
+    return preset, start
+
+
+def plugin_status(plugin: pedalboard.VST3Plugin) -> PluginStatus:
+    """What the plugin tells about itself.
+
+    Raises
+    ------
+    InvalidType
+        It is not the Uncodec plugin.
+    CoreError
+        It is that of another release.
+    """
+    preset, start = _state_of(plugin)
+    core, latency, session, wet, dry, late, refused, worst_ns, length = _NUMBERS.unpack_from(
+        preset, start + _STATUS
+    )
+    reason = preset[start + _REASON :][:length].decode(errors="replace")
+    return PluginStatus(
+        core == _CONNECTED, latency, session, wet, dry, late, refused, worst_ns * 1e-9, reason
+    )
+
+
+def load_attached(*, model: str, device: str, amount: float, seed: int) -> pedalboard.VST3Plugin:
+    """Load the plugin, attached to a core of this process; see `GANRestorer.as_plugin`."""
+    import pedalboard
+
+    bundle = find_bundle()
+    core = PrivateCore.acquire(model, device)
+    try:
+        before = _dry_so_far(core)
+        with _environment, _variable("UNCODEC_CORE_SOCKET", os.fspath(core.path)):
+            try:
+                plugin = pedalboard.VST3Plugin(os.fspath(bundle))
+            except ImportError as error:
+                raise CoreError(f"{bundle}: cannot be loaded ({error})") from error
+        # The parameter itself has steps of 0.1 %, and there is none for the seed.
+        preset, start = _state_of(plugin)
+        patched = bytearray(preset)
+        struct.pack_into("<d", patched, start + _AMOUNT, amount)
+        struct.pack_into("<Q", patched, start + _SEED, seed)
+        plugin.preset_data = bytes(patched)
+        if not wait_until(lambda: plugin_status(plugin).connected, CONNECTING_S):
+            reason = plugin_status(plugin).reason or "the core does not answer"
+            raise CoreError(f"the plugin found no core: {reason}")
+        # What pedalboard plays to find out whether the plugin works is nobody's audio.
+        core.excused += _dry_so_far(core) - before
+    except BaseException:
+        core.release()
+        raise
+    weakref.finalize(plugin, _detach, core)
+    return plugin
+
+
+def _dry_so_far(core: PrivateCore) -> int:
+    """What is known of it; that something is not known is told in the end."""
+    with suppress(CoreError):
+        return core.dry_samples()
+    return 0
+
+
+@contextmanager
+def _variable(name: str, value: str) -> Iterator[None]:
+    before = os.environ.get(name)
+    os.environ[name] = value
+    try:
+        yield
+    finally:
+        if before is None:
+            del os.environ[name]
+        else:
+            os.environ[name] = before
+
+
+def _detach(core: PrivateCore) -> None:
+    """When a plugin is gone: end its core with the last one, and tell what nobody has seen."""
+    what = _what_was_dry(core)
+    if core.release() and what:
+        warnings.warn(
+            f"the plugin may have given out its input as it came: {what}; inside "
+            "`with uncodec.rendering(plugin)` that is an error",
+            RuntimeWarning,
+            stacklevel=2,
+        )
+
+
+def _what_was_dry(core: PrivateCore) -> str:
+    try:
+        dry = core.dry_samples() - core.excused
+    except CoreError as error:
+        return str(error)
+    return f"{dry} samples were not restored" if dry else ""
+
+
+@contextmanager
+def rendering(*plugins: pedalboard.VST3Plugin) -> Iterator[None]:
+    """Make it an error if plugins give out anything but restored audio.
+
+    A plugin never fails: without its core it gives out its input, in time and in place. That is
+    right on a stage and wrong in a render, so a render belongs inside this context.
+
+    Parameters
+    ----------
+    *plugins : pedalboard.VST3Plugin
+        Uncodec plugins, as `GANRestorer.as_plugin` gives them; wherever they are used inside the
+        context, alone or in a `pedalboard.Pedalboard`. A bypassed one counts as not restoring.
+
+    Raises
+    ------
+    DryRender
+        At the end of the context: some samples were not restored. What was rendered is not to be
+        used.
+
+    Examples
+    --------
+    >>> import pedalboard
+    >>> from uncodec import GANRestorer, rendering
+    >>> plugin = GANRestorer(amount=0.8).as_plugin()  # doctest: +SKIP
+    >>> board = pedalboard.Pedalboard([plugin, pedalboard.Limiter()])  # doctest: +SKIP
+    >>> with rendering(plugin):  # doctest: +SKIP
+    ...     result = board(audio, sample_rate)
+    """
+    before = [plugin_status(plugin) for plugin in plugins]
+    yield
+    for plugin, earlier in zip(plugins, before, strict=True):
+        now = plugin_status(plugin)
+        dry = now.dry - earlier.dry
+        if dry:
+            why = f" ({now.reason})" if now.reason else ""
+            raise DryRender(
+                f"{dry} of {dry + now.wet - earlier.wet} samples were not restored: the core was "
+                f"late or gone{why}"
+            )

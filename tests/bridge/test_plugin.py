@@ -1,0 +1,205 @@
+"""The plugin in pedalboard, attached to a core of this process."""
+
+import gc
+import subprocess
+import sys
+from pathlib import Path
+
+import numpy as np
+import pedalboard
+import pytest
+
+from uncodec import GANRestorer, rendering
+from uncodec.bridge import bundle as bundle_module
+from uncodec.bridge.bundle import find_bundle, install_bundle
+from uncodec.bridge.launcher import PrivateCore
+from uncodec.bridge.plugin import _what_was_dry, plugin_status
+from uncodec.errors import CoreError, DryRender, InvalidType
+
+MODEL = ("live-gan", "cpu")
+
+
+@pytest.fixture(scope="module", autouse=True)
+def core():
+    """Kept for all tests, so that it is started once."""
+    core = PrivateCore.acquire(*MODEL)
+    yield core
+    gc.collect()
+    pid, folder = core.status()["pid"], core.path.parent
+    assert core.release(), "a plugin still holds the core"
+    assert not Path(f"/proc/{pid}").exists()
+    assert not folder.exists()
+
+
+@pytest.mark.parametrize(
+    ("rate", "channels", "buffer"),
+    [(44100, 2, 8192), (44100, 1, 300), (48000, 2, 512), (96000, 2, 4096)],
+)
+def test_a_render_through_the_plugin_is_that_of_the_effect(noise, rate, channels, buffer):
+    audio = noise(rate // 2, channels)
+    restorer = GANRestorer(amount=0.87654, seed=9)
+    plugin = restorer.as_plugin()
+    assert isinstance(plugin, pedalboard.VST3Plugin)
+    expected = restorer(audio, rate)
+    with rendering(plugin):
+        alone = plugin(audio, rate, buffer_size=buffer)
+        on_board = pedalboard.Pedalboard([plugin])(audio, rate, buffer_size=buffer)
+    assert alone.shape == audio.shape
+    # -100 dBFS
+    np.testing.assert_allclose(alone, expected, rtol=0, atol=1e-5)
+    np.testing.assert_allclose(on_board, expected, rtol=0, atol=1e-5)
+    assert np.abs(expected - audio).max() > 1e-3, "the delta is to be heard"
+
+
+def test_a_stream_through_the_plugin_is_the_effect_later(noise, later):
+    audio = noise(512 * 60)
+    plugin = GANRestorer(amount=0.5).as_plugin()
+    with rendering(plugin):
+        parts = [
+            plugin(audio[:, start : start + 512], 44100, buffer_size=512, reset=False)
+            for start in range(0, audio.shape[1], 512)
+        ]
+    out = np.concatenate(parts, axis=1)
+    expected = GANRestorer(amount=0.5)(audio, 44100)
+    late = plugin.reported_latency_samples
+    np.testing.assert_allclose(out[:, late:], later(expected, late)[:, late:], rtol=0, atol=1e-5)
+
+
+def test_nothing_of_the_delta_is_the_input_bit_for_bit(noise):
+    audio = noise(20000)
+    plugin = GANRestorer(amount=0).as_plugin()
+    with rendering(plugin):
+        np.testing.assert_array_equal(plugin(audio, 44100), audio)
+
+
+def test_plugins_of_one_process_share_a_core_which_they_leave_as_it_was(core, noise, wait):
+    gc.collect()
+    wait(lambda: core.status()["workers"][0]["sessions"] == [])
+    (worker,) = core.status()["workers"]
+    files = open_files(worker["pid"])
+    plugins = [GANRestorer(seed=seed).as_plugin() for seed in (1, 2)]
+    assert {plugin_status(plugin).connected for plugin in plugins} == {True}
+    assert len(core.status()["workers"][0]["sessions"]) == 2
+    board = pedalboard.Pedalboard(plugins)
+    with rendering(*plugins):
+        board(noise(8000), 44100)
+    del board, plugins
+    gc.collect()
+    wait(lambda: core.status()["workers"][0]["sessions"] == [])
+    assert core.status()["workers"][0]["pid"] == worker["pid"]
+    assert open_files(worker["pid"]) == files
+
+
+def open_files(pid):
+    return len(list(Path(f"/proc/{pid}/fd").iterdir()))
+
+
+def test_a_render_that_was_not_restored_is_an_error(core, noise):
+    plugin = GANRestorer().as_plugin()
+    plugin.bypass = True
+    audio = noise(20000)
+    with pytest.raises(DryRender, match=r"of \d+ samples were not restored"), rendering(plugin):
+        plugin(audio, 44100)
+    plugin.bypass = False
+    with rendering(plugin):
+        plugin(audio, 44100)
+    # Without the context it would be told when the last plugin goes.
+    assert _what_was_dry(core) == f"{plugin_status(plugin).dry} samples were not restored"
+    core.excused += plugin_status(plugin).dry
+
+
+def test_other_plugins_are_not_taken_for_ours():
+    with (
+        pytest.raises(InvalidType, match=r"must be a pedalboard\.VST3Plugin"),
+        rendering(pedalboard.Gain()),
+    ):
+        pass
+
+
+def test_a_model_of_other_sizes_than_the_plugin_s_is_refused(small_model):
+    with pytest.raises(CoreError, match="window 256 and hop 64"):
+        GANRestorer(model=small_model).as_plugin()
+    assert (small_model, "cpu") not in PrivateCore._running
+
+
+def test_without_a_bundle_the_error_says_how_to_make_one(monkeypatch, tmp_path):
+    monkeypatch.setattr(bundle_module, "_PACKAGED", tmp_path / "a")
+    monkeypatch.setattr(bundle_module, "_BUILT", tmp_path / "b")
+    with pytest.raises(CoreError, match="run `make plugin`"):
+        GANRestorer().as_plugin()
+
+
+def test_installing_puts_the_bundle_in_place_of_an_older_one(tmp_path):
+    folder = tmp_path / ".vst3"
+    target = install_bundle(folder)
+    (target / "old").write_text("of an earlier release")
+    assert install_bundle(folder) == target
+    names = sorted(str(p.relative_to(target)) for p in target.rglob("*"))
+    bundle = find_bundle()
+    assert names == sorted(str(p.relative_to(bundle)) for p in bundle.rglob("*"))
+    assert sorted(p.name for p in folder.iterdir()) == ["Uncodec.vst3"]
+
+
+def test_a_folder_that_cannot_be_written_is_told(tmp_path):
+    (tmp_path / "file").write_text("")
+    with pytest.raises(CoreError, match="cannot be written"):
+        install_bundle(tmp_path / "file" / ".vst3")
+
+
+def test_commands_print_where_the_bundle_is_and_install_it(tmp_path, monkeypatch):
+    from typer.testing import CliRunner
+
+    from uncodec import cli
+
+    monkeypatch.setenv("HOME", str(tmp_path))
+    shown = CliRunner().invoke(cli.app, ["plugin", "path"])
+    assert shown.stdout.strip() == str(find_bundle())
+    installed = CliRunner().invoke(cli.app, ["plugin", "install"])
+    assert installed.stdout.strip() == str(tmp_path / ".vst3/Uncodec.vst3")
+    assert (tmp_path / ".vst3/Uncodec.vst3/Contents").is_dir()
+
+
+SCRIPT = """
+import numpy as np, os, sys
+from uncodec import GANRestorer, rendering
+from uncodec.bridge.launcher import PrivateCore, wait_until
+from uncodec.bridge.plugin import _what_was_dry, plugin_status
+from uncodec.errors import DryRender
+
+plugin = GANRestorer().as_plugin()
+audio = np.random.default_rng(0).normal(0, 0.1, (2, 20000)).astype(np.float32)
+core = next(iter(PrivateCore._running.values()))
+status = core.status()
+(worker,) = status["workers"]
+with rendering(plugin):
+    before = plugin(audio, 44100)
+os.kill(worker["pid"], 9)
+wait_until(lambda: not plugin_status(plugin).connected, 30)
+try:
+    with rendering(plugin):
+        dry = plugin(audio, 44100)
+except DryRender as error:
+    assert "20" in str(error), error
+else:
+    sys.exit("a dry render was not told")
+np.testing.assert_array_equal(dry, audio)
+wait_until(lambda: plugin_status(plugin).connected, 60)
+with rendering(plugin):
+    after = plugin(audio, 44100)
+np.testing.assert_allclose(after, before, atol=1e-6)
+print(status["pid"], core.status()["workers"][0]["pid"], core.path.parent)
+"""
+
+
+def test_a_core_that_dies_is_told_comes_back_and_ends_with_the_process():
+    done = subprocess.run(
+        [sys.executable, "-c", SCRIPT], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == 0, done.stderr
+    supervisor, worker, folder = done.stdout.split()
+    for pid in (supervisor, worker):
+        assert not Path(f"/proc/{pid}").exists()
+    assert not Path(folder).exists()
+    # Nothing is silent: the process was told at its end, too.
+    assert "RuntimeWarning" in done.stderr
+    assert "the core ended while it was in use" in done.stderr
