@@ -14,7 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uncodec.cli_live import _check_plot, told_errors
+from uncodec.cli_live import _check_plot, _told_errors
 from uncodec.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -108,7 +108,7 @@ def evaluate(
     Each row is a mean over clips with its 95 % interval; the untouched coded input is the first row
     of every codec and rate, and plain restorers stand beside the models.
     """
-    with told_errors():
+    with _told_errors():
         from pathlib import Path
 
         if plot is not None:

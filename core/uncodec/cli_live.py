@@ -22,7 +22,7 @@ if TYPE_CHECKING:
     from uncodec.live.latency import LatencyReport
     from uncodec.live.session import LiveSession
 
-__all__ = ["register", "told_errors"]
+__all__ = ["register"]
 
 FAILED = 1
 USAGE = 2
@@ -37,7 +37,7 @@ def register(app: typer.Typer) -> None:
 
 
 @contextmanager
-def told_errors() -> Iterator[None]:
+def _told_errors() -> Iterator[None]:
     """Turn what goes wrong into one line and an exit code."""
     try:
         yield
@@ -107,7 +107,7 @@ def live(
     What the network does not finish in time is played as it is in the file, at its place; how often
     that happened is told at the end.
     """
-    with told_errors():
+    with _told_errors():
         if sound and output is None:
             _check_sound()
         from uncodec.cli import _orderly_exit
@@ -211,7 +211,7 @@ def latency(
     with the upper 95 % bound of their rate, and how long the callback and the network take. The
     machine counts: nothing else should run on it.
     """
-    with told_errors():
+    with _told_errors():
         if plot is not None:
             # A missing package or a wrong name is told before the measurement, not after it.
             _check_plot(plot)
