@@ -33,23 +33,33 @@ def _compile(function: Any) -> Any:
 
 
 def _add_frames(frames: Array, window: Array, tail: Array, out: Array) -> None:
+    """Gather what each hop of the output, and then of the new tail, is the sum of.
+
+    Each sum is begun with the oldest part, whether that comes from the tail or from these frames:
+    the bits do not depend on how the frames are cut into calls. The loops run over slices, because
+    Numba does not vectorise over computed indices.
+    """
     count, channels, length = frames.shape
     kept = tail.shape[1]
     hop = length - kept
-    for number in range(count):
-        first = number * hop
-        for channel in range(channels):
-            for i in range(min(hop, kept)):
-                out[channel, first + i] = tail[channel, i] + frames[number, channel, i] * window[i]
-            for i in range(kept, hop):
-                out[channel, first + i] = frames[number, channel, i] * window[i]
-            # Ascending, so that each sample is read before its place is written.
-            for i in range(max(kept - hop, 0)):
-                tail[channel, i] = (
-                    tail[channel, i + hop] + frames[number, channel, i + hop] * window[i + hop]
-                )
-            for i in range(max(kept - hop, 0), kept):
-                tail[channel, i] = frames[number, channel, i + hop] * window[i + hop]
+    for channel in range(channels):
+        for number in range(count + (kept + hop - 1) // hop):
+            first = number * hop
+            if number < count:
+                into = out[channel, first : first + hop]
+            else:
+                # In place: a place of the tail is read before or when it is written.
+                into = tail[channel, first - count * hop : first - count * hop + hop]
+            past = tail[channel, min(first, kept) : min(first + len(into), kept)]
+            for i in range(len(past)):
+                into[i] = past[i]
+            for i in range(len(past), len(into)):
+                into[i] = 0.0
+            for age in range(min(number, (length - 1) // hop), max(number - count, -1), -1):
+                part = frames[number - age, channel, age * hop :]
+                weight = window[age * hop :]
+                for i in range(min(len(into), len(part))):
+                    into[i] += part[i] * weight[i]
 
 
 _kernel = _compile(_add_frames)
