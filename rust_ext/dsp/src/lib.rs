@@ -5,6 +5,7 @@ mod planar;
 mod resample;
 mod ring;
 mod stft;
+mod vector;
 mod window;
 
 pub use latency::{LatencyBudget, LatencyError};

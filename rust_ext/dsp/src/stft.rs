@@ -16,6 +16,7 @@ use realfft::{ComplexToReal, RealFftPlanner, RealToComplex};
 use thiserror::Error;
 
 use crate::planar::{MAX_CHANNELS, NotPlanar, frames_of};
+use crate::vector::{multiply_into, scale_into};
 
 /// The longest window or frame that is accepted, in samples: six minutes at 48 kHz.
 pub const MAX_WINDOW_LENGTH: usize = 1 << 24;
@@ -261,9 +262,7 @@ impl StreamingStft {
             self.history.chunks_exact(self.stride).zip(frame.chunks_exact_mut(bins))
         {
             let samples = &history[newest.clone()];
-            for ((y, &x), &w) in self.windowed.iter_mut().zip(samples).zip(&*self.window) {
-                *y = x * w;
-            }
+            multiply_into(&mut self.windowed, samples, &self.window);
             let result =
                 self.plan.process_with_scratch(&mut self.windowed, spectrum, &mut self.scratch);
             // The only errors are wrong lengths, and all three buffers were made for this plan.
@@ -361,9 +360,7 @@ impl InverseFrames {
         }
         let scale = 1.0 / length as f32;
         for (source, frame) in spectra.chunks_exact(bins).zip(out.chunks_exact_mut(length)) {
-            for (y, x) in self.spectrum.iter_mut().zip(source) {
-                *y = x * scale;
-            }
+            scale_into(&mut self.spectrum, source, scale);
             self.spectrum[0].im = 0.0;
             if length.is_multiple_of(2) {
                 self.spectrum[bins - 1].im = 0.0;
