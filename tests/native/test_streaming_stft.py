@@ -244,6 +244,20 @@ def test_arguments_are_checked() -> None:
         stft.push_into(x, locked)
 
 
+def test_an_output_that_overlaps_the_input_is_refused() -> None:
+    memory = np.zeros(64, np.float32)
+    stft, inverse = StreamingStft(1, root_hann(8), 4), InverseFrames(1, 8)
+    block, spectra = memory[:4].reshape(1, 4), memory[:10].view(np.complex64).reshape(1, 1, 5)
+    with pytest.raises(InvalidValue, match=r"^out: must not overlap the input in memory$"):
+        stft.push_into(block, spectra)
+    assert stft.pending == 0
+    with pytest.raises(InvalidValue, match=r"^out: must not overlap the input in memory$"):
+        inverse.inverse_into(spectra, memory[9:17].reshape(1, 1, 8))
+    inverse.inverse_into(spectra, memory[10:18].reshape(1, 1, 8))
+    # What is empty overlaps nothing.
+    stft.push_into(block[:, 2:2], memory[:0].view(np.complex64).reshape(0, 1, 5))
+
+
 def test_window_pairs_that_cannot_work_are_refused() -> None:
     with pytest.raises(InvalidValue, match=r"^hop=9: must be in 1..=8"):
         synthesis_window(root_hann(8), 9)

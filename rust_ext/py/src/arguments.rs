@@ -1,13 +1,17 @@
 //! Arguments from Python, checked: every refusal says what was wanted and what came.
 //!
-//! Arrays stay borrowed while the interpreter is released. Native calls that would write to the
-//! same memory at the same time are refused; as everywhere with NumPy, Python code must not write
-//! to an array that another thread is computing with.
+//! Arrays are used where they are, also while the interpreter is released. The arrays of one call may
+//! not overlap; as everywhere with NumPy, no other thread may write to an array that is being computed
+//! with, nor use one that is being written. The bookkeeping with which the `numpy` crate would notice
+//! that at run time allocates in every call, which is what the calls into buffers promise not to do.
+
+use std::borrow::Cow;
+use std::ops::Range;
 
 use numpy::ndarray::Dimension;
+use numpy::npyffi::PY_ARRAY_API;
 use numpy::{
-    Element, PyArray, PyArrayDescrMethods, PyArrayMethods, PyReadonlyArray, PyReadwriteArray,
-    PyUntypedArray, PyUntypedArrayMethods,
+    Element, PyArray, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
@@ -73,81 +77,109 @@ fn array<'a, 'py, T: Element, D: Dimension>(
 }
 
 /// Samples or spectra to read: borrowed where their memory is in order, copied where it is not.
-pub enum Input<'py, T: Element, D: Dimension> {
-    Borrowed(PyReadonlyArray<'py, T, D>),
-    Copied(Vec<T>, Vec<usize>),
+pub struct Input<'a, 'py, T: Element + Copy, D: Dimension> {
+    array: &'a Bound<'py, PyArray<T, D>>,
+    values: Cow<'a, [T]>,
 }
 
-impl<'py, T: Element + Copy, D: Dimension> Input<'py, T, D> {
+impl<'a, 'py, T: Element + Copy, D: Dimension> Input<'a, 'py, T, D> {
     /// Takes an array in any memory order; for calls that allocate anyway.
-    pub fn any(name: &str, object: &Bound<'py, PyAny>, layout: &str) -> PyResult<Self> {
+    pub fn any(name: &str, object: &'a Bound<'py, PyAny>, layout: &str) -> PyResult<Self> {
         let array = array::<T, D>(name, object, layout)?;
-        let borrowed = borrow(name, array)?;
-        if array.is_c_contiguous() && borrowed.as_slice().is_ok() {
-            return Ok(Self::Borrowed(borrowed));
-        }
-        let values = borrowed.as_array().iter().copied().collect();
-        Ok(Self::Copied(values, array.shape().to_vec()))
+        let values = if let Some(values) = borrow(array) {
+            Cow::Borrowed(values)
+        } else {
+            let view = array.try_readonly().map_err(|error| {
+                invalid_value(format!("{name}: must not be written to at the same time ({error})"))
+            })?;
+            Cow::Owned(view.as_array().iter().copied().collect())
+        };
+        Ok(Self { array, values })
     }
 
     /// Takes a C-contiguous array only; for calls that promise not to allocate.
-    pub fn contiguous(name: &str, object: &Bound<'py, PyAny>, layout: &str) -> PyResult<Self> {
+    pub fn contiguous(name: &str, object: &'a Bound<'py, PyAny>, layout: &str) -> PyResult<Self> {
         let array = array::<T, D>(name, object, layout)?;
-        let borrowed = borrow(name, array)?;
-        if array.is_c_contiguous() && borrowed.as_slice().is_ok() {
-            return Ok(Self::Borrowed(borrowed));
-        }
-        Err(not_contiguous(name))
+        let values = Cow::Borrowed(borrow(array).ok_or_else(|| not_contiguous(name))?);
+        Ok(Self { array, values })
     }
 
     pub fn shape(&self) -> &[usize] {
-        match self {
-            Self::Borrowed(array) => array.shape(),
-            Self::Copied(_, shape) => shape,
-        }
+        self.array.shape()
     }
 
     pub fn values(&self) -> &[T] {
-        match self {
-            // Contiguity was checked when the borrow was made and cannot change under it.
-            Self::Borrowed(array) => array.as_slice().unwrap_or(&[]),
-            Self::Copied(values, _) => values,
-        }
+        &self.values
     }
+
+    /// The memory that is read.
+    pub fn memory(&self) -> Range<usize> {
+        addresses(self.values.as_ptr(), self.values.len())
+    }
+}
+
+/// The values of a C-contiguous, aligned array.
+fn borrow<'a, T: Element, D: Dimension>(array: &'a Bound<'_, PyArray<T, D>>) -> Option<&'a [T]> {
+    if !array.is_c_contiguous() {
+        return None;
+    }
+    // SAFETY: the array outlives the slice, because the caller of the native function holds it.
+    // Within the call nothing writes to it: `Output` refuses memory that overlaps it. Other threads
+    // may not, see the head of this module.
+    unsafe { array.as_slice() }.ok()
 }
 
 /// A caller's C-contiguous buffer to write into.
-pub struct Output<'py, T: Element, D: Dimension>(PyReadwriteArray<'py, T, D>);
+pub struct Output<'a, 'py, T: Element, D: Dimension> {
+    array: &'a Bound<'py, PyArray<T, D>>,
+    values: &'a mut [T],
+}
 
-impl<'py, T: Element, D: Dimension> Output<'py, T, D> {
-    pub fn new(name: &str, object: &Bound<'py, PyAny>, layout: &str) -> PyResult<Self> {
+impl<'a, 'py, T: Element, D: Dimension> Output<'a, 'py, T, D> {
+    /// `read` is the memory that the same call reads.
+    pub fn new(
+        name: &str,
+        object: &'a Bound<'py, PyAny>,
+        layout: &str,
+        read: &Range<usize>,
+    ) -> PyResult<Self> {
         let array = array::<T, D>(name, object, layout)?;
-        let contiguous = array.is_c_contiguous();
-        let mut borrowed = array
-            .try_readwrite()
-            .map_err(|error| invalid_value(format!("{name}: must be writable ({error})")))?;
-        if contiguous && borrowed.as_slice_mut().is_ok() {
-            return Ok(Self(borrowed));
+        // SAFETY: the interpreter is attached and the pointers are an array's and a C string's.
+        let refused = unsafe {
+            PY_ARRAY_API.PyArray_FailUnlessWriteable(
+                object.py(),
+                array.as_array_ptr(),
+                c"array".as_ptr(),
+            )
+        };
+        if refused != 0 {
+            let reason = PyErr::fetch(object.py());
+            return Err(invalid_value(format!("{name}: must be writable ({reason})")));
         }
-        Err(not_contiguous(name))
+        if !array.is_c_contiguous() {
+            return Err(not_contiguous(name));
+        }
+        let written = addresses(array.data(), array.len());
+        if written.start.max(read.start) < written.end.min(read.end) {
+            return Err(invalid_value(format!("{name}: must not overlap the input in memory")));
+        }
+        // SAFETY: as for `borrow`; that nothing else of this call refers to the memory was checked
+        // just now.
+        let values = unsafe { array.as_slice_mut() }.map_err(|_| not_contiguous(name))?;
+        Ok(Self { array, values })
     }
 
     pub fn shape(&self) -> &[usize] {
-        self.0.shape()
+        self.array.shape()
     }
 
     pub fn values(&mut self) -> &mut [T] {
-        self.0.as_slice_mut().unwrap_or(&mut [])
+        self.values
     }
 }
 
-fn borrow<'py, T: Element, D: Dimension>(
-    name: &str,
-    array: &Bound<'py, PyArray<T, D>>,
-) -> PyResult<PyReadonlyArray<'py, T, D>> {
-    array.try_readonly().map_err(|error| {
-        invalid_value(format!("{name}: must not be written to at the same time ({error})"))
-    })
+fn addresses<T>(first: *const T, len: usize) -> Range<usize> {
+    first.addr()..first.addr() + len * size_of::<T>()
 }
 
 fn not_contiguous(name: &str) -> PyErr {

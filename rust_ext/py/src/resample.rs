@@ -15,7 +15,7 @@ const SAMPLES: &str = "(channels, samples)";
 ///
 /// After n input samples exactly ceil(n * rate_out / rate_in) output samples have been given, and
 /// their values do not depend on how the stream was cut into calls. Pass band to 0.45 of the lower
-/// rate, stop band from 0.5 of it below -90 dB. Equal rates pass the input through without delay.
+/// rate, stop band from 0.5 of it below -105 dB. Equal rates pass the input through without delay.
 ///
 /// Parameters
 /// ----------
@@ -131,7 +131,7 @@ impl StreamingResampler {
     ) -> PyResult<usize> {
         let x = Input::<f32, Ix2>::contiguous("x", x, SAMPLES)?;
         check_axis("x", x.shape(), 0, "channels", self.channels)?;
-        let mut out = Output::<f32, Ix2>::new("out", out, SAMPLES)?;
+        let mut out = Output::<f32, Ix2>::new("out", out, SAMPLES, &x.memory())?;
         check_axis("out", out.shape(), 0, "channels", self.channels)?;
         let (x, out) = (x.values(), out.values());
         self.inner.work(py, |resampler| resampler.push_into(x, out))?.map_err(invalid_value)

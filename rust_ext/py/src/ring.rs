@@ -99,7 +99,7 @@ impl RingConsumer {
     /// returns how many. The rest of out is left alone. Nothing is allocated.
     #[pyo3(signature = (out, /))]
     fn read_into(&self, py: Python<'_>, out: &Bound<'_, PyAny>) -> PyResult<usize> {
-        let mut out = Output::<f32, Ix2>::new("out", out, SAMPLES)?;
+        let mut out = Output::<f32, Ix2>::new("out", out, SAMPLES, &(0..0))?;
         check_axis("out", out.shape(), 0, "channels", self.channels)?;
         let values = out.values();
         self.inner.work(py, |consumer| consumer.read_into(values))?.map_err(invalid_value)

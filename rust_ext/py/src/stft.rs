@@ -117,7 +117,7 @@ impl StreamingStft {
     ) -> PyResult<usize> {
         let x = Input::<f32, Ix2>::contiguous("x", x, SAMPLES)?;
         check_axis("x", x.shape(), 0, "channels", self.channels)?;
-        let mut out = Output::<Complex32, Ix3>::new("out", out, SPECTRA)?;
+        let mut out = Output::<Complex32, Ix3>::new("out", out, SPECTRA, &x.memory())?;
         check_axis("out", out.shape(), 1, "channels", self.channels)?;
         check_axis("out", out.shape(), 2, "bins", self.bins)?;
         let (x, out) = (x.values(), out.values());
@@ -237,7 +237,7 @@ impl InverseFrames {
     ) -> PyResult<()> {
         let spectra = Input::<Complex32, Ix3>::contiguous("spectra", spectra, SPECTRA)?;
         self.check(spectra.shape())?;
-        let mut out = Output::<f32, Ix3>::new("out", out, FRAMES)?;
+        let mut out = Output::<f32, Ix3>::new("out", out, FRAMES, &spectra.memory())?;
         check_axis("out", out.shape(), 0, "frames", spectra.shape()[0])?;
         check_axis("out", out.shape(), 1, "channels", self.channels)?;
         check_axis("out", out.shape(), 2, "window_length", self.window_length)?;
