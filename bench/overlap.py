@@ -9,45 +9,83 @@ from typing import Any
 import numpy as np
 import scipy.fft
 import torch
+from numpy.typing import NDArray
 
-from measure import Row, alternate, ratio_row
+from measure import Call, Row, alternate, ratio_row
 from uncodec._native import InverseFrames, synthesis_window
 from uncodec.live.overlap_add import OverlapAdd
 
 WINDOW, HOP, CHANNELS, FRAMES = 1024, 256, 2, 1024
+OTHER_SIZES = ((768, 256), (882, 441), (2048, 512))
 
 
 def rows() -> list[Row]:
-    """The inverse transform and the overlap-add of six seconds, then the overlap-add alone."""
+    """The inverse transform and the overlap-add of 1024 frames, then the overlap-add alone."""
     torch.set_num_threads(1)
-    rng = np.random.default_rng(0)
-    bins = WINDOW // 2 + 1
-    spectra = rng.normal(size=(FRAMES, CHANNELS, bins)) + 1j * rng.normal(
-        size=(FRAMES, CHANNELS, bins)
-    )
-    spectra = spectra.astype(np.complex64)
-    # The peers take (channels, bins, frames); each gets the memory order it likes best.
-    by_channel = np.ascontiguousarray(spectra.transpose(1, 2, 0))
+    found = with_all_peers()
+    for window, hop in OTHER_SIZES:
+        native, istft = inverse_stft(window, hop, random_spectra(window))
+        times = alternate({"native": native, "torch": istft}, repeats=11)
+        found.append(
+            ratio_row(title(window, hop), times["native"], "torch.istft", times["torch"], 2)
+        )
+    return found
+
+
+def title(window: int, hop: int) -> str:
+    return f"inverse STFT, {FRAMES} frames of {CHANNELS} x {window}, hop {hop}"
+
+
+def random_spectra(window: int) -> NDArray[np.complex64]:
+    """Noise: (frames, channels, bins)."""
+    parts = np.random.default_rng(0).normal(size=(2, FRAMES, CHANNELS, window // 2 + 1))
+    spectra: NDArray[np.complex64] = (parts[0] + 1j * parts[1]).astype(np.complex64)
+    return spectra
+
+
+def root_hann(window: int) -> NDArray[np.float32]:
+    return np.sqrt(np.hanning(window + 1)[:-1]).astype(np.float32)
+
+
+def inverse_stft(window: int, hop: int, spectra: NDArray[np.complex64]) -> tuple[Call, Call]:
+    """Ours and torch's, each given the memory order it likes best."""
+    shape = root_hann(window)
+    inverse = InverseFrames(CHANNELS, window)
+    overlap = OverlapAdd(CHANNELS, synthesis_window(shape, hop), hop)
+    frames = np.empty((FRAMES, CHANNELS, window), np.float32)
+    out = np.empty((CHANNELS, FRAMES * hop), np.float32)
+
+    def native() -> None:
+        inverse.inverse_into(spectra, frames)
+        overlap.add_into(frames, out)
+
+    # torch takes (channels, bins, frames).
     tensor = torch.from_numpy(np.ascontiguousarray(spectra.transpose(1, 0, 2))).transpose(1, 2)
-    shape = np.sqrt(np.hanning(WINDOW + 1)[:-1]).astype(np.float32)
     tensor_shape = torch.from_numpy(shape)
+
+    @torch.inference_mode()
+    def with_torch() -> None:
+        torch.istft(tensor, window, hop, window=tensor_shape, center=True)
+
+    return native, with_torch
+
+
+def with_all_peers() -> list[Row]:
+    """The sizes of the live model against torch, librosa and a loop in NumPy."""
+    spectra = random_spectra(WINDOW)
+    native, with_torch = inverse_stft(WINDOW, HOP, spectra)
+    by_channel = np.ascontiguousarray(spectra.transpose(1, 2, 0))
+    shape = root_hann(WINDOW)
 
     inverse = InverseFrames(CHANNELS, WINDOW)
     overlap = OverlapAdd(CHANNELS, synthesis_window(shape, HOP), HOP)
     frames = np.empty((FRAMES, CHANNELS, WINDOW), np.float32)
     out = np.empty((CHANNELS, FRAMES * HOP), np.float32)
 
-    def native() -> None:
-        inverse.inverse_into(spectra, frames)
-        overlap.add_into(frames, out)
-
     def kernel_alone() -> None:
         overlap.add_into(frames, out)
 
-    @torch.inference_mode()
-    def with_torch() -> None:
-        torch.istft(tensor, WINDOW, HOP, window=tensor_shape, center=True)
-
+    inverse.inverse_into(spectra, frames)
     frames_by_channel = np.ascontiguousarray(frames.transpose(1, 2, 0))
 
     def numpy_loop() -> None:
@@ -70,7 +108,7 @@ def rows() -> list[Row]:
 
         calls["librosa"] = with_librosa
     times = alternate(calls, repeats=11)
-    what = f"inverse STFT, {FRAMES} frames of {CHANNELS} x {WINDOW}"
+    what = title(WINDOW, HOP)
     found = [ratio_row(what, times["native"], "torch.istft", times["torch"], at_least=2)]
     if "librosa" not in times:
         found.append(Row("librosa.istft", "not measured: librosa is not installed"))
