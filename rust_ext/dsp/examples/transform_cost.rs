@@ -12,8 +12,9 @@ use std::time::Instant;
 use realfft::RealFftPlanner;
 use uncodec_dsp::{Complex32, InverseFrames, StftError, StreamingStft};
 
-const ROUNDS: usize = 60;
-const HOPS: usize = 400;
+const ROUNDS: usize = 600;
+/// Few, so that many rounds pass between two interruptions by other work.
+const HOPS: usize = 40;
 
 fn main() -> Result<(), StftError> {
     println!("window  hop  channels  bare us/hop  streaming us/hop  ratio");

@@ -7,10 +7,11 @@
 //! state, output as soon as the input that it needs has arrived, a count of output samples known
 //! beforehand, a delay that is an integer, the same bits for any cut into calls.
 //!
-//! Measured at 44.1 to 48 kHz: `rubato::Fft` reaches a pass band to 0.45 of the lower rate with
-//! blocks of 294 samples, so with a delay of 440, and `rubato::Async` has the present filter's 80
-//! but keeps its position as a float. The pass band is flat to 0.0001 dB at 0.45 of the lower rate,
-//! the stop band begins at 0.5 of it and lies below -105 dB.
+//! The pass band is flat to 0.0001 dB at 0.45 of the lower rate, the stop band begins at 0.5 of it and
+//! lies below -105 dB, the delay is 80 samples of the lower rate. Measured beside it from 44.1 to 48
+//! kHz: `rubato::Fft` with blocks of 147 samples loses 3.7 dB at 0.45 of the rate; with blocks of 294
+//! it is as flat, but 440 samples late. `rubato::Async` has this filter and a position that is a
+//! floating-point number.
 
 use std::fmt;
 use std::sync::Arc;
