@@ -2,6 +2,22 @@
 
 import os
 
+import pytest
+
 # One thread per process, set before torch is imported: the arrays here are small, and threads that
 # wait for each other on a busy machine make the suite many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
+
+
+@pytest.fixture(scope="session")
+def diffusion_folder(tmp_path_factory):
+    """A model of the offline engine that is small, untrained, and changes what it gets."""
+    import torch
+
+    from uncodec.networks import DiffusionConfig, DiffusionNetwork, save_weights
+
+    torch.manual_seed(0)
+    config = DiffusionConfig(window=512, hop=128, width=16, dilations=(1, 2), local=4)
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save_weights(folder, DiffusionNetwork(config), name="small", version="0.1")
+    return folder

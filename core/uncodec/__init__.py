@@ -14,14 +14,24 @@ from uncodec.errors import UncodecError
 if TYPE_CHECKING:
     from uncodec.bridge.plugin import rendering as rendering
     from uncodec.effects import Board as Board
+    from uncodec.effects import DiffusionRestorer as DiffusionRestorer
     from uncodec.effects import Effect as Effect
     from uncodec.effects import GANRestorer as GANRestorer
 
 __version__ = "0.1.0"
-__all__ = ["Board", "Effect", "GANRestorer", "UncodecError", "__version__", "rendering"]
+__all__ = [
+    "Board",
+    "DiffusionRestorer",
+    "Effect",
+    "GANRestorer",
+    "UncodecError",
+    "__version__",
+    "rendering",
+]
 
 _LAZY = {
     "Board": "uncodec.effects",
+    "DiffusionRestorer": "uncodec.effects",
     "Effect": "uncodec.effects",
     "GANRestorer": "uncodec.effects",
     "rendering": "uncodec.bridge.plugin",

@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from uncodec import __version__, cli_core, cli_evaluate, cli_live, cli_train
+from uncodec import __version__, cli_core, cli_evaluate, cli_live, cli_render, cli_train
 from uncodec.errors import InvalidType, InvalidValue, ModelError
 
 if TYPE_CHECKING:
@@ -49,6 +49,7 @@ app = typer.Typer(
 )
 cli_live.register(app)
 cli_evaluate.register(app)
+cli_render.register(app)
 cli_train.register(app)
 cli_core.register(app)
 
@@ -148,7 +149,7 @@ def restore(
     name only when it is complete. When one file fails the others are still done. Exit code: 0 all
     files restored, 1 some were not, 2 wrong use of the command, 130 stopped with Ctrl-C.
     """
-    try:
+    with _told_errors(debug):
         from uncodec.offline.batch import Settings, plan, run
 
         settings = Settings(bits=bits, rate=rate, overwrite=overwrite, salvage=salvage)
@@ -160,20 +161,27 @@ def restore(
         ):
             effect = _open_effect(model, amount, seed)
             failures = run(jobs, effect, settings, reporter)
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+@contextmanager
+def _told_errors(debug: bool, stopped: str = "stopped") -> Iterator[None]:
+    """Turn what ends a batch into one line and an exit code."""
+    try:
+        yield
     except (InvalidValue, InvalidType, ModelError) as error:
         if debug:
             traceback.print_exception(error, file=sys.stderr)
         typer.echo(f"uncodec: error: {error}", err=True)
         raise typer.Exit(USAGE) from None
     except KeyboardInterrupt:
-        typer.echo("uncodec: stopped", err=True)
+        typer.echo(f"uncodec: {stopped}", err=True)
         raise typer.Exit(INTERRUPTED) from None
     except BrokenPipeError:
         # Otherwise the interpreter would complain once more when it flushes on its way out.
         os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
         raise typer.Exit(BROKEN_PIPE) from None
-    if failures:
-        raise typer.Exit(FAILED)
 
 
 def _open_effect(model: str, amount: float, seed: int) -> StreamingEffect:

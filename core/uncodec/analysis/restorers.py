@@ -21,7 +21,7 @@ Restore = Callable[[NDArray[np.float32], float], Any]
 PLAIN: dict[str, tuple[str, Restore]] = {"exciter": (EXCITER, exciter)}
 """Restorers without weights: by name what their rows are called, and the function."""
 
-EFFECTS: dict[str, str] = {"generator": "GANRestorer"}
+EFFECTS: dict[str, str] = {"generator": "GANRestorer", "diffusion": "DiffusionRestorer"}
 """For each kind of model, as its weights name it, the effect in `uncodec` that runs it; it is
 called with ``model=`` and has to take ``(audio, sample_rate)``."""
 

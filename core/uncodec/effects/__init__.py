@@ -2,6 +2,7 @@
 
 from uncodec.effects.base import Effect
 from uncodec.effects.board import Board
+from uncodec.effects.diffusion_restorer import DiffusionRestorer
 from uncodec.effects.gan_restorer import GANRestorer
 
-__all__ = ["Board", "Effect", "GANRestorer"]
+__all__ = ["Board", "DiffusionRestorer", "Effect", "GANRestorer"]

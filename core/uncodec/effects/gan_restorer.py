@@ -90,11 +90,7 @@ class GANRestorer(Effect):
 
     @amount.setter
     def amount(self, value: float) -> None:
-        if isinstance(value, bool) or not isinstance(value, numbers.Real):
-            raise InvalidType(f"amount={value!r}: must be a number from 0 to 1")
-        if not 0.0 <= value <= 1.0:
-            raise InvalidValue(f"amount={value!r}: must be from 0 to 1")
-        self._amount = float(value)
+        self._amount = check_amount(value)
 
     @property
     def seed(self) -> int:
@@ -103,7 +99,7 @@ class GANRestorer(Effect):
 
     @seed.setter
     def seed(self, value: int) -> None:
-        self._seed = _check_seed(value)
+        self._seed = check_seed(value)
 
     @property
     def model(self) -> str:
@@ -113,7 +109,7 @@ class GANRestorer(Effect):
     @model.setter
     def model(self, value: str | os.PathLike[str]) -> None:
         name = os.fspath(value) if isinstance(value, os.PathLike) else value
-        self._model = _check_name("model", name)
+        self._model = check_name("model", name)
         self._forget_latency()
 
     @property
@@ -123,7 +119,7 @@ class GANRestorer(Effect):
 
     @device.setter
     def device(self, value: str) -> None:
-        self._device = _check_name("device", value)
+        self._device = check_name("device", value)
 
     def as_plugin(self) -> pedalboard.VST3Plugin:
         """A real plugin that does the same, for places where no Python class can go.
@@ -184,7 +180,17 @@ class GANRestorer(Effect):
         stream.amount = self._amount  # type: ignore[attr-defined]
 
 
-def _check_seed(value: int) -> int:
+def check_amount(value: float) -> float:
+    """Return `value` as a float if it is a number from 0 to 1."""
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InvalidType(f"amount={value!r}: must be a number from 0 to 1")
+    if not 0.0 <= value <= 1.0:
+        raise InvalidValue(f"amount={value!r}: must be from 0 to 1")
+    return float(value)
+
+
+def check_seed(value: int) -> int:
+    """Return `value` if it is an integer from 0 to 2**64 - 1."""
     if isinstance(value, bool):
         raise InvalidType(f"seed={value!r}: must be an integer, 0 or more")
     try:
@@ -196,7 +202,8 @@ def _check_seed(value: int) -> int:
     return seed
 
 
-def _check_name(name: str, value: str) -> str:
+def check_name(name: str, value: str) -> str:
+    """Return `value` if it is a string with something in it."""
     if not isinstance(value, str):
         raise InvalidType(f"{name}={value!r}: must be a string")
     if not value:

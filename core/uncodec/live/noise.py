@@ -28,6 +28,8 @@ class HopNoise:
         From 0 to 2**64 - 1.
     channels, hop : int
         Shape of the noise of one hop.
+    stream : int
+        Noises of other streams are independent.
 
     Notes
     -----
@@ -35,10 +37,11 @@ class HopNoise:
     with the stream, so a hop has the same noise whatever was computed before it.
     """
 
-    def __init__(self, seed: int, channels: int, hop: int) -> None:
+    def __init__(self, seed: int, channels: int, hop: int, stream: int = 0) -> None:
         self.seed = check_seed(seed)
         self.channels = channels
         self.hop = hop
+        self.stream = stream
         self._bits = np.random.Philox(key=self.seed)
         self._generator = np.random.Generator(self._bits)
         # A fresh generator's state. Setting it costs a tenth of making a generator for each hop.
@@ -54,9 +57,9 @@ class HopNoise:
         out : ndarray [shape=(channels, hops * hop)], float32
         """
         for number in range(out.shape[1] // self.hop):
-            # The hop sits in the second word of the counter; the draws of one hop count up the
-            # first.
-            self._start["state"]["counter"][:] = (0, first + number, 0, 0)
+            # The hop sits in the second word of the counter, the stream in the third; the draws of
+            # one hop count up the first.
+            self._start["state"]["counter"][:] = (0, first + number, self.stream, 0)
             self._bits.state = self._start
             span = slice(number * self.hop, (number + 1) * self.hop)
             out[:, span] = self._generator.standard_normal(

@@ -97,13 +97,13 @@ class ResampledSource:
 
     Parameters
     ----------
-    native : NativeSource
+    native : DeltaSource
         Not fed yet.
     rate, inner_rate : int
         Of the host and of the network, in Hz.
     """
 
-    def __init__(self, native: NativeSource, rate: int, inner_rate: int) -> None:
+    def __init__(self, native: DeltaSource, rate: int, inner_rate: int) -> None:
         self.channels = native.channels
         # The network's delay has to be whole at the host's rate too, so it is made a little longer
         # where it is not (an odd rate such as 37.8 kHz).

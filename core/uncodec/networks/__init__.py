@@ -1,14 +1,27 @@
 """Networks and their released weights."""
 
+from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig
-from uncodec.networks.store import LoadedModel, find_model, list_models, load_model, save_weights
+from uncodec.networks.store import (
+    LoadedDiffusion,
+    LoadedModel,
+    find_model,
+    list_models,
+    load_diffusion,
+    load_model,
+    save_weights,
+)
 
 __all__ = [
+    "DiffusionConfig",
+    "DiffusionNetwork",
     "Generator",
     "GeneratorConfig",
+    "LoadedDiffusion",
     "LoadedModel",
     "find_model",
     "list_models",
+    "load_diffusion",
     "load_model",
     "save_weights",
 ]

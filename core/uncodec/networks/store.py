@@ -23,12 +23,22 @@ from safetensors.torch import save_file
 from torch import Tensor
 
 from uncodec.errors import ModelError
+from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig, State
 
-__all__ = ["LoadedModel", "find_model", "list_models", "load_model", "model_roots", "save_weights"]
+__all__ = [
+    "LoadedDiffusion",
+    "LoadedModel",
+    "find_model",
+    "list_models",
+    "load_diffusion",
+    "load_model",
+    "model_roots",
+    "save_weights",
+]
 
 FORMAT = "1"
-KIND = "generator"
+GENERATOR, DIFFUSION = "generator", "diffusion"
 WEIGHTS = "weights.safetensors"
 
 _PACKAGED = Path(__file__).resolve().parents[1] / "weights"
@@ -58,6 +68,29 @@ class LoadedModel:
     def initial_state(self, batch: int = 1) -> State:
         """Fresh state, see `Generator.initial_state`."""
         return self.config.initial_state(batch, self.device)
+
+
+@dataclass(frozen=True)
+class LoadedDiffusion:
+    """A diffusion network ready to run.
+
+    Attributes
+    ----------
+    name, version : str
+    config : DiffusionConfig
+    network : DiffusionNetwork
+        In evaluation mode.
+    device : str
+    digest : str
+        SHA-256 over configuration and weights.
+    """
+
+    name: str
+    version: str
+    config: DiffusionConfig
+    network: DiffusionNetwork
+    device: str
+    digest: str
 
 
 def list_models() -> list[str]:
@@ -92,9 +125,15 @@ def find_model(model: str | os.PathLike[str]) -> Path:
 
 
 def save_weights(
-    folder: str | os.PathLike[str], generator: Generator, *, name: str, version: str
+    folder: str | os.PathLike[str],
+    network: Generator | DiffusionNetwork,
+    *,
+    name: str,
+    version: str,
 ) -> Path:
-    """Write the weights of `generator` into `folder`, whole or not at all.
+    """Write the weights of `network` into `folder`, whole or not at all.
+
+    Those of a diffusion network, which are many and need no more, are kept in half precision.
 
     Returns
     -------
@@ -103,15 +142,17 @@ def save_weights(
     """
     target = Path(folder) / WEIGHTS
     target.parent.mkdir(parents=True, exist_ok=True)
+    live = isinstance(network, Generator)
     tensors = {
-        key: value.detach().contiguous().cpu() for key, value in generator.state_dict().items()
+        key: value.detach().to(torch.float32 if live else torch.float16).contiguous().cpu()
+        for key, value in network.state_dict().items()
     }
     header = {
         "format": FORMAT,
-        "kind": KIND,
+        "kind": GENERATOR if live else DIFFUSION,
         "name": name,
         "version": version,
-        "config": json.dumps(generator.describe(), sort_keys=True),
+        "config": json.dumps(network.describe(), sort_keys=True),
     }
     header["sha256"] = _digest(header, tensors)
     part = target.with_suffix(".part")
@@ -147,6 +188,19 @@ def load_model(model: str | os.PathLike[str] = "live-gan", device: str = "cpu") 
     ModelError
         Unknown model, unreadable or altered file, format of another release, or absent device.
     """
+    path, modified = _locate(model, device)
+    return _load(path, modified, device)
+
+
+def load_diffusion(
+    model: str | os.PathLike[str] = "diffusion", device: str = "cpu"
+) -> LoadedDiffusion:
+    """Load and check a model of the offline path; parameters and errors as `load_model`."""
+    path, modified = _locate(model, device)
+    return _load_diffusion(path, modified, device)
+
+
+def _locate(model: str | os.PathLike[str], device: str) -> tuple[str, int]:
     path = find_model(model) / WEIGHTS
     try:
         torch.empty(1, device=device)
@@ -155,22 +209,12 @@ def load_model(model: str | os.PathLike[str] = "live-gan", device: str = "cpu") 
         raise ModelError(
             f"device={device!r}: must be a device of this machine ({reason})"
         ) from error
-    return _load(str(path), path.stat().st_mtime_ns, device)
+    return str(path), path.stat().st_mtime_ns
 
 
 @lru_cache(maxsize=4)
 def _load(path: str, _modified: int, device: str) -> LoadedModel:
-    try:
-        with safe_open(path, framework="pt") as file:
-            header: dict[str, str] = file.metadata() or {}
-            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
-    if header.get("format") != FORMAT or header.get("kind") != KIND:
-        got = f"format {header.get('format')}, kind {header.get('kind')}"
-        raise ModelError(f"{path}: must be format {FORMAT}, kind {KIND}, got {got}")
-    if header.get("sha256") != _digest(header, tensors):
-        raise ModelError(f"{path}: SHA-256 does not match its contents, the file was altered")
+    header, tensors = _read(path, GENERATOR)
     try:
         config = GeneratorConfig(**json.loads(header["config"]))
         generator = Generator(config)
@@ -184,6 +228,43 @@ def _load(path: str, _modified: int, device: str) -> LoadedModel:
         step=_compile(generator.eval().to(device)),
         device=device,
     )
+
+
+@lru_cache(maxsize=2)
+def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
+    header, tensors = _read(path, DIFFUSION)
+    try:
+        config = DiffusionConfig(**json.loads(header["config"]))
+        network = DiffusionNetwork(config)
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(
+            f"{path}: does not describe a diffusion network this release knows"
+        ) from error
+    return LoadedDiffusion(
+        name=header.get("name", Path(path).parent.name),
+        version=header.get("version", "0"),
+        config=config,
+        network=network.eval().requires_grad_(False).to(device),
+        device=device,
+        digest=header["sha256"],
+    )
+
+
+def _read(path: str, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
+    """Header and tensors of a weights file, if it is whole and of that kind."""
+    try:
+        with safe_open(path, framework="pt") as file:
+            header: dict[str, str] = file.metadata() or {}
+            tensors = {key: file.get_tensor(key) for key in file.keys()}  # noqa: SIM118
+    except (SafetensorError, OSError) as error:
+        raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
+    if header.get("format") != FORMAT or header.get("kind") != kind:
+        got = f"format {header.get('format')}, kind {header.get('kind')}"
+        raise ModelError(f"{path}: must be format {FORMAT}, kind {kind}, got {got}")
+    if header.get("sha256") != _digest(header, tensors):
+        raise ModelError(f"{path}: SHA-256 does not match its contents, the file was altered")
+    return header, tensors
 
 
 def _compile(generator: Generator) -> Any:

@@ -10,7 +10,7 @@ import os
 import shutil
 import sys
 import tempfile
-from collections.abc import Iterable, Sequence
+from collections.abc import Callable, Iterable, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import NoReturn
@@ -19,7 +19,18 @@ from uncodec.errors import AudioFileError, InvalidValue, ModelError
 from uncodec.offline.reporting import Reporter
 from uncodec.offline.restore import RestoreReport, StreamingEffect, check_format, restore_file
 
-__all__ = ["AUDIO_SUFFIXES", "MARK", "STANDARD", "Job", "Settings", "plan", "run"]
+__all__ = [
+    "AUDIO_SUFFIXES",
+    "MARK",
+    "RENDERED",
+    "STANDARD",
+    "Job",
+    "Settings",
+    "Work",
+    "plan",
+    "run",
+    "run_each",
+]
 
 # fmt: off
 AUDIO_SUFFIXES = frozenset((
@@ -31,6 +42,9 @@ AUDIO_SUFFIXES = frozenset((
 
 MARK = ".restored"
 """Stands before the extension of a result that lies next to its source."""
+
+RENDERED = ".rendered"
+"""The same, of what the offline engine rendered."""
 
 STANDARD = Path("-")
 """As a source standard input, as a target standard output."""
@@ -46,11 +60,18 @@ class Job:
         The files, or :data:`STANDARD`.
     folder : Path or None
         The output folder the target belongs to; it is created where it is missing.
+    take : int
+        Which of several results of one source, from 0 on.
     """
 
     source: Path
     target: Path
     folder: Path | None = None
+    take: int = 0
+
+
+Work = Callable[[Job, Callable[[int, int | None], None]], RestoreReport]
+"""What is done for one job, told where to report ``(frames_done, frames_total)``."""
 
 
 @dataclass(frozen=True, slots=True)
@@ -73,15 +94,18 @@ def plan(
     output: str | Path | None = None,
     *,
     settings: Settings | None = None,
+    mark: str = MARK,
+    takes: int = 1,
 ) -> list[Job]:
     """Pair every source with its target.
 
     A folder stands for all audio files below it; hidden files and earlier results,
-    ``*.restored.*``, are passed over. Without `output` a result lies next to its source as
-    ``song.restored.flac``. With a folder as `output`, results go there as ``song.flac``, below the
-    same sub-folders; it is taken as a folder when it is one, when it ends in a separator, when an
-    input is a folder, or when there is more than one source. Otherwise `output` is the one file to
-    write. ``-`` is standard input, which must be the only input, or standard output.
+    ``*.restored.*`` and ``*.rendered.*``, are passed over. Without `output` a result lies next to
+    its source as ``song.restored.flac``. With a folder as `output`, results go there as
+    ``song.flac``, below the same sub-folders; it is taken as a folder when it is one, when it ends
+    in a separator, when an input is a folder, or when there is more than one source. Otherwise
+    `output` is the one file to write. ``-`` is standard input, which must be the only input, or
+    standard output.
 
     Parameters
     ----------
@@ -91,6 +115,10 @@ def plan(
         A file, or a folder that need not exist yet.
     settings : Settings, optional
         How the results will be written; the sample format decides about their extension.
+    mark : str
+        Stands in the name of a result next to its source.
+    takes : int
+        Results of each source; of several each has its number in its name: ``song.take2.flac``.
 
     Returns
     -------
@@ -106,17 +134,21 @@ def plan(
     """
     settings = settings or Settings()
     check_format(settings.bits, settings.rate)
+    if takes < 1:
+        raise InvalidValue(f"takes={takes}: must be a positive integer")
     suffix = settings.suffix
     items = [Path(item) for item in inputs]
     sources = _unique(pair for item in items for pair in _expand(item))
+    if takes > 1 and (output == str(STANDARD) or (STANDARD in items and output is None)):
+        raise InvalidValue(f"output='-': standard output takes one file, not {takes} takes")
     if STANDARD in items:
-        return [_plan_pipe(items, output)]
+        return _with_takes([_plan_pipe(items, output)], takes)
     if output is not None and Path(output) == STANDARD:
         if len(sources) > 1:
             raise InvalidValue("output='-': standard output takes one file, not several")
         return [Job(sources[0][0], STANDARD)]
     if output is None:
-        jobs = [Job(source, source.with_name(source.stem + MARK + suffix)) for source, _ in sources]
+        jobs = [Job(source, source.with_name(source.stem + mark + suffix)) for source, _ in sources]
     elif _is_folder(output) or len(sources) > 1 or any(item.is_dir() for item in items):
         folder = Path(output)
         if folder.exists() and not folder.is_dir():
@@ -127,6 +159,7 @@ def plan(
         ]
     else:
         jobs = [Job(source, Path(output)) for source, _ in sources]
+    jobs = _with_takes(jobs, takes)
     _check_apart(jobs)
     return jobs
 
@@ -134,7 +167,25 @@ def plan(
 def run(
     jobs: Sequence[Job], effect: StreamingEffect, settings: Settings, reporter: Reporter
 ) -> int:
-    """Restore file after file, telling `reporter`; return how many failed.
+    """Restore file after file with an effect; see `run_each`."""
+
+    def work(job: Job, progress: Callable[[int, int | None], None]) -> RestoreReport:
+        return restore_file(
+            job.source,
+            job.target,
+            effect,
+            bits=settings.bits,
+            rate=settings.rate,
+            overwrite=settings.overwrite,
+            salvage=settings.salvage,
+            progress=progress,
+        )
+
+    return run_each(jobs, work, reporter)
+
+
+def run_each(jobs: Sequence[Job], work: Work, reporter: Reporter) -> int:
+    """Do job after job, telling `reporter`; return how many failed.
 
     An exception that is no fault of the one file (Ctrl-C, a broken pipe, a model that cannot be
     used) ends the batch and is raised.
@@ -143,7 +194,7 @@ def run(
     for job in jobs:
         reporter.started(job.source, job.target)
         try:
-            report = _run_one(job, effect, settings, reporter)
+            report = _run_one(job, work, reporter)
         except (BrokenPipeError, ModelError):
             raise
         except Exception as error:
@@ -155,23 +206,12 @@ def run(
     return failures
 
 
-def _run_one(
-    job: Job, effect: StreamingEffect, settings: Settings, reporter: Reporter
-) -> RestoreReport:
+def _run_one(job: Job, work: Work, reporter: Reporter) -> RestoreReport:
     if STANDARD in (job.source, job.target):
-        return _run_piped(job, effect, settings, reporter)
+        return _run_piped(job, work, reporter)
     created = _create_folder(job)
     try:
-        return restore_file(
-            job.source,
-            job.target,
-            effect,
-            bits=settings.bits,
-            rate=settings.rate,
-            overwrite=settings.overwrite,
-            salvage=settings.salvage,
-            progress=reporter.progress,
-        )
+        return work(job, reporter.progress)
     except BaseException:
         for folder in created:
             if not any(folder.iterdir()):
@@ -179,9 +219,7 @@ def _run_one(
         raise
 
 
-def _run_piped(
-    job: Job, effect: StreamingEffect, settings: Settings, reporter: Reporter
-) -> RestoreReport:
+def _run_piped(job: Job, work: Work, reporter: Reporter) -> RestoreReport:
     """Go through files: many formats cannot be read, and WAV cannot be written, without seeking."""
     with tempfile.TemporaryDirectory(prefix="uncodec-") as folder:
         source, target = job.source, job.target
@@ -192,7 +230,7 @@ def _run_piped(
         if job.target == STANDARD:
             target = Path(folder, "output.wav")
         try:
-            report = _run_one(Job(source, target, job.folder), effect, settings, reporter)
+            report = _run_one(replace(job, source=source, target=target), work, reporter)
         except Exception as error:
             if str(source) in str(error) and job.source == STANDARD:
                 # The user has never heard of the copy.
@@ -211,6 +249,20 @@ def _plan_pipe(items: Sequence[Path], output: str | Path | None) -> Job:
     if output is not None and _is_folder(output):
         raise InvalidValue(f"output={str(output)!r}: standard input has no name, give a file name")
     return Job(STANDARD, STANDARD if output is None else Path(output))
+
+
+def _with_takes(jobs: Sequence[Job], takes: int) -> list[Job]:
+    if takes == 1:
+        return list(jobs)
+    return [
+        replace(
+            job,
+            target=job.target.with_name(f"{job.target.stem}.take{take + 1}{job.target.suffix}"),
+            take=take,
+        )
+        for job in jobs
+        for take in range(takes)
+    ]
 
 
 def _is_folder(output: str | Path) -> bool:
@@ -234,7 +286,7 @@ def _expand(item: Path) -> Iterable[tuple[Path, Path]]:
             for name in sorted(names)
             if Path(name).suffix.lower() in AUDIO_SUFFIXES
             and not name.startswith(".")
-            and not Path(name).stem.endswith(MARK)
+            and not {MARK, RENDERED} & set(Path(name).suffixes)
         ]
     if not found:
         raise InvalidValue(f"input={str(item)!r}: this folder holds no audio files")

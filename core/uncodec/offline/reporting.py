@@ -45,6 +45,10 @@ class Reporter:
     def progress(self, frames_done: int, frames_total: int | None) -> None:
         """Some of it is done."""
 
+    def notice(self, text: str) -> None:
+        """Something was done differently than asked for."""
+        self._line(f"uncodec: warning: {text}")
+
     def finished(self, report: RestoreReport) -> None:
         """A file is complete."""
 
@@ -84,8 +88,8 @@ class JsonReporter(Reporter):
 
     ``start`` (source, target), ``progress`` (source, frames, total_frames or null; at most two a
     second), ``done`` (source, target, sample_rate, target_rate, channels, frames, target_frames,
-    duration_s, elapsed_s, times_real_time, peak, clipped, problems), ``error`` (source, type,
-    message), ``end`` (restored, failed).
+    duration_s, elapsed_s, times_real_time, peak, clipped, problems), ``warning`` (source,
+    message), ``error`` (source, type, message), ``end`` (restored, failed).
     """
 
     def __init__(self, stream: TextIO, *, debug: bool = False) -> None:
@@ -106,6 +110,11 @@ class JsonReporter(Reporter):
             self._event(
                 "progress", source=self._source, frames=frames_done, total_frames=frames_total
             )
+
+    def notice(self, text: str) -> None:
+        if self._stream is not sys.stderr:
+            super().notice(text)
+        self._event("warning", source=self._source, message=text)
 
     def finished(self, report: RestoreReport) -> None:
         self._event(

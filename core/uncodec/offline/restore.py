@@ -113,6 +113,7 @@ def restore_file(
     overwrite: bool = False,
     salvage: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
+    master: Callable[[Iterable[Audio], int, int], Iterable[Audio]] | None = None,
 ) -> RestoreReport:
     """Restore an audio file into another file.
 
@@ -143,6 +144,9 @@ def restore_file(
     progress : callable, optional
         Called as ``progress(frames_done, frames_total)`` after each block. The total is an estimate
         for formats that do not state their length, and None where there is none.
+    master : callable, optional
+        Called as ``master(blocks, sample_rate, channels)`` with the finished audio; what it gives,
+        as long in all, is written.
 
     Returns
     -------
@@ -160,7 +164,7 @@ def restore_file(
     """
     source, target = Path(source), Path(target)
     check_format(bits, rate)
-    _check_target(source, target, bits)
+    check_target(source, target, bits)
     started = time.perf_counter()
     effect.reset()
     try:
@@ -183,7 +187,10 @@ def restore_file(
                 channels = reader.channels
                 wide = _at_rate(reader.blocks(BLOCK_FRAMES), rate_in, rate_work, channels)
                 restored = _through_effect(wide, effect, rate_work)
-                for block in _at_rate(restored, rate_work, rate_out, channels):
+                finished: Iterable[Audio] = _at_rate(restored, rate_work, rate_out, channels)
+                if master is not None:
+                    finished = master(finished, rate_out, channels)
+                for block in finished:
                     if block.size:
                         peak = max(peak, float(np.abs(block).max()))
                         writer.write(block)
@@ -237,7 +244,8 @@ def check_format(bits: int, rate: int | None) -> None:
         raise InvalidValue(f"rate={rate!r}: must be between {LOWEST_RATE} and {HIGHEST_RATE} Hz")
 
 
-def _check_target(source: Path, target: Path, bits: int) -> None:
+def check_target(source: Path, target: Path, bits: int) -> None:
+    """Raise InvalidValue unless `target` is a name for the result of `source`."""
     if bits == 32 and target.suffix.lower() == ".flac":
         raise InvalidValue("bits=32: FLAC holds 16 or 24 bits, write a .wav file instead")
     if target.exists() and source.exists() and target.samefile(source):

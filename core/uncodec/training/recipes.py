@@ -20,7 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from uncodec.errors import InvalidValue, ModelError
 
 if TYPE_CHECKING:
+    from uncodec.networks.diffusion import DiffusionNetwork
     from uncodec.networks.generator import Generator
+    from uncodec.training.diffusion_loop import DiffusionSettings
     from uncodec.training.generator_loop import LoopSettings
     from uncodec.training.pairs import PairSet
 
@@ -252,6 +254,46 @@ class _GeneratorTrainer:
         )
 
 
+class _DiffusionTrainer:
+    """Trains the network of the offline engine."""
+
+    def __init__(self, recipe: Recipe, run: Run) -> None:
+        from uncodec.networks.diffusion import DiffusionConfig
+        from uncodec.training.diffusion_loop import DiffusionSettings
+
+        self.recipe, self.run = recipe, run
+        with recipe.checked():
+            self.config = DiffusionConfig(**recipe.tables["diffusion"])
+            self.settings = DiffusionSettings(**recipe.tables["training"])
+        if run.steps is not None:
+            self.settings = replace(self.settings, steps=run.steps)
+
+    def train(self) -> None:
+        from uncodec.training.pairs import PairSet
+
+        self._go_on(self.settings, PairSet(self.run.work / "validation"))
+
+    def release(self) -> None:
+        from uncodec.networks.store import save_weights
+
+        steps = _steps_done(self.run.checkpoints / "checkpoint.pt")
+        network = self._go_on(replace(self.settings, steps=steps), None)
+        save_weights(self.run.release, network, name=self.recipe.name, version=self.recipe.version)
+
+    def _go_on(self, settings: DiffusionSettings, validation: PairSet | None) -> DiffusionNetwork:
+        from uncodec.training.diffusion_loop import train_diffusion
+        from uncodec.training.pairs import PairSet
+
+        return train_diffusion(
+            PairSet(self.run.work / "pairs"),
+            self.run.checkpoints,
+            settings,
+            config=self.config,
+            validation=validation,
+            device=self.run.device,
+        )
+
+
 def _steps_done(checkpoint: Path) -> int:
     import torch
 
@@ -275,7 +317,10 @@ def _check_device(device: str) -> None:
         ) from error
 
 
-TRAINERS: dict[str, Callable[[Recipe, Run], Any]] = {"generator": _GeneratorTrainer}
+TRAINERS: dict[str, Callable[[Recipe, Run], Any]] = {
+    "generator": _GeneratorTrainer,
+    "diffusion": _DiffusionTrainer,
+}
 """For each kind of recipe what carries it out: ``train()`` and ``release()``."""
 
 

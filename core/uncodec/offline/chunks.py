@@ -1,0 +1,119 @@
+"""Finished chunks of a render on disk, so that one that was stopped can go on."""
+
+from __future__ import annotations
+
+import contextlib
+import hashlib
+import json
+import shutil
+from collections.abc import Mapping
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import AudioFileError, InvalidValue
+from uncodec.io.staging import reason_of
+
+__all__ = ["FolderStore", "digest_file"]
+
+Array = NDArray[np.float32]
+
+_HEAD = "render.json"
+
+
+def digest_file(path: Path) -> str:
+    """SHA-256 of a file's bytes."""
+    try:
+        with path.open("rb") as file:
+            return hashlib.file_digest(file, "sha256").hexdigest()
+    except OSError as error:
+        raise AudioFileError(f"{path}: cannot be read: {reason_of(error)}") from error
+
+
+class FolderStore:
+    """Chunks in a hidden folder beside the file they will become.
+
+    Parameters
+    ----------
+    target : Path
+        The file to render.
+    key : mapping
+        What determines the chunks: source and settings.
+    resume : bool
+        Go on with the chunks that are there; otherwise they are removed.
+
+    Raises
+    ------
+    InvalidValue
+        To be resumed, but the chunks belong to another source or other settings.
+    AudioFileError
+        The folder cannot be written.
+    """
+
+    def __init__(self, target: Path, key: Mapping[str, Any], *, resume: bool) -> None:
+        self.folder = target.with_name(f".{target.name}.uncodec")
+        head = self.folder / _HEAD
+        if not resume:
+            self.remove()
+        if head.is_file():
+            try:
+                begun = json.loads(head.read_text())
+            except (OSError, ValueError):
+                begun = {}
+            other = sorted(name for name in key if begun.get(name) != key[name])
+            if other:
+                raise InvalidValue(
+                    f"resume: the chunks in {self.folder} were made with another "
+                    f"{', '.join(other)}; render without resuming to begin again"
+                )
+        else:
+            self.remove()
+            self._create(head, key)
+        self.finished = 0
+        while self._path(self.finished).is_file():
+            self.finished += 1
+
+    def _create(self, head: Path, key: Mapping[str, Any]) -> None:
+        try:
+            self.folder.mkdir()
+            head.write_text(json.dumps(dict(key)))
+        except OSError as error:
+            self.remove()
+            raise AudioFileError(f"{self.folder}: cannot be written: {reason_of(error)}") from error
+
+    def _path(self, number: int) -> Path:
+        return self.folder / f"{number:06d}.npy"
+
+    def load(self, number: int) -> Array:
+        """Give chunk `number`, [shape=(2, samples)]."""
+        path = self._path(number)
+        try:
+            chunk: Array = np.load(path, allow_pickle=False)
+        except (OSError, ValueError) as error:
+            raise AudioFileError(f"{path}: cannot be read ({error})") from error
+        return chunk
+
+    def save(self, number: int, chunk: Array) -> None:
+        """Keep chunk `number`; under its name it is there as a whole or not at all."""
+        path = self._path(number)
+        part = path.with_suffix(".part")
+        try:
+            with part.open("wb") as file:
+                np.save(file, chunk)
+            part.replace(path)
+        except OSError as error:
+            with contextlib.suppress(OSError):
+                part.unlink()
+            raise AudioFileError(f"{path}: cannot be written: {reason_of(error)}") from error
+        self.finished = max(self.finished, number + 1)
+
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove_if_empty(self) -> None:
+        """Delete the folder unless there is something to go on with."""
+        if self.finished == 0:
+            self.remove()

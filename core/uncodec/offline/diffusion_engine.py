@@ -1,0 +1,214 @@
+"""One step of the restoration on a stretch of audio, free of any trace of where it was cut.
+
+A sample of the result depends on a known number of samples around it. A stretch is computed with so
+many more on either side (the margin), which are then dropped: neighbouring stretches overlap, agree
+where they do, and meet without a seam wherever the cut is.
+"""
+
+from __future__ import annotations
+
+import contextlib
+from collections.abc import Callable
+from typing import Literal
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uncodec.errors import InvalidValue, UncodecError
+from uncodec.live.noise import HopNoise, check_seed
+from uncodec.networks import LoadedDiffusion
+from uncodec.networks.diffusion_scene import look_at, start_from
+from uncodec.networks.spectra import audio_to_frames, frames_to_audio
+from uncodec.offline.bridge_process import advance, time_grid
+
+__all__ = ["CHURN", "MAX_STEPS", "DiffusionEngine", "Sampler", "check_sampler", "check_steps"]
+
+Array = NDArray[np.float32]
+Sampler = Literal["ode", "sde"]
+
+MAX_STEPS = 32
+CHURN = 0.5
+"""Share of the noise's amplitude that the stochastic sampler draws anew in each step."""
+
+# Frames that a piece is not cut below when memory runs out.
+_SMALLEST_PIECE = 64
+
+
+def check_steps(steps: int) -> int:
+    """Return `steps` if it is an integer from 1 to 32, raise `InvalidValue` otherwise."""
+    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
+        raise InvalidValue(f"steps={steps!r}: must be an integer from 1 to {MAX_STEPS}")
+    return steps
+
+
+def check_sampler(sampler: str) -> Sampler:
+    """Return `sampler` if it is "ode" or "sde", raise `InvalidValue` otherwise."""
+    if sampler == "ode":
+        return "ode"
+    if sampler == "sde":
+        return "sde"
+    raise InvalidValue(f"sampler={sampler!r}: must be 'ode' or 'sde'")
+
+
+class DiffusionEngine:
+    """Runs the steps of a sampler, each on stretches of any length.
+
+    Parameters
+    ----------
+    model : LoadedDiffusion
+    steps : int
+        Calls of the network, 1 to 32.
+    seed : int
+        Of the noise, from 0 to 2**64 - 1.
+    sampler : {"ode", "sde"}
+        Deterministic, or stochastic: with fresh noise in every step.
+    piece : int
+        Frames computed at once. Smaller ones need less memory and more time.
+
+    Attributes
+    ----------
+    steps, hop : int
+    margin : int
+        Samples needed on either side of a stretch, a multiple of `hop`.
+    piece : int
+        Becomes smaller when memory runs out.
+    on_memory : callable or None
+        Called with the new `piece` then.
+    """
+
+    def __init__(
+        self,
+        model: LoadedDiffusion,
+        steps: int = 8,
+        seed: int = 0,
+        sampler: Sampler = "ode",
+        piece: int = 1024,
+    ) -> None:
+        self.model = model
+        self.steps = check_steps(steps)
+        self.seed = check_seed(seed)
+        self.sampler = check_sampler(sampler)
+        if piece < 1:
+            raise InvalidValue(f"piece={piece}: must be a positive integer")
+        self.piece = piece
+        self.on_memory: Callable[[int], None] | None = None
+        window, self.hop = model.config.window, model.config.hop
+        # A sample lies in so many frames before and after; twice, because the first step overlaps
+        # and cuts its start once more.
+        self.margin = (model.config.reach + 2 * (window // self.hop - 1)) * self.hop
+        self._times = time_grid(steps)
+        streams = steps if sampler == "sde" else 1
+        self._noise = [HopNoise(seed, 2, self.hop, stream) for stream in range(streams)]
+        self._half = _half_precision(model.device)
+
+    def step(self, number: int, first: int, coded: Array, missing: Array) -> Array:
+        """Compute step `number` on a stretch.
+
+        Parameters
+        ----------
+        number : int
+            0 to ``steps - 1``.
+        first : int
+            Absolute index of the first sample of the arrays, a multiple of `hop`; may be negative.
+        coded : ndarray [shape=(2, margin + samples + margin)], float32
+            Mid and side; `samples` a multiple of `hop`.
+        missing : ndarray [shape=(2, margin + samples + margin)], float32
+            What the steps before have added; step 0 does not look at it.
+
+        Returns
+        -------
+        ndarray [shape=(2, samples)], float32
+            What is added after this step. Exactly 0 where the coded signal is silent.
+        """
+        samples = coded.shape[1] - 2 * self.margin
+        out: Array = np.zeros((2, samples), np.float32)
+        begin, end = self._sounding(coded, samples)
+        while begin < end:
+            count = min(end - begin, self.piece * self.hop)
+            span = slice(begin, begin + count + 2 * self.margin)
+            piece = self._spare(number, first + begin, coded[:, span], missing[:, span])
+            if piece is not None:
+                out[:, begin : begin + count] = piece
+                begin += count
+        return out
+
+    def _sounding(self, coded: Array, samples: int) -> tuple[int, int]:
+        """The part of the stretch that anything but silence can reach, in whole hops."""
+        found = np.flatnonzero(coded.any(axis=0))
+        if found.size == 0:
+            return 0, 0
+        window = self.model.config.window
+        begin = max(0, int(found[0]) - self.margin - window) // self.hop * self.hop
+        last = int(found[-1]) - self.margin + window
+        end = min(samples, -(-max(0, last) // self.hop) * self.hop)
+        return min(begin, samples), end
+
+    def _spare(self, number: int, first: int, coded: Array, missing: Array) -> Array | None:
+        """Compute a piece; where memory runs out, make pieces smaller and give None."""
+        try:
+            return self._compute(number, first, coded, missing)
+        except (MemoryError, RuntimeError) as error:
+            if not _out_of_memory(error):
+                raise
+            if self.piece <= _SMALLEST_PIECE:
+                raise UncodecError(
+                    f"out of memory: not even {self.piece} frames at once can be computed"
+                ) from error
+        # Outside the handler, whose traceback would keep the tensors alive.
+        self.piece = max(_SMALLEST_PIECE, self.piece // 2)
+        if self.model.device != "cpu":
+            torch.cuda.empty_cache()
+        if self.on_memory is not None:
+            self.on_memory(self.piece)
+        return None
+
+    def _compute(self, number: int, first: int, coded: Array, missing: Array) -> Array:
+        config, device = self.model.config, self.model.device
+        window, hop = config.window, config.hop
+        now, later = self._times[number], self._times[number + 1]
+        with torch.inference_mode():
+            audio = torch.from_numpy(np.ascontiguousarray(coded))[None].to(device)
+            scene = look_at(audio_to_frames(audio, window, hop))
+            if number == 0:
+                noise = self._white(0, first, coded.shape[1])
+                begun = start_from(scene, audio, noise, window, hop)
+                added = frames_to_audio(begun, window, hop)
+            else:
+                added = torch.from_numpy(np.ascontiguousarray(missing))[None].to(device)
+            state = audio_to_frames(added, window, hop)
+            at = torch.full((1,), now, device=device)
+            with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=self._half):
+                delta, _ = self.model.network(scene, state, at)
+            fresh = None
+            if self.sampler == "sde" and later < 1.0:
+                noise = self._white(number + 1, first, coded.shape[1])
+                fresh = start_from(scene, audio, noise, window, hop)
+            result = advance(scene, state, delta, now, later, fresh, CHURN)
+            samples = frames_to_audio(result, window, hop)[0, :, self.margin : -self.margin]
+            return samples.cpu().numpy()
+
+    def _white(self, stream: int, first: int, samples: int) -> Tensor:
+        """The noise of absolute samples; none before the beginning."""
+        noise: Array = np.zeros((2, samples), np.float32)
+        lead = max(0, -first)
+        if lead < samples:
+            self._noise[stream].fill((first + lead) // self.hop, noise[:, lead:])
+        return torch.from_numpy(noise)[None].to(self.model.device)
+
+
+def _half_precision(device: str) -> bool:
+    """Whether this device computes bfloat16 natively; elsewhere it would be the slower one."""
+    if torch.device(device).type == "cuda":
+        return bool(torch.cuda.is_bf16_supported(including_emulation=False))
+    with contextlib.suppress(AttributeError, RuntimeError):
+        return bool(torch.ops.mkldnn._is_mkldnn_bf16_supported())
+    return False
+
+
+def _out_of_memory(error: BaseException) -> bool:
+    if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
+        return True
+    # What the allocator of the CPU raises has no type of its own.
+    return "allocate memory" in str(error) or "not enough memory" in str(error)

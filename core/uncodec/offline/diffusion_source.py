@@ -1,0 +1,172 @@
+"""The steps of a restoration in a row, each at work on its own place of one stream.
+
+A file is not restored step after step, which would need room for all of it, but as in a pipeline:
+while the first step is at one chunk, the second works on the chunk before. What is kept is a few
+chunks for each step, however long the file is.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from typing import Protocol
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import InvalidValue
+from uncodec.offline.diffusion_engine import DiffusionEngine
+
+__all__ = ["ChunkStore", "DiffusionSource"]
+
+Array = NDArray[np.float32]
+
+
+class ChunkStore(Protocol):
+    """Keeps finished chunks of the delta, see `uncodec.offline.chunks`."""
+
+    @property
+    def finished(self) -> int:
+        """Chunks there, from the first on."""
+        ...
+
+    def load(self, number: int) -> Array:
+        """Give chunk `number`, mid and side."""
+        ...
+
+    def save(self, number: int, chunk: Array) -> None:
+        """Keep chunk `number`."""
+        ...
+
+
+class DiffusionSource:
+    """A source of the delta (see `uncodec.live.source.DeltaSource`) for whole files.
+
+    Parameters
+    ----------
+    engine : DiffusionEngine
+    channels : int
+        1 or 2.
+    chunk : int
+        Frames that a step takes at once.
+    store : ChunkStore, optional
+        Chunks that it holds are not computed again, new ones are given to it.
+    on_chunk : callable, optional
+        Called as ``on_chunk(index, share)`` when a share of the work at a chunk was done.
+
+    Attributes
+    ----------
+    delay, lead : int
+        In samples.
+    """
+
+    def __init__(
+        self,
+        engine: DiffusionEngine,
+        channels: int,
+        chunk: int = 1024,
+        store: ChunkStore | None = None,
+        on_chunk: Callable[[int, float], None] | None = None,
+    ) -> None:
+        if channels not in (1, 2):
+            raise InvalidValue(f"channels={channels}: must be 1 or 2")
+        if chunk < 1:
+            raise InvalidValue(f"chunk={chunk}: must be a positive integer")
+        self.channels = channels
+        self.delay = 0
+        self._engine = engine
+        self._chunk = chunk
+        self._size = chunk * engine.hop
+        self._store = store
+        self._on_chunk = on_chunk
+        self._kept = store.finished if store is not None else 0
+        # Chunks that a step needs beyond the end of the one it works on.
+        self._ahead = -(-engine.margin // self._size)
+        self.lead = self._size - 1 + engine.margin + (engine.steps - 1) * self._ahead * self._size
+        self._stages = [_Stage(engine.margin) for _ in range(engine.steps)]
+
+    def push(self, x: Array) -> Array:
+        """Take (channels, n) samples, give (channels, m) samples of the delta."""
+        coded: Array = np.zeros((2, x.shape[1]), np.float32)
+        if self.channels == 2:
+            np.add(x[0], x[1], out=coded[0])
+            np.subtract(x[0], x[1], out=coded[1])
+            coded *= np.float32(0.5)
+        else:
+            coded[0] = x[0]
+        finished = self._pass_on(0, coded, np.zeros_like(coded))
+        if not finished:
+            return np.zeros((self.channels, 0), np.float32)
+        delta = np.concatenate(finished, axis=1)
+        if self.channels == 2:
+            return np.stack([delta[0] + delta[1], delta[0] - delta[1]])
+        return delta[:1]
+
+    def _pass_on(self, number: int, coded: Array, missing: Array) -> list[Array]:
+        if number == len(self._stages):
+            return [missing]
+        stage = self._stages[number]
+        stage.append(coded, missing)
+        finished = []
+        while stage.length >= self._size + 2 * self._engine.margin:
+            index = stage.done
+            coded, missing = stage.take(self._size, self._engine.margin)
+            after = self._work(number, index, coded, missing)
+            if self._on_chunk is not None:
+                self._on_chunk(index, 1.0 / len(self._stages))
+            inner = slice(self._engine.margin, self._engine.margin + self._size)
+            # A copy, because a view would keep the margins alive as well.
+            finished += self._pass_on(number + 1, coded[:, inner].copy(), after)
+        return finished
+
+    def _work(self, number: int, index: int, coded: Array, missing: Array) -> Array:
+        later = len(self._stages) - 1 - number
+        if self._store is not None:
+            if later == 0 and index < self._kept:
+                return self._store.load(index)
+            if index < self._kept - later * self._ahead:
+                # Only chunks that are there already depend on this one.
+                return np.zeros((2, self._size), np.float32)
+        first = index * self._size - self._engine.margin
+        result = self._engine.step(number, first, coded, missing)
+        if later == 0 and self._store is not None:
+            self._store.save(index, result)
+        return result
+
+    def clone(self) -> DiffusionSource:
+        """An independent copy of the whole state; it does not write to the store."""
+        twin = DiffusionSource(self._engine, self.channels, self._chunk)
+        twin._stages = [stage.clone() for stage in self._stages]
+        return twin
+
+
+class _Stage:
+    """What one step waits with: both signals from a margin before its next chunk on."""
+
+    def __init__(self, margin: int) -> None:
+        self.done = 0
+        silence: Array = np.zeros((2, margin), np.float32)
+        self.length = margin
+        # Read only, and therefore shared with clones.
+        self._parts: list[tuple[Array, Array]] = [(silence, silence)]
+
+    def append(self, coded: Array, missing: Array) -> None:
+        """Take more of both."""
+        if coded.shape[1]:
+            self._parts.append((coded, missing))
+            self.length += coded.shape[1]
+
+    def take(self, size: int, margin: int) -> tuple[Array, Array]:
+        """Give the next chunk with its margins, and go on to the one behind it."""
+        coded = np.concatenate([part[0] for part in self._parts], axis=1)
+        missing = np.concatenate([part[1] for part in self._parts], axis=1)
+        self._parts = [(coded[:, size:].copy(), missing[:, size:].copy())]
+        self.length -= size
+        self.done += 1
+        span = slice(0, size + 2 * margin)
+        return coded[:, span], missing[:, span]
+
+    def clone(self) -> _Stage:
+        """An independent copy."""
+        twin = _Stage(0)
+        twin.done, twin.length, twin._parts = self.done, self.length, list(self._parts)
+        return twin

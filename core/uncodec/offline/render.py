@@ -1,0 +1,259 @@
+"""One file rendered by the offline restorer: resumable, in flat memory."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import Any
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import InvalidValue, OutputExists
+from uncodec.io import open_audio
+from uncodec.live.noise import check_seed
+from uncodec.live.source import network_rate
+from uncodec.live.stream import RestoringStream, check_amount
+from uncodec.networks import load_diffusion
+from uncodec.offline.chunks import FolderStore, digest_file
+from uncodec.offline.diffusion_engine import check_sampler, check_steps
+from uncodec.offline.diffusion_stream import CHUNK, open_diffusion
+from uncodec.offline.limiter import check_ceiling, limited
+from uncodec.offline.restore import (
+    RestoreReport,
+    check_format,
+    check_target,
+    full_band_rate,
+    restore_file,
+)
+
+__all__ = ["RenderSettings", "render_file"]
+
+Audio = NDArray[np.float32]
+
+
+@dataclass(frozen=True)
+class RenderSettings:
+    """How a file is rendered.
+
+    Attributes
+    ----------
+    steps : int
+        Calls of the network, 1 to 32. More take longer; the card of a model tells what they bring.
+    seed : int
+        Of the noise, 0 to 2**64 - 1: another one is another take.
+    amount : float
+        How much of the restoration is added, 0 to 1.
+    sampler : {"ode", "sde"}
+        Deterministic, or stochastic: with fresh noise in every step.
+    model : str
+        Name of a released model, or a folder that holds one.
+    device : str
+        Where the network runs, as PyTorch names it.
+    ceiling_db : float, optional
+        Keep true peaks below this many dB, -20 to 0. Without it nothing limits them.
+    chunk : int
+        Frames of the network computed at once. Smaller chunks need less memory and more time.
+    """
+
+    steps: int = 8
+    seed: int = 0
+    amount: float = 1.0
+    sampler: str = "ode"
+    model: str = "diffusion"
+    device: str = "cpu"
+    ceiling_db: float | None = None
+    chunk: int = CHUNK
+
+    def __post_init__(self) -> None:
+        check_steps(self.steps)
+        check_seed(self.seed)
+        check_amount(self.amount)
+        check_sampler(self.sampler)
+        if self.ceiling_db is not None:
+            check_ceiling(self.ceiling_db)
+        if self.chunk < 1:
+            raise InvalidValue(f"chunk={self.chunk}: must be a positive integer")
+
+    def take(self, number: int) -> RenderSettings:
+        """Settings of take `number`, 0 being these."""
+        return replace(self, seed=(self.seed + number) % 2**64)
+
+
+def render_file(
+    source: str | Path,
+    target: str | Path,
+    settings: RenderSettings | None = None,
+    *,
+    bits: int = 24,
+    rate: int | None = None,
+    overwrite: bool = False,
+    salvage: bool = False,
+    resume: bool = False,
+    progress: Callable[[int, int | None], None] | None = None,
+    notice: Callable[[str], None] | None = None,
+) -> RestoreReport:
+    """Render an audio file into another file.
+
+    As `uncodec.offline.restore.restore_file`, whose arguments and errors are the same, with the
+    offline engine. Finished chunks are kept in a hidden folder beside the target until the render
+    is complete. What stops it, a full disk, Ctrl-C or the end of the process, leaves them there,
+    and a call with `resume` goes on with them: the result is the same to the bit.
+
+    Parameters
+    ----------
+    source, target : path
+    settings : RenderSettings, optional
+    bits, rate, overwrite, salvage
+        See `restore_file`.
+    resume : bool
+        Go on with the chunks of an earlier call, if there are any. They must have been made of the
+        same source with the same model, steps, seed, sampler and chunk.
+    progress : callable, optional
+        Called as ``progress(frames_done, frames_total)``, frames of the source.
+    notice : callable, optional
+        Called with a sentence about what was done differently than asked for.
+
+    Returns
+    -------
+    RestoreReport
+
+    Raises
+    ------
+    ModelError
+        The model cannot be loaded, or the device is absent.
+    InvalidValue, OutputExists, AudioFileError
+        See `restore_file`; also for chunks to resume that belong to something else.
+    """
+    settings = settings or RenderSettings()
+    source, target = Path(source), Path(target)
+    check_format(bits, rate)
+    check_target(source, target, bits)
+    if target.exists() and not overwrite:
+        # Told before the chunks of an earlier render are touched.
+        raise OutputExists(f"{target}: exists already")
+    loaded = load_diffusion(settings.model, settings.device)
+    with open_audio(source) as reader:
+        rate_in, channels = reader.sample_rate, reader.channels
+        total = reader.frames
+        if total is None and reader.seconds is not None:
+            total = round(reader.seconds * rate_in)
+    rate_work = full_band_rate(rate_in)
+    inner_rate = network_rate(rate_work)
+    key = {
+        "source": digest_file(source),
+        "model": loaded.digest,
+        "steps": settings.steps,
+        "seed": settings.seed,
+        "sampler": settings.sampler,
+        "chunk": settings.chunk,
+    }
+    store = FolderStore(target, key, resume=resume)
+    chunk_frames = settings.chunk * loaded.config.hop * rate_in / inner_rate
+    tell = _Progress(progress, total, chunk_frames)
+
+    def shrink(seconds: float) -> None:
+        if notice is not None:
+            notice(f"{source}: out of memory, going on in pieces of {seconds:.1f} s")
+
+    def open_stream() -> RestoringStream:
+        return open_diffusion(
+            settings.model,
+            sample_rate=rate_work,
+            channels=channels,
+            steps=settings.steps,
+            seed=settings.seed,
+            amount=settings.amount,
+            sampler=settings.sampler,
+            device=settings.device,
+            chunk=settings.chunk,
+            store=store,
+            on_chunk=tell.worked,
+            on_memory=shrink,
+        )
+
+    def master(blocks: Any, sample_rate: int, count: int) -> Any:
+        if settings.ceiling_db is None:
+            return blocks
+        return limited(blocks, sample_rate, count, settings.ceiling_db)
+
+    try:
+        report = restore_file(
+            source,
+            target,
+            _Rendering(open_stream),
+            bits=bits,
+            rate=rate,
+            overwrite=overwrite,
+            salvage=salvage,
+            master=master,
+        )
+    except BaseException:
+        store.remove_if_empty()
+        raise
+    store.remove()
+    return report
+
+
+class _Progress:
+    """Turns work done at chunks into frames of the source."""
+
+    def __init__(
+        self,
+        progress: Callable[[int, int | None], None] | None,
+        total: int | None,
+        chunk_frames: float,
+    ) -> None:
+        self._progress = progress
+        self._total = total
+        self._chunk_frames = chunk_frames
+        self._done = 0.0
+
+    def worked(self, index: int, share: float) -> None:
+        """A share of the work at a chunk was done."""
+        first = index * self._chunk_frames
+        if self._progress is None or (self._total is not None and first >= self._total):
+            return  # the silence behind the end
+        self._done += share * self._chunk_frames
+        done = round(self._done)
+        self._progress(done if self._total is None else min(done, self._total), self._total)
+
+
+class _Rendering:
+    """The stream as what `restore_file` runs: aligned, and complete with `flush`."""
+
+    def __init__(self, open_stream: Callable[[], RestoringStream]) -> None:
+        self._open = open_stream
+        self._stream: RestoringStream | None = None
+        self._skip = 0
+
+    def process(
+        self, input_array: Any, sample_rate: float, buffer_size: int = 0, reset: bool = False
+    ) -> Audio:
+        """Process one block."""
+        if self._stream is None:
+            self._stream = self._open()
+            self._skip = self._stream.latency_samples
+        out = self._stream.process(np.asarray(input_array, np.float32))
+        dropped = min(self._skip, out.shape[1])
+        self._skip -= dropped
+        return out[:, dropped:]
+
+    def flush(self) -> Audio:
+        """Return the samples still inside."""
+        stream = self._stream
+        if stream is None:
+            return np.zeros((0, 0), np.float32)
+        parts = []
+        left = stream.latency_samples
+        while left:
+            count = min(left, 65536)
+            left -= count
+            parts.append(self.process(np.zeros((stream.channels, count), np.float32), 0.0))
+        return np.concatenate(parts, axis=1)
+
+    def reset(self) -> None:
+        """Forget all audio."""
+        self._stream = None
+        self._skip = 0

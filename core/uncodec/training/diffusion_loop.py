@@ -1,0 +1,442 @@
+"""The training loop of the offline diffusion network: resumable, seeded, logged."""
+
+from __future__ import annotations
+
+import itertools
+import json
+import math
+import time
+from collections.abc import Iterator, Sequence
+from concurrent.futures import ThreadPoolExecutor
+from dataclasses import asdict, dataclass, replace
+from pathlib import Path
+from typing import Any, NamedTuple
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uncodec.errors import InvalidValue, ModelError
+from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
+from uncodec.networks.diffusion_scene import Scene, compand, look_at, start_from
+from uncodec.networks.spectra import audio_to_frames, frames_to_audio, left_right, mid_side
+from uncodec.offline.bridge_process import advance, between, time_grid
+from uncodec.training.losses import (
+    clean_null_penalty,
+    fidelity_penalty,
+    level_error,
+    log_spectral_distance,
+    si_sdr,
+)
+from uncodec.training.pairs import PairSet
+
+__all__ = ["DiffusionSettings", "render_batch", "train_diffusion", "validate"]
+
+CHECKPOINT_VERSION = 1
+# (window, hop, share of the steps): the metric's own resolution most of the time, shorter ones so
+# that energy is also placed right in time.
+RESOLUTIONS = ((2048, 512, 0.7), (1024, 256, 0.15), (512, 128, 0.15))
+
+
+@dataclass(frozen=True)
+class DiffusionSettings:
+    """What determines a training run besides its pairs.
+
+    Attributes
+    ----------
+    steps : int
+        Length of the run; the learning rate follows a cosine over it.
+    batch : int
+        Crops per step.
+    seconds : float
+        Length of a crop, at 44.1 kHz.
+    learning_rate : float
+        Peak, reached after 100 steps.
+    decay : float
+        Weight decay.
+    seed : int
+    average : float
+        Decay per step of the averaged weights, which are what is kept.
+    begin, own : float
+        Share of the steps that train the first call of the network, and share of those that train
+        a later call on what the network made itself, not on what training pairs have there.
+    """
+
+    steps: int = 2000
+    batch: int = 6
+    seconds: float = 2.0
+    learning_rate: float = 1.5e-3
+    decay: float = 0.02
+    seed: int = 0
+    average: float = 0.995
+    begin: float = 0.35
+    own: float = 0.35
+
+    def __post_init__(self) -> None:
+        if self.steps < 1 or self.batch < 1:
+            raise InvalidValue(f"steps={self.steps}, batch={self.batch}: must be positive")
+        if not 0.25 <= self.seconds <= 60:
+            raise InvalidValue(f"seconds={self.seconds}: must be from 0.25 to 60")
+        if self.begin < 0 or self.own < 0 or self.begin + self.own > 1:
+            raise InvalidValue(f"begin={self.begin}, own={self.own}: must be shares of the steps")
+
+    def rate_at(self, step: int) -> float:
+        """Learning rate of a step."""
+        warm = min(1.0, (step + 1) / 100)
+        fall = 0.5 * (1 + math.cos(math.pi * min(1.0, step / self.steps)))
+        return self.learning_rate * warm * (0.02 + 0.98 * fall)
+
+
+class _Ground(NamedTuple):
+    """What a batch is before the network sees it."""
+
+    coded: Tensor  # mid and side, audio
+    scene: Scene
+    start: Tensor
+
+
+def _prepare(network: DiffusionNetwork, coded: Tensor, seed: int) -> _Ground:
+    window, hop = network.config.window, network.config.hop
+    source = torch.Generator().manual_seed(seed)
+    noise = torch.randn(coded.shape, generator=source).to(coded.device)
+    audio = mid_side(coded)
+    scene = look_at(audio_to_frames(audio, window, hop))
+    return _Ground(audio, scene, start_from(scene, audio, noise, window, hop))
+
+
+def _predict(
+    network: DiffusionNetwork, scene: Scene, missing: Tensor, at: Tensor
+) -> tuple[Tensor, Tensor]:
+    with torch.autocast(at.device.type, torch.bfloat16):
+        delta, damage = network(scene, missing, at)
+    return delta, damage
+
+
+def _sounding(network: DiffusionNetwork, spectra: Tensor) -> Tensor:
+    """The spectra of the signal that these spectra make, which overlap and therefore differ."""
+    window, hop = network.config.window, network.config.hop
+    return audio_to_frames(frames_to_audio(spectra, window, hop), window, hop)
+
+
+@torch.inference_mode()
+def render_batch(
+    network: DiffusionNetwork, coded: Tensor, seed: int, steps: int = 8
+) -> tuple[Tensor, Tensor]:
+    """Restore whole crops with the deterministic sampler.
+
+    Parameters
+    ----------
+    network : DiffusionNetwork
+    coded : Tensor [shape=(batch, 2, samples)]
+        Left and right.
+    seed : int
+        Of the noise.
+    steps : int
+
+    Returns
+    -------
+    restored, delta : Tensor [shape=(batch, 2, trimmed)]
+        Left and right, without the edges that fewer frames cover.
+    """
+    window, hop = network.config.window, network.config.hop
+    ground = _prepare(network, coded, seed)
+    missing = _sounding(network, ground.start)
+    grid = time_grid(steps)
+    for now, later in itertools.pairwise(grid):
+        at = torch.full((coded.shape[0],), now, device=coded.device)
+        delta, _ = _predict(network, ground.scene, missing, at)
+        missing = advance(ground.scene, missing, delta, now, later)
+        if later < 1.0:
+            missing = _sounding(network, missing)
+    edge = window - hop
+    delta = left_right(frames_to_audio(missing, window, hop))[..., edge:-edge]
+    return coded[..., edge : edge + delta.shape[-1]] + delta, delta
+
+
+def _loss(
+    network: DiffusionNetwork,
+    batch: tuple[Tensor, Tensor, Tensor],
+    step: int,
+    settings: DiffusionSettings,
+) -> tuple[Tensor, dict[str, float]]:
+    clean, coded, is_clean = batch
+    window, hop = network.config.window, network.config.hop
+    rng = np.random.default_rng([settings.seed, step, 5])
+    with torch.no_grad():
+        ground = _prepare(network, coded, seed=settings.seed * 1_000_003 + step)
+        scene = ground.scene
+        end = audio_to_frames(mid_side(clean), window, hop) - scene.coded
+        at, missing, known = _draw_state(network, ground, end, settings, rng)
+    delta, damage = _predict(network, scene, missing, at)
+    audio = left_right(frames_to_audio(delta, window, hop))
+    edge = window - hop
+    change = audio[..., edge:-edge]
+    span = slice(edge, edge + change.shape[-1])
+    clean, coded = clean[..., span], coded[..., span]
+    restored = coded + change
+    pick = int(rng.choice(len(RESOLUTIONS), p=[share for _, _, share in RESOLUTIONS]))
+    metric_window, metric_hop, _ = RESOLUTIONS[pick]
+    damaged = 1 - is_clean
+    distance = log_spectral_distance(clean, restored, metric_window, metric_hop)
+    image = log_spectral_distance(mid_side(clean), mid_side(restored), metric_window, metric_hop)
+    drop = fidelity_penalty(clean, coded, restored, 0.0) * damaged
+    null = clean_null_penalty(clean, change) * is_clean
+    # The mean over all signals that may have been there is silent, so the distance to the one that
+    # was there counts little at the start and more as the state tells which one it is.
+    apart = compand(scene.coded + delta, scene.scale) - compand(scene.coded + end, scene.scale)
+    # Where the outline is next to nothing and the clean signal is not, the distance has no bound.
+    apart_by = (apart.real.square() + apart.imag.square() + 1e-4).sqrt().clamp(max=4.0)
+    data = apart_by.mean((1, 2, 3)) * (0.02 + 0.3 * known * at) * damaged
+    # The gate alone lets a clean signal pass untouched, and it has no gradient where it is shut or
+    # open, so the odds behind it are also told directly.
+    target = damaged[:, None].expand_as(damage)
+    judged = torch.nn.functional.binary_cross_entropy_with_logits(damage, target)
+    parts = {
+        "lsd": distance.mean(),
+        "image": 0.15 * image.mean(),
+        "level": 0.15 * level_error(clean, restored).mean(),
+        "data": data.mean(),
+        "drop": 0.5 * drop.mean(),
+        "null": 0.02 * null.mean(),
+        "gate": 0.3 * judged,
+    }
+    total = torch.stack(list(parts.values())).sum()
+    return total, {name: float(value.detach()) for name, value in parts.items()}
+
+
+def _draw_state(
+    network: DiffusionNetwork,
+    ground: _Ground,
+    end: Tensor,
+    settings: DiffusionSettings,
+    rng: np.random.Generator,
+) -> tuple[Tensor, Tensor, float]:
+    """Time, state, and whether the state knows the clean signal (1) or guesses it (0)."""
+    scene, start = ground.scene, ground.start
+    count = start.shape[0]
+    at = torch.zeros(count, device=start.device)
+    drawn = rng.random()
+    known = 1.0
+    if drawn >= settings.begin:
+        at = torch.from_numpy(rng.random(count).astype(np.float32)).to(start.device)
+        if drawn < settings.begin + settings.own:
+            known = 0.0
+            first = _sounding(network, start)
+            end, _ = _predict(network, scene, first, torch.zeros_like(at))
+    missing = between(scene, start, end, at) if drawn >= settings.begin else start
+    return at, _sounding(network, missing), known
+
+
+class _Average:
+    """Exponential moving average of a model's weights."""
+
+    def __init__(self, network: DiffusionNetwork, decay: float) -> None:
+        self.decay = decay
+        self.weights = {name: p.detach().clone() for name, p in network.state_dict().items()}
+
+    def update(self, network: DiffusionNetwork, step: int) -> None:
+        decay = min(self.decay, (1 + step) / (10 + step))
+        for name, value in network.state_dict().items():
+            self.weights[name].lerp_(value.detach(), 1 - decay)
+
+
+def _batches(
+    pairs: PairSet, settings: DiffusionSettings, first: int
+) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
+    """Batches from step `first` on, one read ahead."""
+    samples = round(settings.seconds * 44100)
+    with ThreadPoolExecutor(1) as pool:
+        ahead = pool.submit(pairs.batch, first, settings.batch, samples, settings.seed)
+        for step in range(first, settings.steps):
+            ready = ahead.result()
+            ahead = pool.submit(pairs.batch, step + 1, settings.batch, samples, settings.seed)
+            yield ready
+
+
+def train_diffusion(
+    pairs: PairSet,
+    folder: str | Path,
+    settings: DiffusionSettings,
+    *,
+    config: DiffusionConfig | None = None,
+    validation: PairSet | None = None,
+    every: int = 250,
+    device: str = "cpu",
+) -> DiffusionNetwork:
+    """Train a diffusion network, or go on where `folder` was left.
+
+    Parameters
+    ----------
+    pairs : PairSet
+    folder : path
+        Takes ``checkpoint.pt`` (replaced as a whole, never half-written), ``average-STEP.pt`` for
+        each checkpoint, and ``log.jsonl``.
+    settings : DiffusionSettings
+        A resumed run must have the same settings but for `steps`, which may grow.
+    config : DiffusionConfig, optional
+    validation : PairSet, optional
+        Scored at every checkpoint.
+    every : int
+        Steps between checkpoints.
+    device : str
+
+    Returns
+    -------
+    DiffusionNetwork
+        With the averaged weights.
+
+    Raises
+    ------
+    ModelError
+        The checkpoint was made by another version or with other settings.
+    """
+    root = Path(folder)
+    root.mkdir(parents=True, exist_ok=True)
+    path = root / "checkpoint.pt"
+    torch.manual_seed(settings.seed)
+    network = DiffusionNetwork(config or DiffusionConfig()).to(device)
+    optimiser = torch.optim.AdamW(
+        network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=settings.decay
+    )
+    average = _Average(network, settings.average)
+    first = 0
+    if path.exists():
+        first = _resume(path, network, optimiser, average, settings)
+    started = time.perf_counter()
+    recent: list[dict[str, float]] = []
+    for step, arrays in enumerate(_batches(pairs, settings, first), first):
+        clean, coded, flags = (torch.from_numpy(a).to(device) for a in arrays)
+        for group in optimiser.param_groups:
+            group["lr"] = settings.rate_at(step)
+        total, parts = _loss(network, (clean, coded, flags), step, settings)
+        optimiser.zero_grad(set_to_none=True)
+        torch.autograd.backward(total)
+        norm = float(torch.nn.utils.clip_grad_norm_(network.parameters(), 1.0).detach())
+        if math.isfinite(norm) and math.isfinite(float(total.detach())):
+            optimiser.step()
+            average.update(network, step)
+        recent.append({**parts, "total": float(total.detach()), "norm": norm})
+        if (step + 1) % 20 == 0:
+            mean = {key: round(float(np.mean([r[key] for r in recent])), 4) for key in recent[0]}
+            seconds = round((time.perf_counter() - started) / (step + 1 - first), 2)
+            _log(root, {"step": step + 1, **mean, "seconds_per_step": seconds})
+            recent.clear()
+        if (step + 1) % every == 0 or step + 1 == settings.steps:
+            _save(path, network, optimiser, average, settings, step + 1)
+            torch.save(average.weights, root / f"average-{step + 1:06d}.pt")
+            if validation is not None:
+                scores = validate(_averaged(network, average), validation)
+                _log(root, {"step": step + 1, "validation": scores})
+    return _averaged(network, average)
+
+
+def _averaged(network: DiffusionNetwork, average: _Average) -> DiffusionNetwork:
+    twin = DiffusionNetwork(network.config).to(network.gate.weight.device)
+    twin.load_state_dict(average.weights)
+    return twin.eval()
+
+
+def _save(
+    path: Path,
+    network: DiffusionNetwork,
+    optimiser: torch.optim.Optimizer,
+    average: _Average,
+    settings: DiffusionSettings,
+    step: int,
+) -> None:
+    part = path.with_suffix(".part")
+    torch.save(
+        {
+            "version": CHECKPOINT_VERSION,
+            "step": step,
+            "config": network.describe(),
+            "settings": asdict(settings),
+            "network": network.state_dict(),
+            "average": average.weights,
+            "optimiser": optimiser.state_dict(),
+        },
+        part,
+    )
+    part.replace(path)
+
+
+def _resume(
+    path: Path,
+    network: DiffusionNetwork,
+    optimiser: torch.optim.Optimizer,
+    average: _Average,
+    settings: DiffusionSettings,
+) -> int:
+    kept = torch.load(path, weights_only=True)
+    version = kept.get("version")
+    if version != CHECKPOINT_VERSION:
+        rule = f"must be a checkpoint of version {CHECKPOINT_VERSION}"
+        raise ModelError(f"{path}: {rule}, got {version}")
+    if kept["config"] != network.describe():
+        raise ModelError(f"{path}: holds a network {kept['config']}, not {network.describe()}")
+    begun = replace(DiffusionSettings(**kept["settings"]), steps=settings.steps)
+    if begun != settings:
+        raise ModelError(f"{path}: was begun with {kept['settings']}, not {asdict(settings)}")
+    network.load_state_dict(kept["network"])
+    optimiser.load_state_dict(kept["optimiser"])
+    average.weights = kept["average"]
+    return int(kept["step"])
+
+
+def _log(root: Path, row: dict[str, Any]) -> None:
+    with (root / "log.jsonl").open("a") as file:
+        file.write(json.dumps(row) + "\n")
+
+
+def validate(
+    network: DiffusionNetwork, pairs: PairSet, steps: Sequence[int] = (1, 4), every: int = 4
+) -> dict[str, dict[str, float]]:
+    """Score a network on pairs, grouped by codec and rate.
+
+    Parameters
+    ----------
+    network : DiffusionNetwork
+    pairs : PairSet
+        Of `build_validation`.
+    steps : sequence of int
+        Step counts to try.
+    every : int
+        Every so many excerpts are used.
+
+    Returns
+    -------
+    dict
+        For each group, such as ``"mp3-64"``: ``lsd_in``, ``sdr_in``, and ``lsd`` and ``sdr`` with
+        each step count behind them; for clean pairs ``null_db``, mean and worst.
+    """
+    from uncodec.training.pairs import VALIDATION_MENU
+
+    groups: dict[str, list[dict[str, float]]] = {}
+    edge = network.config.window - network.config.hop
+    for number, note in enumerate(pairs.notes):
+        if note["index"] // len(VALIDATION_MENU) % every and note["codec"] != "clean":
+            continue
+        clean, coded = (torch.from_numpy(np.array(part))[None] for part in pairs.pair(number))
+        row: dict[str, float] = {}
+        for count in steps:
+            restored, delta = render_batch(network, coded, seed=number, steps=count)
+            span = slice(edge, edge + restored.shape[-1])
+            kept, before = clean[..., span], coded[..., span]
+            if note["codec"] == "clean":
+                ratio = delta.square().sum() / kept.square().sum()
+                row[f"null_db_{count}"] = float(10 * torch.log10(ratio + 1e-12))
+                continue
+            row["lsd_in"] = float(log_spectral_distance(kept, before, 2048, 512))
+            row["sdr_in"] = float(si_sdr(kept, before))
+            row[f"lsd_{count}"] = float(log_spectral_distance(kept, restored, 2048, 512))
+            row[f"sdr_{count}"] = float(si_sdr(kept, restored))
+        name = f"{note['codec']}-{note['kbps']}" if note["codec"] != "clean" else "clean"
+        groups.setdefault(name, []).append(row)
+    scores = {
+        name: {key: round(float(np.mean([row[key] for row in rows])), 3) for key in rows[0]}
+        for name, rows in sorted(groups.items())
+    }
+    for key in list(scores.get("clean", {})):
+        scores["clean"][f"worst_{key}"] = round(max(row[key] for row in groups["clean"]), 2)
+    return scores

@@ -1,0 +1,183 @@
+"""The diffusion network: what it depends on, what it leaves alone, what it starts from."""
+
+import dataclasses
+
+import pytest
+import torch
+
+from uncodec.errors import InvalidValue, ModelError
+from uncodec.networks import (
+    DiffusionConfig,
+    DiffusionNetwork,
+    Generator,
+    GeneratorConfig,
+    load_diffusion,
+    load_model,
+    save_weights,
+)
+from uncodec.networks.diffusion_scene import compand, expand, look_at, start_from
+from uncodec.networks.spectra import audio_to_frames, frames_to_audio
+
+SMALL = DiffusionConfig(window=512, hop=128, width=16, dilations=(1, 2), local=4)
+
+
+@pytest.fixture
+def network():
+    torch.manual_seed(0)
+    return DiffusionNetwork(SMALL).eval()
+
+
+def noise(samples, seed=0, level=0.1):
+    source = torch.Generator().manual_seed(seed)
+    return level * torch.randn(1, 2, samples, generator=source)
+
+
+def low_passed(audio, share):
+    spectrum = torch.fft.rfft(audio)
+    spectrum[..., round(share * spectrum.shape[-1]) :] = 0
+    return torch.fft.irfft(spectrum, n=audio.shape[-1])
+
+
+def frames_of(audio):
+    return audio_to_frames(audio, SMALL.window, SMALL.hop)
+
+
+@torch.inference_mode()
+def predict(network, audio, missing=None, time=0.0):
+    scene = look_at(frames_of(audio))
+    if missing is None:
+        missing = start_from(scene, audio, noise(audio.shape[-1], 7, 1.0), SMALL.window, SMALL.hop)
+    return network(scene, missing, torch.tensor([time]))
+
+
+def test_a_frame_depends_on_frames_within_its_reach_and_on_no_other(network):
+    count = 2 * SMALL.reach + 40
+    audio = noise(count * SMALL.hop + SMALL.window)
+    changed = audio.clone()
+    middle = count // 2 * SMALL.hop
+    changed[..., middle : middle + SMALL.hop] += 0.3 * noise(SMALL.hop, 1)
+    before, after = predict(network, audio)[0], predict(network, changed)[0]
+    differs = (before != after).any(dim=3).any(dim=1)[0].nonzero().flatten()
+    # The samples lie in the frames from `middle - 3` to `middle`.
+    first, last = count // 2 - 3 - SMALL.reach, count // 2 + SMALL.reach
+    assert first <= int(differs.min()) < count // 2 - 3
+    assert count // 2 < int(differs.max()) <= last
+
+
+def test_silence_gets_nothing(network):
+    audio = noise(20_000)
+    audio[..., 8_000:] = 0
+    delta, _ = predict(network, audio)
+    assert delta[:, :, :40].abs().max() > 0
+    assert delta[:, :, 8_000 // SMALL.hop + 1 :].abs().max() == 0
+
+
+def test_a_shut_gate_leaves_the_signal_alone(network):
+    with torch.no_grad():
+        network.gate.bias.fill_(-100.0)
+    delta, damage = predict(network, noise(20_000))
+    assert damage.max() < -4
+    assert delta.abs().max() == 0
+
+
+def test_trusted_bins_stay(network):
+    with torch.no_grad():
+        network.decide.bias[:2] = 1e4
+    assert predict(network, noise(20_000))[0].abs().max() == 0
+
+
+def test_time_makes_a_difference(network):
+    with torch.no_grad():
+        for layer in network.layers:
+            layer.tell.weight.normal_()
+    audio = noise(20_000)
+    early, late = (predict(network, audio, time=t)[0] for t in (0.0, 0.9))
+    assert (early - late).abs().max() > 1e-3 * early.abs().max()
+
+
+def test_companding_can_be_undone():
+    spectrum = frames_of(noise(20_000))
+    scale = torch.full(spectrum.shape, 0.5)
+    assert torch.allclose(expand(compand(spectrum, scale), scale), spectrum, atol=1e-4)
+    magnitudes = compand(spectrum, scale).abs()
+    assert torch.allclose(magnitudes, (spectrum.abs() / 0.5).sqrt(), atol=2e-2)
+
+
+@pytest.fixture(scope="module")
+def cut_noise():
+    """White noise, the same without its upper half, and the start that fills it, as spectra."""
+    window, hop = 2048, 512
+    whole = noise(90_000)
+    coded = low_passed(whole, 0.5)
+    frames = [audio_to_frames(audio, window, hop) for audio in (whole, coded)]
+    scene = look_at(frames[1])
+    start = start_from(scene, coded, noise(90_000, 3, 1.0), window, hop)
+    return frames[0], scene, start
+
+
+def test_the_outline_runs_on_beyond_the_cut_off(cut_noise):
+    whole, scene, _ = cut_noise
+    middle = slice(20, -20)
+    below, above = slice(10, 480), slice(560, 1025)
+    assert scene.content[:, :, middle, below].mean() > 0.99
+    assert scene.content[:, :, middle, above].mean() < 0.01
+    error = (scene.outline - look_at(whole).outline)[:, :, middle, above]
+    # White noise is flat; the outline falls by 0.024 decades a cell, from a cell that may hold no
+    # more than the skirt of the edge.
+    assert -2.0 < error.mean() < 0.0
+
+
+def test_the_start_fills_the_empty_band_at_its_level(cut_noise):
+    whole, _, start = cut_noise
+    above = (slice(None), slice(None), slice(20, -20), slice(560, 700))
+    ratio = start[above].abs().square().mean() / whole[above].abs().square().mean()
+    assert -15 < 10 * float(torch.log10(ratio)) < 3
+
+
+def test_the_start_follows_attacks_within_a_frame():
+    gain = torch.full((60_000,), 0.02)
+    gain[30_000:30_400] = 1.0
+    coded = low_passed(noise(60_000) * gain, 0.5)
+    scene = look_at(frames_of(coded))
+    start = start_from(scene, coded, noise(60_000, 3, 1.0), SMALL.window, SMALL.hop)
+    audio = frames_to_audio(start, SMALL.window, SMALL.hop)
+
+    def level(first, last):
+        return float(audio[..., first:last].square().mean().sqrt())
+
+    assert level(30_050, 30_350) > 4 * level(29_700, 29_900)
+
+
+def test_configurations_are_checked():
+    for wrong, rule in (
+        ({"window": 600}, "window=600: must be a power of two, 256 or more"),
+        ({"window": 512, "hop": 200}, r"window=512: must be a multiple of 2 \* hop=400"),
+        ({"width": 0}, "width=0: must be a positive integer"),
+        ({"hop": 16}, "hop=16: must be a multiple of 32"),
+        ({"dilations": ()}, "must be positive integers"),
+        ({"dilations": (1, 0)}, "must be positive integers"),
+    ):
+        with pytest.raises(InvalidValue, match=rule):
+            dataclasses.replace(SMALL, **wrong)
+
+
+def test_weights_come_back_as_they_were_saved(network, tmp_path):
+    network.half().float()  # what the file keeps
+    save_weights(tmp_path, network, name="small", version="2")
+    model = load_diffusion(tmp_path)
+    assert (model.name, model.version, model.config) == ("small", "2", SMALL)
+    assert len(model.digest) == 64
+    audio = noise(10_000)
+    assert torch.equal(predict(network, audio)[0], predict(model.network, audio)[0])
+
+
+def test_kinds_are_not_mixed_up(network, tmp_path):
+    save_weights(tmp_path / "offline", network, name="a", version="1")
+    live = GeneratorConfig(window=256, hop=64, encoder=8, hidden=8, local=2)
+    save_weights(tmp_path / "live", Generator(live), name="b", version="1")
+    with pytest.raises(ModelError, match=r"must be format 1, kind generator, got .*diffusion"):
+        load_model(tmp_path / "offline")
+    with pytest.raises(ModelError, match=r"must be format 1, kind diffusion, got .*generator"):
+        load_diffusion(tmp_path / "live")
+    with pytest.raises(ModelError, match="no-such-device"):
+        load_diffusion(tmp_path / "offline", "no-such-device")

@@ -1,0 +1,201 @@
+"""Rendering files: aligned, complete or not there, and able to go on where it was stopped."""
+
+import json
+import resource
+
+import numpy as np
+import pytest
+import soundfile
+
+from uncodec.errors import AudioFileError, InvalidValue, ModelError, OutputExists
+from uncodec.offline.diffusion_engine import DiffusionEngine
+from uncodec.offline.limiter import true_peak
+from uncodec.offline.render import RenderSettings, render_file
+
+RATE = 44100
+
+
+@pytest.fixture
+def settings(diffusion_folder):
+    return RenderSettings(steps=3, seed=4, model=str(diffusion_folder), chunk=100)
+
+
+@pytest.fixture
+def source(tmp_path):
+    audio = 0.1 * np.random.default_rng(0).standard_normal((60_001, 2))
+    path = tmp_path / "song.wav"
+    soundfile.write(path, audio, RATE, subtype="FLOAT")
+    return path
+
+
+def read(path):
+    return soundfile.read(path, dtype="float32", always_2d=True)[0].T
+
+
+class Stopped(BaseException):
+    """As Ctrl-C, but from the test."""
+
+
+def stop_after(calls, monkeypatch, error):
+    """Let the network run so many times, then raise."""
+    left = [calls]
+    compute = DiffusionEngine._compute
+
+    def counted(self, *arguments):
+        if left[0] == 0:
+            raise error
+        left[0] -= 1
+        return compute(self, *arguments)
+
+    monkeypatch.setattr(DiffusionEngine, "_compute", counted)
+    return left
+
+
+def test_the_result_is_aligned_and_as_long_as_its_source(source, settings, tmp_path):
+    target = tmp_path / "out.wav"
+    seen = []
+    report = render_file(source, target, settings, bits=32, progress=lambda *a: seen.append(a))
+    coded, result = read(source), read(target)
+    assert result.shape == coded.shape == (2, report.frames)
+    assert np.abs(result - coded).max() > 0
+    lags = np.fft.irfft(np.fft.rfft(result[0]) * np.conj(np.fft.rfft(coded[0])))
+    assert np.argmax(lags) == 0
+    assert seen[-1] == (60_001, 60_001)
+    assert [done for done, _ in seen] == sorted(done for done, _ in seen)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["out.wav", "song.wav"]
+
+
+def test_amount_zero_gives_the_source_back(source, settings, tmp_path):
+    from dataclasses import replace
+
+    render_file(source, tmp_path / "dry.wav", replace(settings, amount=0.0), bits=32)
+    np.testing.assert_array_equal(read(tmp_path / "dry.wav"), read(source))
+
+
+@pytest.mark.parametrize("error", [Stopped(), KeyboardInterrupt(), OSError(28, "no space")])
+def test_a_stopped_render_goes_on_and_ends_the_same(source, settings, tmp_path, monkeypatch, error):
+    whole, target = tmp_path / "whole.wav", tmp_path / "out.wav"
+    render_file(source, whole, settings, bits=32)
+    with monkeypatch.context() as patched:
+        stop_after(9, patched, error)
+        with pytest.raises(type(error)):
+            render_file(source, target, settings, bits=32)
+    assert not target.exists()
+    store = tmp_path / ".out.wav.uncodec"
+    kept = sorted(p.name for p in store.iterdir())
+    assert kept == ["000000.npy", "000001.npy", "render.json"]
+    # Five chunks of three steps, less what the two finished ones spare.
+    left = stop_after(100, monkeypatch, AssertionError("too many calls"))
+    render_file(source, target, settings, bits=32, resume=True)
+    assert 100 - left[0] < 15 - 2
+    np.testing.assert_array_equal(read(target), read(whole))
+    assert not store.exists()
+
+
+def test_without_resume_it_begins_again(source, settings, tmp_path, monkeypatch):
+    target = tmp_path / "out.wav"
+    with monkeypatch.context() as patched:
+        stop_after(9, patched, Stopped())
+        with pytest.raises(Stopped):
+            render_file(source, target, settings)
+    np.save(tmp_path / ".out.wav.uncodec/000000.npy", np.full((2, 12_800), 0.5, np.float32))
+    render_file(source, target, settings, bits=32)
+    assert np.abs(read(target)).max() < 0.8
+
+
+def test_nothing_is_left_where_nothing_was_finished(source, settings, tmp_path, monkeypatch):
+    stop_after(1, monkeypatch, Stopped())
+    with pytest.raises(Stopped):
+        render_file(source, tmp_path / "out.wav", settings)
+    assert sorted(p.name for p in tmp_path.iterdir()) == ["song.wav"]
+
+
+@pytest.mark.parametrize("change", ["seed", "source"])
+def test_chunks_of_something_else_are_refused(source, settings, tmp_path, monkeypatch, change):
+    target = tmp_path / "out.wav"
+    with monkeypatch.context() as patched:
+        stop_after(9, patched, Stopped())
+        with pytest.raises(Stopped):
+            render_file(source, target, settings)
+    if change == "seed":
+        settings = settings.take(1)
+    else:
+        soundfile.write(source, read(source).T * 0.5, RATE, subtype="FLOAT")
+    with pytest.raises(InvalidValue, match=f"made with another {change}"):
+        render_file(source, target, settings, resume=True)
+    assert json.loads((tmp_path / ".out.wav.uncodec/render.json").read_text())["seed"] == 4
+
+
+def test_a_full_disk_is_told_and_what_is_finished_stays(source, settings, tmp_path):
+    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+    # Chunks of 100 kB fit, the file of 480 kB does not.
+    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
+    try:
+        with pytest.raises(AudioFileError, match=r"out\.wav: cannot be written"):
+            render_file(source, tmp_path / "out.wav", settings, bits=32)
+    finally:
+        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    assert not (tmp_path / "out.wav").exists()
+    render_file(source, tmp_path / "out.wav", settings, bits=32, resume=True)
+    assert read(tmp_path / "out.wav").shape == (2, 60_001)
+
+
+def test_an_existing_target_is_refused_before_anything_is_done(source, settings, tmp_path):
+    target = tmp_path / "out.wav"
+    target.write_bytes(b"precious")
+    with pytest.raises(OutputExists):
+        render_file(source, target, settings)
+    assert target.read_bytes() == b"precious"
+
+
+def test_the_ceiling_holds_and_the_level_is_kept_otherwise(source, settings, tmp_path):
+    from dataclasses import replace
+
+    plain, low = tmp_path / "plain.wav", tmp_path / "low.wav"
+    render_file(source, plain, settings, bits=32)
+    peak_db = 20 * np.log10(true_peak(read(plain)))
+    ceiling_db = float(peak_db - 0.5)
+    render_file(source, low, replace(settings, ceiling_db=ceiling_db), bits=32)
+    assert 20 * np.log10(true_peak(read(low))) <= ceiling_db
+    same = read(low) == read(plain)
+    assert 0.3 < same.mean() < 1.0
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(22_050, 1), (48_000, 2), (96_000, 2)])
+def test_other_rates_and_mono(settings, tmp_path, rate, channels):
+    audio = 0.1 * np.random.default_rng(0).standard_normal((rate // 2, channels))
+    soundfile.write(tmp_path / "in.wav", audio, rate)
+    render_file(tmp_path / "in.wav", tmp_path / "out.wav", settings)
+    info = soundfile.info(tmp_path / "out.wav")
+    assert (info.samplerate, info.channels) == (max(rate, 44_100), channels)
+    assert info.frames == info.samplerate // 2
+
+
+def test_memory_that_runs_out_is_told(source, settings, tmp_path, monkeypatch):
+    compute = DiffusionEngine._compute
+
+    def starved(self, number, first, coded, missing):
+        if coded.shape[1] - 2 * self.margin > 64 * self.hop:
+            raise MemoryError
+        return compute(self, number, first, coded, missing)
+
+    monkeypatch.setattr(DiffusionEngine, "_compute", starved)
+    told = []
+    render_file(source, tmp_path / "out.wav", settings, notice=told.append)
+    assert len(told) == 1
+    assert "song.wav: out of memory, going on in pieces of 0.2 s" in told[0]
+
+
+def test_settings_are_checked(source, tmp_path):
+    for wrong, rule in (
+        ({"steps": 0}, "steps=0"),
+        ({"seed": -1}, "seed=-1"),
+        ({"amount": 1.5}, r"amount=1\.5"),
+        ({"sampler": "x"}, "sampler='x'"),
+        ({"ceiling_db": 1.0}, r"ceiling_db=1\.0"),
+        ({"chunk": 0}, "chunk=0"),
+    ):
+        with pytest.raises(InvalidValue, match=rule):
+            RenderSettings(**wrong)
+    with pytest.raises(ModelError, match="no-such-model"):
+        render_file(source, tmp_path / "out.wav", RenderSettings(model="no-such-model"))
