@@ -2,6 +2,7 @@
 //! measurements that take the place of a plugin.
 
 use std::fmt::Display;
+use std::ops::Range;
 use std::os::fd::{AsFd, AsRawFd, BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
 use std::path::PathBuf;
@@ -321,7 +322,7 @@ impl CoreSide {
     /// Nothing but the ticket is allocated.
     #[pyo3(signature = (out, /))]
     fn poll_into(&self, py: Python<'_>, out: &Bound<'_, PyAny>) -> PyResult<Option<HopTicket>> {
-        let mut out = Output::<f32, Ix2>::new("out", out, HOP)?;
+        let mut out = Output::<f32, Ix2>::new("out", out, HOP, &(0..0))?;
         check_shape("out", out.shape(), self.geometry.channels(), "hop", self.geometry.hop())?;
         let values = out.values();
         let ticket = self.inner.work(py, |session| {
@@ -506,7 +507,7 @@ impl HostPath {
         out: &Bound<'_, PyAny>,
     ) -> PyResult<()> {
         let x = self.block(x)?;
-        let mut out = self.output(out)?;
+        let mut out = self.output(out, &x.memory())?;
         let samples = x.shape()[1];
         check_axis("out", out.shape(), 1, "samples", samples)?;
         let channels = self.geometry.channels();
@@ -529,7 +530,7 @@ impl HostPath {
     /// The second half: write out (channels, n); as many samples must have been pushed.
     #[pyo3(signature = (out, /))]
     fn pull_into(&self, py: Python<'_>, out: &Bound<'_, PyAny>) -> PyResult<()> {
-        let mut out = self.output(out)?;
+        let mut out = self.output(out, &(0..0))?;
         let samples = out.shape()[1];
         let mut output = planes_mut(out.values(), samples);
         let output = &mut output[..self.geometry.channels()];
@@ -566,14 +567,19 @@ impl HostPath {
 }
 
 impl HostPath {
-    fn block<'py>(&self, x: &Bound<'py, PyAny>) -> PyResult<Input<'py, f32, Ix2>> {
+    fn block<'a, 'py>(&self, x: &'a Bound<'py, PyAny>) -> PyResult<Input<'a, 'py, f32, Ix2>> {
         let x = Input::<f32, Ix2>::contiguous("x", x, BLOCK)?;
         check_axis("x", x.shape(), 0, "channels", self.geometry.channels())?;
         Ok(x)
     }
 
-    fn output<'py>(&self, out: &Bound<'py, PyAny>) -> PyResult<Output<'py, f32, Ix2>> {
-        let out = Output::<f32, Ix2>::new("out", out, BLOCK)?;
+    /// `read` is the memory that the same call reads.
+    fn output<'a, 'py>(
+        &self,
+        out: &'a Bound<'py, PyAny>,
+        read: &Range<usize>,
+    ) -> PyResult<Output<'a, 'py, f32, Ix2>> {
+        let out = Output::<f32, Ix2>::new("out", out, BLOCK, read)?;
         check_axis("out", out.shape(), 0, "channels", self.geometry.channels())?;
         Ok(out)
     }
