@@ -144,7 +144,6 @@ $(PLUGIN_BINARY): $(NATIVE_SOURCES)
 	cargo build --release -p uncodec-vst3
 	@mkdir -p $(@D)
 	@cp target/release/libuncodec_vst3.so $@.new
-	@strip --strip-debug $@.new 2>/dev/null || true
 	@mv $@.new $@
 	@touch $@
 
