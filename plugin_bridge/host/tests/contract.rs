@@ -76,6 +76,8 @@ fn rates_out_of_range_are_refused_and_the_audio_passes() {
         assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
         assert_eq!(blocks.output(1)[10].to_bits(), signal::noise(1, 10).to_bits());
         assert_eq!(plugin.set_active(false), OK);
+        let stereo = Arrangement::Stereo;
+        assert_eq!(plugin.set_arrangement(stereo, stereo), OK, "arrangements are another matter");
     }
     assert_eq!(plugin.set_up(48_000.0, 64, Mode::Realtime), OK);
     assert_ne!(plugin.latency(), 0);

@@ -264,7 +264,8 @@ impl<M: Memory> HostPath<M> {
         (self.pushed - self.pulled) as usize
     }
 
-    /// Whether all results are there that the samples waiting to be pulled will need.
+    /// Whether all results are there that the samples waiting to be pulled will need, as far as they
+    /// will ever be: a core answers in order, so that what is missing before an answer stays so.
     #[must_use]
     pub fn is_complete(&self) -> bool {
         let Geometry { hop, .. } = *self.side.geometry();
@@ -274,10 +275,12 @@ impl<M: Memory> HostPath<M> {
         }
         let first = self.pulled.saturating_sub(buffering) / hop as u64;
         let last = (self.pushed - buffering - 1) / hop as u64;
-        (first..=last).all(|hop| {
+        let there = |hop: u64| {
             u32::try_from(hop)
                 .is_ok_and(|hop| self.loaded == Some(hop) || self.side.is_published(hop))
-        })
+        };
+        let newest = self.side.hops().checked_sub(1);
+        newest.is_some_and(|newest| self.side.is_published(newest)) || (first..=last).all(there)
     }
 
     /// The parts of a block of this length that can be processed in one go.

