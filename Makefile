@@ -89,12 +89,12 @@ bench: setup $(VENV)/.bench-stamp ## speed, as ratios to named peers measured in
 bench-memory: setup ## peak memory of restoring a one-hour file (several minutes)
 	$(PY) bench/memory.py $(ARGS)
 
-wheel: setup ## build the wheel and the sdist into dist/
-	$(PY) -m maturin build --release --out dist
+wheel: setup plugin ## build the wheel, plugin included, and the sdist into dist/
+	UNCODEC_PLUGIN_BUNDLE=$(CURDIR)/$(PLUGIN) $(PY) -m maturin build --release --out dist
 	$(PY) -m maturin sdist --out dist
 
 clean: ## remove what was built, keep .venv
-	rm -rf target dist build demo/out core/uncodec/weights core/uncodec/_native*.so
+	rm -rf target dist build demo/out core/uncodec/weights core/uncodec/plugin core/uncodec/_native*.so
 	rm -rf .mypy_cache .pytest_cache .ruff_cache .hypothesis $(VENV)/.native-stamp
 	find core tests bench demo -name __pycache__ -type d -prune -exec rm -rf {} + 2>/dev/null || true
 
@@ -135,8 +135,8 @@ $(VENV)/.deps-stamp: pyproject.toml | $(VENV)/bin/python
 
 $(VENV)/.native-stamp: $(VENV)/.deps-stamp $(NATIVE_SOURCES) $(if $(NATIVE_MODULE),,FORCE)
 	$(PY) -m pip install --no-build-isolation --no-deps --editable .
-	@# The copy for wheels; in the tree it would hide later changes in models.
-	@rm -rf core/uncodec/weights
+	@# Copies for wheels; in the tree they would hide later changes.
+	@rm -rf core/uncodec/weights core/uncodec/plugin
 	@touch $@
 
 # Put into place by renaming: a host that has the old one loaded keeps it.

@@ -10,7 +10,7 @@ from __future__ import annotations
 import json as json_module
 import os
 import sys
-from collections.abc import Iterator, Sequence
+from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
 from typing import TYPE_CHECKING, Annotated, Any
 
@@ -179,7 +179,16 @@ def _tell_session(session: LiveSession, frames: int, *, json: bool) -> None:
 
 def latency(
     block: Annotated[int, typer.Option(metavar="N", help="The host's buffer, in samples.")] = 128,
-    rate: Annotated[int, typer.Option(metavar="HZ", help="44100 or 48000.")] = 48000,
+    path: Annotated[
+        str,
+        typer.Option(
+            help="session: LiveSession, in this process; plugin: the plugin's audio path, with a "
+            "core that is started for it."
+        ),
+    ] = "session",
+    rate: Annotated[
+        int, typer.Option(metavar="HZ", help="44100 or 48000; the plugin also runs at others.")
+    ] = 48000,
     channels: Annotated[int, typer.Option(help="1 or 2.")] = 2,
     pattern: Annotated[
         str,
@@ -217,14 +226,21 @@ def latency(
             _check_plot(plot)
         from uncodec.live.latency import SWEEP, measure_latency
 
+        measure: Callable[..., LatencyReport] = measure_latency
+        if path == "plugin":
+            from uncodec.bridge.latency import measure_plugin_latency
+
+            measure = measure_plugin_latency
+        elif path != "session":
+            raise InvalidValue(f"path={path!r}: must be session or plugin")
         reports = []
         for size in SWEEP if sweep else (block,):
-            report = measure_latency(
+            report = measure(
                 model,
                 sample_rate=rate,
                 channels=channels,
                 block=size,
-                pattern=pattern,  # type: ignore[arg-type]  # measure_latency checks it
+                pattern=pattern,
                 turnaround_s=turnaround / 1000,
                 seconds=seconds,
                 seed=seed,

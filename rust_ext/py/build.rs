@@ -1,5 +1,7 @@
-//! Puts the released models into `OUT_DIR`, from where maturin takes them into the wheel as
-//! `uncodec/weights/<model>/` (see `include` in pyproject.toml).
+//! Puts what the wheel carries beside the code into `OUT_DIR`, from where maturin takes it into the
+//! folder `uncodec` (see `include` in pyproject.toml): the released models as `weights/<model>/`,
+//! and the plugin's bundle, if `UNCODEC_PLUGIN_BUNDLE` says where it was built, as
+//! `plugin/Uncodec.vst3/`.
 
 use std::path::{Path, PathBuf};
 use std::{env, fs, io};
@@ -12,8 +14,14 @@ fn main() -> io::Result<()> {
     // A folder is watched with all that is in it; one that is missing makes this script run each
     // time.
     println!("cargo::rerun-if-changed={}", models.display());
+    println!("cargo::rerun-if-env-changed=UNCODEC_PLUGIN_BUNDLE");
     // maturin packs everything it finds in OUT_DIR: a model that was removed must not linger there.
     clear(&out_dir)?;
+    if let Some(bundle) = env::var_os("UNCODEC_PLUGIN_BUNDLE").filter(|path| !path.is_empty()) {
+        let bundle = PathBuf::from(bundle);
+        println!("cargo::rerun-if-changed={}", bundle.display());
+        copy_folder(&bundle, &out_dir.join("plugin/Uncodec.vst3"))?;
+    }
     if !models.is_dir() {
         return Ok(());
     }
@@ -21,7 +29,7 @@ fn main() -> io::Result<()> {
         let entry = entry?;
         let model = entry.path();
         if model.is_dir() && !is_hidden(&model) {
-            copy_folder(&model, &out_dir.join(entry.file_name()))?;
+            copy_folder(&model, &out_dir.join("weights").join(entry.file_name()))?;
         }
     }
     Ok(())

@@ -13,6 +13,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
+# What `make plugin` builds.
+BUNDLE = ROOT / "target" / "Uncodec.vst3"
 
 pytestmark = pytest.mark.skipif(
     shutil.which("cargo") is None or not (ROOT / ".git").exists(),
@@ -52,8 +54,10 @@ def released_models() -> set[str]:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
-    # The same profile and cargo target folder as `make setup`: nothing is compiled twice.
-    maturin("build", "--release", "--interpreter", sys.executable, "--out", folder)
+    # As `make wheel` does it.
+    with pytest.MonkeyPatch.context() as patch:
+        patch.setenv("UNCODEC_PLUGIN_BUNDLE", str(BUNDLE))
+        maturin("build", "--release", "--interpreter", sys.executable, "--out", folder)
     (path,) = folder.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         yield archive
@@ -72,6 +76,10 @@ def sdist_files(path: Path) -> set[str]:
         return {member.name.partition("/")[2] for member in archive if member.isfile()}
 
 
+def plugin_files() -> set[str]:
+    return {str(path.relative_to(BUNDLE)) for path in BUNDLE.rglob("*") if path.is_file()}
+
+
 def expected_in_wheel() -> set[str]:
     package = {name.removeprefix("core/") for name in tree("core")}
     weights = {name.replace("models/", "uncodec/weights/", 1) for name in released_models()}
@@ -82,8 +90,16 @@ def test_wheel_holds_the_package_and_the_models(wheel: zipfile.ZipFile):
     files = {name for name in wheel.namelist() if ".dist-info/" not in name}
     native = {name for name in files if name.startswith("uncodec/_native.") and "pyi" not in name}
     assert len(native) == 1
-    assert files - native == expected_in_wheel()
+    plugin = {f"uncodec/plugin/{BUNDLE.name}/{path}" for path in plugin_files()}
+    assert len(plugin) >= 1
+    assert files - native == expected_in_wheel() | plugin
     assert {"uncodec/py.typed", "uncodec/_native.pyi", "uncodec/cli.py"} <= files
+
+
+def test_the_plugin_in_the_wheel_is_the_one_that_was_built(wheel: zipfile.ZipFile):
+    for path in plugin_files():
+        packed = wheel.read(f"uncodec/plugin/{BUNDLE.name}/{path}")
+        assert packed == (BUNDLE / path).read_bytes(), path
 
 
 def test_wheel_is_described(wheel: zipfile.ZipFile):
@@ -104,7 +120,15 @@ def test_models_in_the_wheel_are_the_released_ones(wheel: zipfile.ZipFile):
 
 def test_sdist_holds_all_that_a_build_needs(sdist: Path):
     files = sdist_files(sdist)
-    needed = tree("core", "rust_ext", "models", "Cargo.toml", "Cargo.lock", "pyproject.toml")
+    needed = tree(
+        "core",
+        "rust_ext",
+        "models",
+        "plugin_bridge/proto/src",
+        "Cargo.toml",
+        "Cargo.lock",
+        "pyproject.toml",
+    )
     needed |= {"README.md", "LICENSE-MIT", "LICENSE-APACHE"}
     # Workspace members only; tests and benches of a crate are part of it.
     assert needed - files == set()
@@ -116,7 +140,9 @@ def test_sdist_holds_nothing_that_was_built(sdist: Path):
         name
         for name in files
         if name.endswith((".so", ".pyd", ".pyc"))
-        or name.startswith(("target/", "dist/", ".venv/", "core/uncodec/weights/"))
+        or name.startswith(
+            ("target/", "dist/", ".venv/", "core/uncodec/weights/", "core/uncodec/plugin/")
+        )
     }
     assert built == set()
 

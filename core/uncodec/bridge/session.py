@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import time
 from typing import Any
 
 import numpy as np
@@ -57,7 +58,9 @@ class PluginSession:
         self._generation: int | None = None
         self._amount: float | None = None
         self._ticket: HopTicket | None = None
-        self._seen_ns = 0
+        self._period_ns = round(self.period_s * 1e9)
+        self._empty_ns = self._arrived_ns = time.monotonic_ns()
+        self._last_hop = 0
         self._input: Array = np.zeros((channels, hop), np.float32)
         self._delta: Array = np.zeros((channels, hop), np.float32)
         self._tail_delta: Array = np.zeros((channels, tail), np.float32)
@@ -84,14 +87,23 @@ class PluginSession:
     @property
     def deadline_ns(self) -> int | None:
         """When the hop in hand is due on the monotonic clock; None if there is none in hand."""
-        return None if self._ticket is None else self._seen_ns + self._budget_ns
+        return None if self._ticket is None else self._arrived_ns + self._budget_ns
 
     def look(self, now_ns: int) -> bool:
         """Take the next hop in hand if there is one and none is; whether there is one now."""
-        if self._ticket is None:
-            self._ticket = self.side.poll_into(self._input)
-            self._seen_ns = now_ns
-        return self._ticket is not None
+        if self._ticket is not None:
+            return True
+        ticket = self.side.poll_into(self._input)
+        if ticket is None:
+            self._empty_ns = now_ns
+            return False
+        # When it came nobody has seen, if this process was not running or busy: later than the last
+        # look, not after this one, and in between a period after the one before it.
+        expected = self._arrived_ns + (ticket.hop - self._last_hop) * self._period_ns
+        self._arrived_ns = min(now_ns, max(self._empty_ns, expected))
+        self._last_hop = ticket.hop
+        self._ticket = ticket
+        return True
 
     def work(self, clock_ns: Any) -> None:
         """Answer the hop in hand.
@@ -127,7 +139,7 @@ class PluginSession:
         ended = clock_ns()
         self.work_times.add(ended - began)
         if good:
-            self.turnarounds.add(ended - self._seen_ns)
+            self.turnarounds.add(ended - self._arrived_ns)
 
     def _begin(self, ticket: HopTicket) -> None:
         if ticket.seed != self._seed:

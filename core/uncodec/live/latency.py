@@ -1,9 +1,9 @@
-"""Latency of a live session, measured: a host with blocks of a given size, in real time."""
+"""Latency of a live path, measured: a host with blocks of a given size, in real time."""
 
 from __future__ import annotations
 
 import os
-from collections.abc import Iterator
+from collections.abc import Callable, Iterator
 from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
@@ -23,6 +23,9 @@ __all__ = [
     "HostPattern",
     "LatencyReport",
     "Percentiles",
+    "check_host",
+    "drive",
+    "find_impulse",
     "host_calls",
     "late_rate_bound",
     "measure_impulse",
@@ -31,6 +34,7 @@ __all__ = [
 
 Array = NDArray[np.float32]
 HostPattern = Literal["fixed", "varying", "random"]
+Call = Callable[[Array, Array], object]
 
 SWEEP = (16, 32, 64, 128, 256, 512, 1024, 2048, 4096)
 
@@ -91,6 +95,9 @@ class LatencyReport:
     load : float or None
         Load average of the machine over the last minute, at the end of the run, where it has one.
     processors : int
+    path : str
+        "session": a `LiveSession` in this process. "plugin": the plugin's audio path with a core;
+        the turnaround is then as the core sees it.
     """
 
     sample_rate: int
@@ -116,6 +123,7 @@ class LatencyReport:
     worst_host_delay_s: float
     load: float | None
     processors: int
+    path: str = "session"
 
     @property
     def period_s(self) -> float:
@@ -224,21 +232,101 @@ def measure_impulse(
         pattern=_SESSION_PATTERN[pattern],
         engine=passing,
     ) as session:
-        total = _IMPULSE_AT + session.latency_samples + int(_AFTER_IMPULSE_S * sample_rate)
-        audio = np.zeros((engine.channels, total + block), np.float32)
-        audio[:, _IMPULSE_AT] = 1
-        out = np.zeros_like(audio)
-        clock, start = HostClock(sample_rate), 0
-        for size, due in host_calls(pattern, block):
-            clock.wait(due)
-            out[:, start : start + size] = session.callback(audio[:, start : start + size])
-            start += size
-            if start >= total:
-                break
+        samples, levels = find_impulse(
+            session.callback_into,
+            channels=engine.channels,
+            latency=session.latency_samples,
+            sample_rate=sample_rate,
+            block=block,
+            pattern=pattern,
+        )
+    return samples, bool((levels == 2).all())
+
+
+def find_impulse(
+    call: Call, *, channels: int, latency: int, sample_rate: int, block: int, pattern: HostPattern
+) -> tuple[int, Array]:
+    """Send an impulse through a callback in real time and see where it comes out.
+
+    Parameters
+    ----------
+    call : callable
+        Takes a block and writes its output; both [shape=(channels, n)], float32.
+    channels, latency, sample_rate, block : int
+        `latency` is only to know how long to wait.
+    pattern : {"fixed", "varying", "random"}
+        See `host_calls`.
+
+    Returns
+    -------
+    samples : int
+        From input to output.
+    levels : ndarray [shape=(channels,)]
+        Of what came out.
+
+    Raises
+    ------
+    UncodecError
+        Something else than one impulse came out.
+    """
+    total = _IMPULSE_AT + latency + int(_AFTER_IMPULSE_S * sample_rate)
+    audio = np.zeros((channels, total + block), np.float32)
+    audio[:, _IMPULSE_AT] = 1
+    out = np.zeros_like(audio)
+    drive(call, audio, out, sample_rate=sample_rate, block=block, pattern=pattern, end=total)
     places = np.flatnonzero(out.any(axis=0))
     if len(places) != 1:
         raise UncodecError(f"impulse: one sample went in, {len(places)} came out at {places[:4]}")
-    return int(places[0]) - _IMPULSE_AT, bool((out[:, places[0]] == 2).all())
+    return int(places[0]) - _IMPULSE_AT, out[:, places[0]]
+
+
+def drive(
+    call: Call,
+    audio: Array,
+    out: Array,
+    *,
+    sample_rate: int,
+    block: int,
+    pattern: HostPattern,
+    end: int,
+    seed: int = 0,
+) -> float:
+    """Be a host: make calls when they are due, until `end` samples have gone in.
+
+    Parameters
+    ----------
+    call : callable
+        See `find_impulse`.
+    audio, out : ndarray [shape=(channels, n)], float32
+        Read and written from the start again where they are used up; `block` samples longer than
+        what is used of them.
+    sample_rate, block, end, seed : int
+    pattern : {"fixed", "varying", "random"}
+        See `host_calls`.
+
+    Returns
+    -------
+    float
+        How late the host itself was woken at worst, in seconds.
+    """
+    clock, start, length = HostClock(sample_rate), 0, audio.shape[1] - block
+    for size, due in host_calls(pattern, block, seed):
+        first = start % length
+        clock.wait(due)
+        call(audio[:, first : first + size], out[:, first : first + size])
+        start += size
+        if start >= end:
+            return clock.worst_delay_s
+    return clock.worst_delay_s
+
+
+def check_host(pattern: str, seconds: float) -> None:
+    """Raise `InvalidValue` for a host that there is not."""
+    if pattern not in get_args(HostPattern):
+        rule = f"must be one of {', '.join(get_args(HostPattern))}"
+        raise InvalidValue(f"pattern={pattern!r}: {rule}")
+    if not 0.1 <= seconds <= 86400:
+        raise InvalidValue(f"seconds={seconds}: must be from 0.1 to 86400")
 
 
 def measure_latency(
@@ -275,11 +363,7 @@ def measure_latency(
     ModelError
         The model cannot be loaded.
     """
-    if pattern not in get_args(HostPattern):
-        rule = f"must be one of {', '.join(get_args(HostPattern))}"
-        raise InvalidValue(f"pattern={pattern!r}: {rule}")
-    if not 0.1 <= seconds <= 86400:
-        raise InvalidValue(f"seconds={seconds}: must be from 0.1 to 86400")
+    check_host(pattern, seconds)
     check_settings(sample_rate, channels, block, turnaround_s, "fixed")
     if engine is None:
         engine = RestoringEngine(DeltaEngine(load_model(model), channels, seed))
@@ -288,7 +372,7 @@ def measure_latency(
     )
     # A second of noise, again and again: the work does not depend on what is in the audio.
     noise = 0.1 * np.random.default_rng(seed).standard_normal((channels, sample_rate + block))
-    audio, out = noise.astype(np.float32), np.zeros((channels, block), np.float32)
+    audio = noise.astype(np.float32)
     with (
         LiveSession(
             sample_rate=sample_rate,
@@ -300,14 +384,16 @@ def measure_latency(
         ) as session,
         no_collection(),
     ):
-        clock, start, end = HostClock(sample_rate), 0, round(seconds * sample_rate)
-        for size, due in host_calls(pattern, block, seed):
-            first = start % sample_rate
-            clock.wait(due)
-            session.callback_into(audio[:, first : first + size], out[:, :size])
-            start += size
-            if start >= end:
-                break
+        delay_s = drive(
+            session.callback_into,
+            audio,
+            np.zeros_like(audio),
+            sample_rate=sample_rate,
+            block=block,
+            pattern=pattern,
+            end=round(seconds * sample_rate),
+            seed=seed,
+        )
         counters = session.counters
         return LatencyReport(
             sample_rate=sample_rate,
@@ -330,7 +416,7 @@ def measure_latency(
             late_rate_bound=late_rate_bound(counters.late, counters.hops),
             callback=Percentiles.of(session.callback_times),
             turnaround_times=Percentiles.of(session.turnaround_times),
-            worst_host_delay_s=clock.worst_delay_s,
+            worst_host_delay_s=delay_s,
             load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             processors=os.cpu_count() or 1,
         )
