@@ -83,7 +83,7 @@ loom: ## model checks of the ring and of the bridge's slots, every thread interl
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
 		cargo test --release -p uncodec-dsp -p uncodec-proto --lib loom_
 
-bench: setup $(VENV)/.bench-stamp ## speed, as ratios to named peers measured in the same run
+bench: setup $(VENV)/.bench-stamp $(VENV)/.neutone-stamp ## speed, as ratios to named peers measured in the same run
 	$(PY) bench/run.py $(ARGS)
 
 bench-memory: setup ## peak memory of restoring a one-hour file (several minutes)
@@ -152,5 +152,19 @@ $(VENV)/.bench-stamp: $(VENV)/.deps-stamp
 		print(*p["optional-dependencies"]["bench"], sep="\n")' > $(VENV)/requirements-bench.txt
 	$(PY) -m pip install -r $(VENV)/requirements-bench.txt
 	@touch $@
+
+# neutone_sdk, a peer in the benchmark of live paths, wants an older NumPy: it gets an environment of its own
+# that sees all packages of the usual one behind those it brings. Without it its rows say so.
+$(VENV)/.neutone-stamp: $(VENV)/.deps-stamp
+	@$(PY) -m venv $(VENV)/neutone
+	@$(PY) -c 'import sysconfig; print("import site; site.addsitedir(%r)" % sysconfig.get_path("purelib"))' \
+		> "$$($(VENV)/neutone/bin/python -c 'import sysconfig; print(sysconfig.get_path("purelib"))')/uncodec.pth"
+	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*p["optional-dependencies"]["bench-live"], sep="\n")' > $(VENV)/requirements-neutone.txt
+	@if $(VENV)/neutone/bin/python -m pip install -r $(VENV)/requirements-neutone.txt; then \
+		touch $@; \
+	else \
+		echo "make: neutone_sdk cannot be installed; the benchmark of live paths goes without it" >&2; \
+	fi
 
 FORCE:
