@@ -1,19 +1,22 @@
 """The generator: explicit state, causality, exact silence of the gate."""
 
+import math
+
 import pytest
 import torch
 
 from uncodec.errors import InvalidValue
-from uncodec.networks import Generator, GeneratorConfig
+from uncodec.networks import CHANNELS, Generator, GeneratorConfig
 from uncodec.networks.spectra import (
     audio_to_frames,
     frames_to_audio,
     left_right,
     mid_side,
+    overtones,
     sqrt_hann,
 )
 
-SMALL = GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=4)
+SMALL = GeneratorConfig(window=256, hop=128, encoder=16, hidden=16, local=8)
 
 
 @pytest.fixture
@@ -24,19 +27,22 @@ def generator():
 
 def spectra(frames, batch=1, seed=1):
     source = torch.Generator().manual_seed(seed)
-    shape = (batch, 2, frames, SMALL.bins)
-    return tuple(torch.randn(shape, generator=source) for _ in range(4))
+    return torch.randn(batch, CHANNELS, frames, SMALL.bins, 2, generator=source)
+
+
+def run(generator, inputs):
+    return generator(inputs, generator.initial_state(len(inputs)))[0]
 
 
 @torch.inference_mode()
 def test_frame_by_frame_equals_one_run(generator):
     inputs = spectra(20)
-    whole, _, damage, _ = generator(*inputs, generator.initial_state(1))
+    whole, damage, _ = generator(inputs, generator.initial_state(1))
     state = generator.initial_state(1)
     parts, odds = [], []
     for start, stop in ((0, 1), (1, 2), (2, 9), (9, 20)):
-        real, _, part, state = generator(*(x[:, :, start:stop] for x in inputs), state)
-        parts.append(real)
+        delta, part, state = generator(inputs[:, :, start:stop], state)
+        parts.append(delta)
         odds.append(part)
     assert torch.allclose(torch.cat(parts, 2), whole, atol=1e-5)
     assert torch.allclose(torch.cat(odds, 1), damage, atol=1e-5)
@@ -45,11 +51,9 @@ def test_frame_by_frame_equals_one_run(generator):
 @torch.inference_mode()
 def test_no_frame_depends_on_later_ones(generator):
     inputs = spectra(12)
-    changed = tuple(x.clone() for x in inputs)
-    for x in changed:
-        x[:, :, 8:] = 3.0
-    first = generator(*inputs, generator.initial_state(1))[0]
-    second = generator(*changed, generator.initial_state(1))[0]
+    changed = inputs.clone()
+    changed[:, :, 8:] = 3.0
+    first, second = run(generator, inputs), run(generator, changed)
     assert torch.equal(first[:, :, :8], second[:, :, :8])
     assert not torch.equal(first[:, :, 8:], second[:, :, 8:])
 
@@ -57,60 +61,73 @@ def test_no_frame_depends_on_later_ones(generator):
 @torch.inference_mode()
 def test_items_of_a_batch_do_not_mix(generator):
     inputs = spectra(6, batch=3)
-    together = generator(*inputs, generator.initial_state(3))[0]
-    alone = generator(*(x[1:2] for x in inputs), generator.initial_state(1))[0]
-    assert torch.allclose(together[1:2], alone, atol=1e-5)
+    assert torch.allclose(
+        run(generator, inputs)[1:2], run(generator, inputs[1:2].clone()), atol=1e-5
+    )
 
 
 @torch.inference_mode()
 def test_a_closed_gate_gives_exactly_nothing(generator):
     generator.gate.weight.zero_()
     generator.gate.bias.fill_(-4.5)
-    real, imag, damage, _ = generator(*spectra(5), generator.initial_state(1))
+    delta, damage, _ = generator(spectra(5), generator.initial_state(1))
     assert (damage < -4).all()
-    assert not real.any()
-    assert not imag.any()
+    assert not delta.any()
 
 
 @torch.inference_mode()
 def test_level_is_relative(generator):
     # 40 dB quieter in, 40 dB quieter out, but for what is near the floor of a 16-bit file.
     inputs = spectra(10)
-    quiet = (inputs[0] * 0.01, inputs[1] * 0.01, inputs[2], inputs[3])
+    quiet = inputs.clone()
+    quiet[:, [0, 1, 4, 5]] *= 0.01
     generator.encode.weight[:, -1].zero_()  # the one absolute input
-    loud_out = generator(*inputs, generator.initial_state(1))[0]
-    quiet_out = generator(*quiet, generator.initial_state(1))[0]
-    assert torch.allclose(quiet_out * 100, loud_out, rtol=2e-2, atol=2e-2)
+    assert torch.allclose(run(generator, quiet) * 100, run(generator, inputs), rtol=2e-2, atol=2e-2)
+
+
+def cut_off(inputs, above):
+    inputs[:, :2, :, above:] = 0
+    return inputs
 
 
 @torch.inference_mode()
-def test_empty_bins_of_a_sounding_frame_are_filled(generator):
-    real, imag, *noise = spectra(6)
-    real[..., 70:] = 0
-    imag[..., 70:] = 0
-    filled = generator(real, imag, *noise, generator.initial_state(1))[0]
-    assert filled[..., 70:].abs().mean() > 1e-3
+@pytest.mark.parametrize("silent", [(4, 5), (2, 3)], ids=["noise alone", "overtones alone"])
+def test_either_excitation_fills_the_empty_bins_of_a_sounding_frame(generator, silent):
+    inputs = cut_off(spectra(6), 70)
+    inputs[:, silent] = 0
+    filled = run(generator, inputs)
+    assert filled[:, :, :, 70:].abs().mean() > 1e-4
 
 
 @torch.inference_mode()
-def test_noise_is_trimmed_in_decibels(generator):
-    empty = [torch.zeros_like(x) for x in spectra(6)[:2]]
-    empty[0][..., :40] = 5.0
-    inputs = (*empty, *spectra(6)[2:])
-    before = generator(*inputs, generator.initial_state(1))[0][..., 60:]
-    generator.trim_noise(-20.0)
-    after = generator(*inputs, generator.initial_state(1))[0][..., 60:]
+def test_the_level_of_overtones_does_not_matter_only_their_shape(generator):
+    inputs = cut_off(spectra(6), 70)
+    quiet = inputs.clone()
+    quiet[:, 4:] *= 0.03
+    assert torch.allclose(run(generator, quiet), run(generator, inputs), rtol=1e-3, atol=1e-5)
+
+
+@torch.inference_mode()
+def test_what_is_filled_in_is_trimmed_in_decibels(generator):
+    inputs = cut_off(spectra(6) * 5, 40)
+    before = run(generator, inputs)[:, :, :, 60:]
+    generator.trim_excitation(-20.0)
+    after = run(generator, inputs)[:, :, :, 60:]
     assert torch.allclose(after * 10, before, rtol=1e-3)
 
 
 @torch.inference_mode()
 def test_silence_stays_silence(generator):
-    real, imag, *noise = spectra(8)
-    real[:, :, 4:] = 0
-    imag[:, :, 4:] = 0
-    delta, _, _, _ = generator(real, imag, *noise, generator.initial_state(1))
+    inputs = spectra(8)
+    inputs[:, :2, 4:] = 0
+    delta = run(generator, inputs)
     assert delta[:, :, :4].any()
     assert not delta[:, :, 4:].any()
+
+
+@torch.inference_mode()
+def test_the_bin_at_0_hz_is_left_alone(generator):
+    assert not run(generator, spectra(5))[:, :, :, 0].any()
 
 
 @pytest.mark.parametrize(
@@ -119,6 +136,8 @@ def test_silence_stays_silence(generator):
         ({"hop": 0}, "hop=0: must be a positive integer"),
         ({"hidden": 1.5}, "hidden=1.5"),
         ({"window": 1000}, "window=1000: must be a multiple of 2 "),
+        ({"window": 1000, "hop": 500}, "and of 16"),
+        ({"context": 5}, "context=5: must be 6 or more"),
     ],
 )
 def test_configurations_are_checked(change, message):
@@ -140,3 +159,17 @@ def test_unit_noise_has_unit_amplitude_after_scaling():
     scaled = audio_to_frames(noise, 256, 64) * Generator(SMALL).noise_scale
     assert scaled.abs().square().mean().item() == pytest.approx(1.0, abs=0.02)
     assert sqrt_hann(256).square().sum().item() == pytest.approx(128.0, abs=1e-3)
+
+
+def test_overtones_of_a_tone_are_its_even_harmonics():
+    time = torch.arange(44100, dtype=torch.float64) / 44100
+    power = torch.fft.rfft(overtones(torch.sin(2 * math.pi * 3000 * time)[None])[0]).abs().square()
+    found = {int(k) for k in torch.nonzero(power > 1e-4 * power.max()).flatten()}
+    assert {6000, 12000, 18000} <= found
+    assert not found & {0, 3000, 9000}
+
+
+def test_overtones_begin_with_the_attack():
+    click = torch.zeros(1, 100)
+    click[0, 40] = 1.0
+    assert torch.nonzero(overtones(click)[0]).flatten().tolist() == [40, 42]

@@ -1,6 +1,7 @@
 """Training: it learns, it resumes exactly, it refuses what does not belong together."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -8,7 +9,7 @@ import torch
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError
 from uncodec.networks import GeneratorConfig
-from uncodec.training.generator_loop import LoopSettings, train_generator, validate
+from uncodec.training.generator_loop import LoopSettings, restore_batch, train_generator, validate
 from uncodec.training.losses import (
     clean_null_penalty,
     fidelity_penalty,
@@ -17,7 +18,7 @@ from uncodec.training.losses import (
 )
 from uncodec.training.pairs import Coding, PairSet, build_pairs, draw_coding
 
-SMALL = GeneratorConfig(window=512, hop=128, encoder=16, hidden=16, local=4)
+SMALL = GeneratorConfig(window=512, hop=256, encoder=16, hidden=16, local=8)
 QUICK = LoopSettings(steps=6, batch=2, seconds=0.3, learning_rate=3e-3)
 
 
@@ -70,10 +71,10 @@ def test_checkpoints_of_other_runs_are_refused(pairs, tmp_path):
     with pytest.raises(ModelError, match="was begun with"):
         train_generator(pairs, tmp_path, LoopSettings(steps=1, batch=3, seconds=0.3), config=SMALL)
     with pytest.raises(ModelError, match="holds a generator"):
-        train_generator(pairs, tmp_path, short, config=GeneratorConfig(window=512, hop=128))
+        train_generator(pairs, tmp_path, short, config=GeneratorConfig(window=512, hop=256))
     kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     torch.save(kept | {"version": 99}, tmp_path / "checkpoint.pt")
-    with pytest.raises(ModelError, match="must be a checkpoint of version 1, got 99"):
+    with pytest.raises(ModelError, match="must be a checkpoint of version 2, got 99"):
         train_generator(pairs, tmp_path, short, config=SMALL)
 
 
@@ -146,3 +147,52 @@ def test_pairs_are_built_once_and_extended(tmp_path):
     np.testing.assert_array_equal(rebuilt.pair(1), kept)
     with pytest.raises(InvalidValue, match="was begun with"):
         build_pairs(data, folder, count=4, seconds=0.6)
+
+
+def test_an_adversary_takes_part_and_is_resumed_exactly(pairs, tmp_path):
+    settings = LoopSettings(steps=4, batch=2, seconds=0.3, adversary="spectral", adversary_after=1)
+    whole = train_generator(pairs, tmp_path / "whole", settings, config=SMALL, every=2)
+
+    class Interrupted(PairSet):
+        def batch(self, step, *rest):
+            if step == 3:
+                raise KeyboardInterrupt
+            return super().batch(step, *rest)
+
+    with pytest.raises(KeyboardInterrupt):
+        train_generator(
+            Interrupted(pairs.folder), tmp_path / "part", settings, config=SMALL, every=2
+        )
+    resumed = train_generator(pairs, tmp_path / "part", settings, config=SMALL, every=2)
+    assert torch.equal(weights(resumed), weights(whole))
+    alone = train_generator(
+        pairs, tmp_path / "alone", replace(settings, adversary="none"), config=SMALL
+    )
+    assert not torch.equal(weights(alone), weights(whole))
+
+
+def test_a_run_can_begin_with_given_weights(pairs, tmp_path):
+    first = train_generator(pairs, tmp_path / "first", QUICK, config=SMALL)
+    still = LoopSettings(steps=1, batch=2, seconds=0.3, learning_rate=1e-9)
+    second = train_generator(
+        pairs, tmp_path / "second", still, config=SMALL, start=first.state_dict()
+    )
+    assert torch.allclose(weights(second), weights(first), atol=1e-5)
+
+
+def test_the_mean_square_error_alone_leaves_the_band_empty_that_levels_fill(pairs, tmp_path):
+    def filled(objective):
+        settings = LoopSettings(
+            steps=60, batch=2, seconds=0.3, learning_rate=5e-3, average=0.9, objective=objective
+        )
+        generator = train_generator(pairs, tmp_path / objective, settings, config=SMALL)
+        clean, coded = (torch.from_numpy(np.array(part))[None] for part in pairs.pair(1))
+        restored = restore_batch(generator, coded, seed=0)[0]
+        # Above the cut-off at 10 kHz.
+        above = [
+            torch.fft.rfft(audio)[..., audio.shape[-1] // 4 :].abs().square().mean()
+            for audio in (restored, clean)
+        ]
+        return 10 * torch.log10(above[0] / above[1]).item()
+
+    assert filled("levels") > filled("mse") + 10

@@ -10,7 +10,8 @@ from uncodec._native import InverseFrames, StreamingStft, synthesis_window
 from uncodec.errors import InvalidValue
 from uncodec.live.noise import HopNoise
 from uncodec.live.overlap_add import OverlapAdd
-from uncodec.networks import LoadedModel
+from uncodec.live.overtones import Overtones
+from uncodec.networks import CHANNELS, LoadedModel
 from uncodec.networks.spectra import sqrt_hann
 
 __all__ = ["DeltaEngine"]
@@ -53,14 +54,15 @@ class DeltaEngine:
         self.delay = window - hop
         self._noise = HopNoise(seed, 2, hop)
         self._hops = 0
-        # Channels 0 and 1 are mid and side, 2 and 3 the noise that excites the additive part.
-        self._stft = StreamingStft(4, shape, hop)
+        # Mid and side, then what excites the additive part: two noises, overtones of mid and side.
+        self._stft = StreamingStft(CHANNELS, shape, hop)
+        self._overtones = Overtones(2)
         self._inverse = InverseFrames(channels, window)
         self._overlap = OverlapAdd(channels, synthesis_window(shape, hop), hop)
         self._state = model.initial_state(1)
         bins = model.config.bins
-        self._input: Array = np.zeros((4, RUN * hop), np.float32)
-        self._spectra = np.zeros((RUN, 4, bins), np.complex64)
+        self._input: Array = np.zeros((CHANNELS, RUN * hop), np.float32)
+        self._spectra = np.zeros((RUN, CHANNELS, bins), np.complex64)
         self._delta = np.zeros((RUN, channels, bins), np.complex64)
         self._frames: Array = np.zeros((RUN, channels, window), np.float32)
 
@@ -112,7 +114,7 @@ class DeltaEngine:
         samples = audio.shape[1]
         count = samples // self.hop
         # A short run uses buffers of its own, because the native calls want contiguous arrays.
-        source = self._input if count == RUN else np.empty((4, samples), np.float32)
+        source = self._input if count == RUN else np.empty((CHANNELS, samples), np.float32)
         if self.channels == 2:
             np.add(audio[0], audio[1], out=source[0])
             np.subtract(audio[0], audio[1], out=source[1])
@@ -120,7 +122,8 @@ class DeltaEngine:
         else:
             source[0] = audio[0]
             source[1] = 0
-        self._noise.fill(self._hops, source[2:])
+        self._noise.fill(self._hops, source[2:4])
+        self._overtones.push_into(source[:2], source[4:])
         self._hops += count
         spectra = self._spectra[:count]
         self._stft.push_into(source, spectra)
@@ -137,14 +140,11 @@ class DeltaEngine:
 
     def _infer(self, spectra: NDArray[np.complex64], delta: NDArray[np.complex64]) -> None:
         with torch.inference_mode():
-            # (frames, 4, bins) to (batch, channels, frames, bins) without a copy.
+            # (frames, channels, bins) to (batch, channels, frames, bins, 2) without a copy.
             batch = torch.from_numpy(spectra).permute(1, 0, 2)[None].to(self.model.device)
-            real, imag = batch.real, batch.imag
-            real, imag, _, self._state = self.model.step(
-                real[:, :2], imag[:, :2], real[:, 2:], imag[:, 2:], self._state
-            )
-            delta.real = real[0, : self.channels].permute(1, 0, 2).cpu().numpy()
-            delta.imag = imag[0, : self.channels].permute(1, 0, 2).cpu().numpy()
+            found, _, self._state = self.model.step(torch.view_as_real(batch), self._state)
+            found = torch.view_as_complex(found)[0, : self.channels]
+            torch.from_numpy(delta).copy_(found.permute(1, 0, 2))
 
     def clone(self) -> DeltaEngine:
         """An independent copy that goes on from the same state."""
@@ -152,6 +152,7 @@ class DeltaEngine:
         twin._hops = self._hops
         twin._stft = self._stft.clone()
         twin._overlap = self._overlap.clone()
+        twin._overtones = self._overtones.clone()
         # The network returns new tensors and never writes into old ones, so they can be shared.
         twin._state = self._state
         return twin

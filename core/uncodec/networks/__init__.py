@@ -1,7 +1,7 @@
 """Networks and their released weights."""
 
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
-from uncodec.networks.generator import Generator, GeneratorConfig
+from uncodec.networks.generator import CHANNELS, Generator, GeneratorConfig
 from uncodec.networks.store import (
     LoadedDiffusion,
     LoadedModel,
@@ -13,6 +13,7 @@ from uncodec.networks.store import (
 )
 
 __all__ = [
+    "CHANNELS",
     "DiffusionConfig",
     "DiffusionNetwork",
     "Generator",

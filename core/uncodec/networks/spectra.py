@@ -3,11 +3,21 @@
 from __future__ import annotations
 
 import math
+from typing import Any
 
 import torch
 from torch import Tensor
 
-__all__ = ["audio_to_frames", "frames_to_audio", "left_right", "mid_side", "sqrt_hann"]
+__all__ = [
+    "audio_to_frames",
+    "frames_to_audio",
+    "generator_input",
+    "left_right",
+    "mid_side",
+    "overtones",
+    "real_fft",
+    "sqrt_hann",
+]
 
 
 def sqrt_hann(window: int) -> Tensor:
@@ -28,6 +38,36 @@ def left_right(audio: Tensor) -> Tensor:
     return torch.stack([mid + side, mid - side], -2)
 
 
+class _RealFft(torch.autograd.Function):
+    """`torch.fft.rfft` whose gradient is one inverse real transform.
+
+    The gradient that torch derives runs a complex transform of full length over zero-filled
+    spectra, which took half of a training step.
+    """
+
+    @staticmethod
+    def forward(ctx: Any, frames: Tensor) -> Tensor:
+        ctx.length = frames.shape[-1]
+        spectrum: Tensor = torch.fft.rfft(frames)
+        return spectrum
+
+    @staticmethod
+    def backward(ctx: Any, gradient: Tensor) -> Tensor:
+        # The inverse counts every bin but the first and the last twice, for its mirror image.
+        halved = gradient * (0.5 * ctx.length)
+        halved[..., 0] *= 2
+        if ctx.length % 2 == 0:
+            halved[..., -1] *= 2
+        back: Tensor = torch.fft.irfft(halved, n=ctx.length)
+        return back
+
+
+def real_fft(frames: Tensor) -> Tensor:
+    """`torch.fft.rfft` along the last dimension, with a cheaper gradient."""
+    spectra: Tensor = _RealFft.apply(frames)
+    return spectra
+
+
 def audio_to_frames(audio: Tensor, window: int, hop: int) -> Tensor:
     """Un-normalised spectra of the whole frames inside `audio`.
 
@@ -43,8 +83,7 @@ def audio_to_frames(audio: Tensor, window: int, hop: int) -> Tensor:
         ``frames = 1 + (samples - window) // hop``; frame 0 starts at sample 0.
     """
     cut = audio.unfold(-1, window, hop)
-    spectra: Tensor = torch.fft.rfft(cut * sqrt_hann(window).to(audio.device))
-    return spectra
+    return real_fft(cut * sqrt_hann(window).to(audio.device))
 
 
 def frames_to_audio(spectra: Tensor, window: int, hop: int) -> Tensor:
@@ -65,3 +104,44 @@ def frames_to_audio(spectra: Tensor, window: int, hop: int) -> Tensor:
     length = (count - 1) * hop + window
     audio = torch.nn.functional.fold(columns, (1, length), (1, window), stride=(1, hop))
     return audio.reshape(*lead, length)
+
+
+def overtones(audio: Tensor) -> Tensor:
+    """Give a signal overtones: the difference of its rectified difference.
+
+    Rectifying makes harmonics of everything that is left below a cut-off and keeps the attacks
+    where they are (high-frequency regeneration: J. Makhoul and M. Berouti, ICASSP 1979). The first
+    difference keeps the bass from deciding all of it, the second removes what rectifying puts near
+    0 Hz.
+
+    Parameters
+    ----------
+    audio : Tensor [shape=(..., samples)]
+
+    Returns
+    -------
+    Tensor [shape=(..., samples)]
+        Of no particular level. The signal counts as 0 before its first sample.
+    """
+    rise = torch.diff(torch.nn.functional.pad(audio, (2, 0))).abs()
+    return torch.diff(rise)
+
+
+def generator_input(coded: Tensor, noise: Tensor, window: int, hop: int) -> Tensor:
+    """What `uncodec.networks.Generator` takes, of whole signals.
+
+    Parameters
+    ----------
+    coded : Tensor [shape=(batch, 2, samples)]
+        Left and right.
+    noise : Tensor [shape=(batch, 2, samples)]
+        White, of unit variance.
+    window, hop : int
+
+    Returns
+    -------
+    Tensor [shape=(batch, 6, frames, window // 2 + 1, 2)]
+    """
+    image = mid_side(coded)
+    together = torch.cat([image, noise, overtones(image)], dim=1)
+    return torch.view_as_real(audio_to_frames(together, window, hop))

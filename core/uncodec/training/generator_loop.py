@@ -2,10 +2,9 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
-from collections.abc import Iterator
+from collections.abc import Iterator, Mapping
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
@@ -17,21 +16,31 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
+from uncodec.networks.codec_net import CodecNet
 from uncodec.networks.generator import Generator, GeneratorConfig
-from uncodec.networks.spectra import audio_to_frames, frames_to_audio, left_right, mid_side
+from uncodec.networks.spectra import frames_to_audio, generator_input, left_right
+from uncodec.training.adversary import ADVERSARIES, Adversary
+from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
 from uncodec.training.losses import (
     clean_null_penalty,
+    distance_of_spectra,
     fidelity_penalty,
     log_spectral_distance,
+    short_time_spectra,
     si_sdr,
 )
 from uncodec.training.pairs import PairSet
 
 __all__ = ["LoopSettings", "restore_batch", "train_generator", "validate"]
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
+# Weights of the losses beside the log-spectral distance.
+DROP_WEIGHT = 1.0
+VERDICT_WEIGHT = 0.05
+MATCHING_WEIGHT = 0.2
 # (window, hop, share of the steps): the metric's own resolution most of the time, shorter ones so
 # that energy is also placed right in time.
+OBJECTIVES = ("levels", "mse")
 RESOLUTIONS = ((2048, 512, 0.6), (1024, 256, 0.2), (512, 128, 0.2))
 
 
@@ -54,6 +63,13 @@ class LoopSettings:
         Decay per step of the averaged weights, which are what is kept.
     allowed_drop_db : float
         Fall in SI-SDR that is not punished.
+    objective : str
+        "levels": log-spectral distances and the waveform's fidelity. "mse": the mean square error
+        of the waveform alone, the baseline that over-smooths.
+    adversary : str
+        "none", "spectral", "projected" or "both".
+    adversary_after : int
+        Step from which on the adversary counts.
     """
 
     steps: int = 2000
@@ -63,12 +79,21 @@ class LoopSettings:
     seed: int = 0
     average: float = 0.995
     allowed_drop_db: float = 0.0
+    objective: str = "levels"
+    adversary: str = "none"
+    adversary_after: int = 0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
             raise InvalidValue(f"steps={self.steps}, batch={self.batch}: must be positive")
         if not 0.25 <= self.seconds <= 60:
             raise InvalidValue(f"seconds={self.seconds}: must be from 0.25 to 60")
+        if self.objective not in OBJECTIVES:
+            rule = f"must be one of {', '.join(OBJECTIVES)}"
+            raise InvalidValue(f"objective={self.objective!r}: {rule}")
+        if self.adversary not in ADVERSARIES:
+            rule = f"must be one of {', '.join(ADVERSARIES)}"
+            raise InvalidValue(f"adversary={self.adversary!r}: {rule}")
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
@@ -102,65 +127,81 @@ def restore_batch(
     window, hop = generator.config.window, generator.config.hop
     source = torch.Generator().manual_seed(seed)
     noise = torch.randn(coded.shape, generator=source).to(coded.device)
-    frames = audio_to_frames(mid_side(coded), window, hop)
-    excitation = audio_to_frames(noise, window, hop)
+    frames = generator_input(coded, noise, window, hop)
     with torch.autocast(coded.device.type, torch.bfloat16, enabled=half):
-        real, imag, damage, _ = generator(
-            frames.real,
-            frames.imag,
-            excitation.real,
-            excitation.imag,
-            generator.initial_state(coded.shape[0]),
-        )
-    delta = left_right(frames_to_audio(torch.complex(real.float(), imag.float()), window, hop))
+        delta, damage, _ = generator(frames, generator.initial_state(coded.shape[0]))
+    delta = left_right(frames_to_audio(torch.view_as_complex(delta.float()), window, hop))
     edge = window - hop
     delta = delta[..., edge:-edge]
     kept = coded[..., edge : edge + delta.shape[-1]]
     return kept + delta, delta, damage.float()
 
 
-def _loss(
-    generator: Generator, batch: tuple[Tensor, Tensor, Tensor], step: int, settings: LoopSettings
-) -> tuple[Tensor, dict[str, float]]:
+def _level_losses(
+    clean: Tensor,
+    coded: Tensor,
+    restored: Tensor,
+    is_clean: Tensor,
+    step: int,
+    settings: LoopSettings,
+) -> dict[str, Tensor]:
+    rng = np.random.default_rng([settings.seed, step, 3])
+    pick = int(rng.choice(len(RESOLUTIONS), p=[share for _, _, share in RESOLUTIONS]))
+    window, hop, _ = RESOLUTIONS[pick]
+    with torch.no_grad():
+        wanted = short_time_spectra(clean, window, hop)
+    got = short_time_spectra(restored, window, hop)
+    distance = distance_of_spectra(wanted, got)
+    image = distance_of_spectra(_mid_side_spectra(wanted), _mid_side_spectra(got))
+    drop = fidelity_penalty(clean, coded, restored, settings.allowed_drop_db) * (1 - is_clean)
+    return {
+        "lsd": distance.mean(),
+        "image": 0.15 * image.mean(),
+        "drop": DROP_WEIGHT * drop.mean(),
+    }
+
+
+def _waveform_losses(clean: Tensor, coded: Tensor, restored: Tensor) -> dict[str, Tensor]:
+    """Square error relative to the damage, so that no codec and no level counts for more."""
+    damage = (clean - coded).square().mean((1, 2)) + 1e-5 * clean.square().mean((1, 2)) + 1e-9
+    return {"mse": ((clean - restored).square().mean((1, 2)) / damage).mean()}
+
+
+def _losses(
+    generator: Generator,
+    batch: tuple[Tensor, Tensor, Tensor],
+    step: int,
+    settings: LoopSettings,
+    adversary: Adversary | None,
+) -> dict[str, Tensor]:
+    """Everything a step lowers, by name; the adversary learns on the way."""
     clean, coded, is_clean = batch
     restored, delta, damage = restore_batch(generator, coded, seed=settings.seed * 1_000_003 + step)
     edge = generator.config.window - generator.config.hop
     clean = clean[..., edge : edge + restored.shape[-1]]
     coded = coded[..., edge : edge + restored.shape[-1]]
-    rng = np.random.default_rng([settings.seed, step, 3])
-    pick = int(rng.choice(len(RESOLUTIONS), p=[share for _, _, share in RESOLUTIONS]))
-    window, hop, _ = RESOLUTIONS[pick]
-    damaged = 1 - is_clean
-    distance = log_spectral_distance(clean, restored, window, hop)
-    image = log_spectral_distance(mid_side(clean), mid_side(restored), window, hop)
-    drop = fidelity_penalty(clean, coded, restored, settings.allowed_drop_db) * damaged
-    null = clean_null_penalty(clean, delta) * is_clean
+    if settings.objective == "mse":
+        parts = _waveform_losses(clean, coded, restored)
+    else:
+        parts = _level_losses(clean, coded, restored, is_clean, step, settings)
+    if adversary is not None and step >= settings.adversary_after:
+        hinge = adversary.learn(clean, restored)
+        verdict, matching = adversary.judge(clean, restored)
+        parts["verdict"] = VERDICT_WEIGHT * verdict
+        parts["matching"] = MATCHING_WEIGHT * matching
+        parts["hinge"] = torch.tensor(hinge)  # for the log; it moves nothing
     # The gate alone lets a clean signal pass untouched, and it has no gradient where it is shut or
     # open, so the odds behind it are also told directly.
-    target = damaged[:, None].expand_as(damage)
+    target = (1 - is_clean)[:, None].expand_as(damage)
     judged = torch.nn.functional.binary_cross_entropy_with_logits(damage, target)
-    parts = {
-        "lsd": distance.mean(),
-        "image": 0.15 * image.mean(),
-        "drop": 0.3 * drop.mean(),
-        "null": 0.02 * null.mean(),
-        "gate": 0.3 * judged,
-    }
-    total = torch.stack(list(parts.values())).sum()
-    return total, {name: float(value.detach()) for name, value in parts.items()}
+    parts["null"] = 0.02 * (clean_null_penalty(clean, delta) * is_clean).mean()
+    parts["gate"] = 0.3 * judged
+    return parts
 
 
-class _Average:
-    """Exponential moving average of a model's weights."""
-
-    def __init__(self, generator: Generator, decay: float) -> None:
-        self.decay = decay
-        self.weights = {name: p.detach().clone() for name, p in generator.state_dict().items()}
-
-    def update(self, generator: Generator, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in generator.state_dict().items():
-            self.weights[name].lerp_(value.detach(), 1 - decay)
+def _mid_side_spectra(spectra: Tensor) -> Tensor:
+    left, right = spectra.unbind(1)
+    return torch.stack([left + right, left - right], 1) * 0.5
 
 
 def _batches(
@@ -182,6 +223,8 @@ def train_generator(
     settings: LoopSettings,
     *,
     config: GeneratorConfig | None = None,
+    start: Mapping[str, Tensor] | None = None,
+    features: CodecNet | None = None,
     validation: PairSet | None = None,
     every: int = 250,
     device: str = "cpu",
@@ -196,6 +239,10 @@ def train_generator(
     settings : LoopSettings
         A resumed run must have the same settings but for `steps`, which may grow.
     config : GeneratorConfig, optional
+    start : mapping of str to Tensor, optional
+        Weights to begin with, instead of random ones.
+    features : CodecNet, optional
+        Feature network of a projected adversary.
     validation : PairSet, optional
         Scored at every checkpoint.
     every : int
@@ -214,83 +261,81 @@ def train_generator(
     """
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
-    path = root / "checkpoint.pt"
+    path, log = root / "checkpoint.pt", Log(root)
     torch.manual_seed(settings.seed)
     generator = Generator(config or GeneratorConfig()).to(device)
+    if start is not None:
+        generator.load_state_dict(dict(start))
     optimiser = torch.optim.Adam(generator.parameters(), lr=1e-3, betas=(0.9, 0.99))
-    average = _Average(generator, settings.average)
+    average = Average(generator, settings.average)
+    adversary = None
+    if settings.adversary != "none":
+        adversary = Adversary(
+            settings.adversary,
+            features,
+            seed=settings.seed,
+            learning_rate=settings.learning_rate,
+            device=device,
+        )
     first = 0
     if path.exists():
-        first = _resume(path, generator, optimiser, average, settings)
+        first = _resume(path, generator, optimiser, average, adversary, settings)
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
     for step, arrays in enumerate(_batches(pairs, settings, first), first):
         clean, coded, flags = (torch.from_numpy(a).to(device) for a in arrays)
         for group in optimiser.param_groups:
             group["lr"] = settings.rate_at(step)
-        total, parts = _loss(generator, (clean, coded, flags), step, settings)
+        # Dropout draws from the global generator; a resumed run has to draw the same.
+        torch.manual_seed(settings.seed * 1_000_003 + step)
+        parts = _losses(generator, (clean, coded, flags), step, settings, adversary)
+        total = torch.stack([part for name, part in parts.items() if name != "hinge"]).sum()
         optimiser.zero_grad(set_to_none=True)
         torch.autograd.backward(total)
         norm = float(torch.nn.utils.clip_grad_norm_(generator.parameters(), 1.0).detach())
         if math.isfinite(norm) and math.isfinite(float(total.detach())):
             optimiser.step()
             average.update(generator, step)
-        recent.append({**parts, "total": float(total.detach()), "norm": norm})
+        row = {name: float(part.detach()) for name, part in parts.items()}
+        recent.append({**row, "total": float(total.detach()), "norm": norm})
         if (step + 1) % 20 == 0:
-            mean = {key: round(float(np.mean([r[key] for r in recent])), 4) for key in recent[0]}
+            mean = {key: round(float(np.mean([r[key] for r in recent])), 4) for key in recent[-1]}
             seconds = round((time.perf_counter() - started) / (step + 1 - first), 2)
-            _log(root, {"step": step + 1, **mean, "seconds_per_step": seconds})
+            log.write({"step": step + 1, **mean, "seconds_per_step": seconds})
             recent.clear()
         if (step + 1) % every == 0 or step + 1 == settings.steps:
-            _save(path, generator, optimiser, average, settings, step + 1)
+            kept = {
+                "version": CHECKPOINT_VERSION,
+                "step": step + 1,
+                "config": generator.describe(),
+                "settings": asdict(settings),
+                "generator": generator.state_dict(),
+                "average": average.weights,
+                "optimiser": optimiser.state_dict(),
+                "adversary": adversary.state_dict() if adversary is not None else None,
+            }
+            write_checkpoint(path, kept)
             if validation is not None:
                 scores = validate(_averaged(generator, average), validation)
-                _log(root, {"step": step + 1, "validation": scores})
+                log.write({"step": step + 1, "validation": scores})
     return _averaged(generator, average)
 
 
-def _averaged(generator: Generator, average: _Average) -> Generator:
+def _averaged(generator: Generator, average: Average) -> Generator:
     twin = Generator(generator.config).to(generator.gate.weight.device)
     twin.load_state_dict(average.weights)
     return twin.eval()
-
-
-def _save(
-    path: Path,
-    generator: Generator,
-    optimiser: torch.optim.Optimizer,
-    average: _Average,
-    settings: LoopSettings,
-    step: int,
-) -> None:
-    part = path.with_suffix(".part")
-    torch.save(
-        {
-            "version": CHECKPOINT_VERSION,
-            "step": step,
-            "config": generator.describe(),
-            "settings": asdict(settings),
-            "generator": generator.state_dict(),
-            "average": average.weights,
-            "optimiser": optimiser.state_dict(),
-        },
-        part,
-    )
-    part.replace(path)
 
 
 def _resume(
     path: Path,
     generator: Generator,
     optimiser: torch.optim.Optimizer,
-    average: _Average,
+    average: Average,
+    adversary: Adversary | None,
     settings: LoopSettings,
 ) -> int:
-    kept = torch.load(path, weights_only=True)
-    version = kept.get("version")
-    if version != CHECKPOINT_VERSION:
-        rule = f"must be a checkpoint of version {CHECKPOINT_VERSION}"
-        raise ModelError(f"{path}: {rule}, got {version}")
+    kept = read_checkpoint(path, CHECKPOINT_VERSION)
     if kept["config"] != generator.describe():
         raise ModelError(f"{path}: holds a generator {kept['config']}, not {generator.describe()}")
     begun = replace(LoopSettings(**kept["settings"]), steps=settings.steps)
@@ -299,12 +344,9 @@ def _resume(
     generator.load_state_dict(kept["generator"])
     optimiser.load_state_dict(kept["optimiser"])
     average.weights = kept["average"]
+    if adversary is not None:
+        adversary.load_state_dict(kept["adversary"])
     return int(kept["step"])
-
-
-def _log(root: Path, row: dict[str, Any]) -> None:
-    with (root / "log.jsonl").open("a") as file:
-        file.write(json.dumps(row) + "\n")
 
 
 @torch.inference_mode()

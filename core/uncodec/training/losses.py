@@ -7,13 +7,35 @@ import math
 import torch
 from torch import Tensor
 
+from uncodec.networks.spectra import real_fft
+
 __all__ = [
     "clean_null_penalty",
+    "distance_of_spectra",
     "fidelity_penalty",
     "level_error",
     "log_spectral_distance",
+    "short_time_spectra",
     "si_sdr",
 ]
+
+
+def short_time_spectra(audio: Tensor, window: int, hop: int) -> Tensor:
+    """Un-normalised spectra under a Hann window, [shape=(..., frames, window // 2 + 1)]."""
+    shape = torch.hann_window(window, device=audio.device)
+    return real_fft(audio.unfold(-1, window, hop) * shape)
+
+
+def distance_of_spectra(reference: Tensor, estimate: Tensor) -> Tensor:
+    """Log-spectral distance of `short_time_spectra`, per item, see `log_spectral_distance`."""
+
+    def log_power(spectra: Tensor) -> Tensor:
+        return torch.log10((spectra.real.square() + spectra.imag.square()).clamp_min(1e-8))
+
+    with torch.no_grad():
+        target = log_power(reference)
+    difference = log_power(estimate) - target
+    return (difference.square().mean(-1) + 1e-6).sqrt().mean((-1, -2))
 
 
 def log_spectral_distance(reference: Tensor, estimate: Tensor, window: int, hop: int) -> Tensor:
@@ -33,17 +55,9 @@ def log_spectral_distance(reference: Tensor, estimate: Tensor, window: int, hop:
     -------
     Tensor [shape=(batch,)], decades
     """
-    shape = torch.hann_window(window, device=reference.device)
-
-    def log_power(audio: Tensor) -> Tensor:
-        cut = audio.unfold(-1, window, hop) * shape
-        spectrum = torch.fft.rfft(cut)
-        return torch.log10((spectrum.real**2 + spectrum.imag**2).clamp_min(1e-8))
-
     with torch.no_grad():
-        target = log_power(reference)
-    difference = log_power(estimate) - target
-    return (difference.square().mean(-1) + 1e-6).sqrt().mean((-1, -2))
+        target = short_time_spectra(reference, window, hop)
+    return distance_of_spectra(target, short_time_spectra(estimate, window, hop))
 
 
 def level_error(reference: Tensor, estimate: Tensor) -> Tensor:
@@ -61,7 +75,6 @@ def level_error(reference: Tensor, estimate: Tensor) -> Tensor:
     Tensor [shape=(batch,)], decades
     """
     window, hop, bands = 2048, 512, 32
-    shape = torch.hann_window(window, device=reference.device)
     # Bands of equal width on a logarithmic axis from 86 Hz at 44.1 kHz on, at least one bin each.
     edges = torch.logspace(math.log10(4), math.log10(window // 2 + 1), bands + 1).round()
     bins = torch.arange(window // 2 + 1)
@@ -69,7 +82,7 @@ def level_error(reference: Tensor, estimate: Tensor) -> Tensor:
     share = member.to(reference) / member.sum(0).clamp(min=1).to(reference)
 
     def log_energy(audio: Tensor) -> Tensor:
-        spectrum = torch.fft.rfft(audio.unfold(-1, window, hop) * shape)
+        spectrum = short_time_spectra(audio, window, hop)
         power = spectrum.real.square() + spectrum.imag.square()
         return torch.log10(power @ share + 1e-7)
 

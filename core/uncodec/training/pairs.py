@@ -368,6 +368,10 @@ class PairSet:
         data: Array = np.load(path, mmap_mode="r")
         return data
 
+    def numbers(self, step: int, size: int, seed: int = 0) -> NDArray[np.int64]:
+        """Numbers of the pairs in the batch of a step, [shape=(size,)]."""
+        return np.random.default_rng([seed, step, 2]).integers(0, len(self), size)
+
     def batch(
         self, step: int, size: int, samples: int, seed: int = 0
     ) -> tuple[Array, Array, Array]:
@@ -379,11 +383,11 @@ class PairSet:
         is_clean : ndarray [shape=(size,)]
             1 where the pair went through no codec.
         """
-        rng = np.random.default_rng([seed, step, 2])
+        rng = np.random.default_rng([seed, step, 5])
         clean = np.empty((size, 2, samples), np.float32)
         coded = np.empty_like(clean)
         flags = np.zeros(size, np.float32)
-        for row, number in enumerate(rng.integers(0, len(self), size)):
+        for row, number in enumerate(self.numbers(step, size, seed)):
             pair = self.pair(int(number))
             start = int(rng.integers(0, pair.shape[2] - samples + 1))
             clean[row], coded[row] = pair[:, :, start : start + samples]
