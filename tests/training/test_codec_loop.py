@@ -56,6 +56,14 @@ def test_a_dull_recording_is_not_taken_for_a_cut_one():
     assert found.item() == 1.0
 
 
+def test_rounding_to_16_bits_hides_no_cut():
+    rng = np.random.default_rng(3)
+    clean = (0.1 * rng.standard_normal((2, 44100))).astype(np.float32)
+    coded = np.round(low_passed(clean, 0.5) * 32768).astype(np.float32) / 32768
+    found = measured_cutoff(torch.from_numpy(clean)[None], torch.from_numpy(coded)[None])
+    assert found.item() == pytest.approx(0.5, abs=0.02)
+
+
 def test_it_learns_to_tell_codecs_apart(pairs, tmp_path):
     settings = CodecLoopSettings(steps=60, batch=6, seconds=0.5, learning_rate=1e-2)
     scores = score_codec_net(train_codec_net(pairs, tmp_path, settings, config=SMALL), pairs)

@@ -13,7 +13,15 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
-from uncodec.networks.codec_net import CODEC_NAMES, CodecNet, CodecNetConfig, codec_levels
+from uncodec.networks.codec_net import (
+    CODEC_NAMES,
+    HOP,
+    WINDOW,
+    CodecNet,
+    CodecNetConfig,
+    codec_levels,
+)
+from uncodec.networks.spectra import audio_to_frames, mid_side
 from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
 from uncodec.training.pairs import PairSet
 
@@ -53,7 +61,8 @@ def measured_cutoff(clean: Tensor, coded: Tensor) -> Tensor:
     """Where a codec cut the spectrum off, by comparison with the clean signal.
 
     The end of the highest patch of eight bins in which the coded signal still has a tenth of the
-    clean one's power. Where the clean signal has next to nothing either, nothing was cut.
+    clean one's power, if the clean one goes on above; else nothing was cut. Only what stands above
+    the rounding noise of a 16-bit file counts.
 
     Parameters
     ----------
@@ -66,14 +75,20 @@ def measured_cutoff(clean: Tensor, coded: Tensor) -> Tensor:
     """
 
     def patches(audio: Tensor) -> Tensor:
-        levels = codec_levels(audio)
-        power = 10 ** (4 * (levels - 1.0))
-        return power.sum((1, 2)).reshape(len(audio), -1, 8).sum(-1)
+        frames = audio_to_frames(mid_side(audio), WINDOW, HOP)[..., 1:]
+        power = (frames.real.square() + frames.imag.square()).mean((1, 2))
+        return power.reshape(len(audio), -1, 8).mean(-1)
 
-    loudness = clean.square().mean((1, 2), keepdim=True).sqrt() + 1e-6
-    kept = patches(coded / loudness) + 1e-4 > 0.1 * (patches(clean / loudness) + 1e-4)
+    before, after = patches(clean), patches(coded)
+    # Rounding noise of variance 2**-30 / 12, halved in mid and side, under a window of that energy,
+    # and ten times as much to be clear of it.
+    floor = 10 * (2.0**-30 / 12 / 2) * (WINDOW / 2)
+    kept = (after > 0.1 * before) & (after > floor)
+    lost = (after <= 0.1 * before) & (before > 10 * floor)
     place = torch.arange(1, kept.shape[1] + 1, device=kept.device)
-    return (kept * place).amax(1) / kept.shape[1]
+    highest = (kept * place).amax(1)
+    cut = (lost & (place > highest[:, None])).any(1)
+    return torch.where(cut, highest / kept.shape[1], torch.ones_like(before[:, 0]))
 
 
 def _labels(pairs: PairSet, numbers: NDArray[np.int64]) -> tuple[Tensor, Tensor, Tensor]:
