@@ -35,9 +35,9 @@ __all__ = ["LoopSettings", "restore_batch", "train_generator", "validate"]
 
 CHECKPOINT_VERSION = 2
 # Weights of the losses beside the log-spectral distance.
-DROP_WEIGHT = 1.0
-VERDICT_WEIGHT = 0.05
-MATCHING_WEIGHT = 0.2
+DROP_WEIGHT = 0.3
+VERDICT_WEIGHT = 0.5
+MATCHING_WEIGHT = 1.0
 # (window, hop, share of the steps): the metric's own resolution most of the time, shorter ones so
 # that energy is also placed right in time.
 OBJECTIVES = ("levels", "mse")
