@@ -25,13 +25,13 @@ window = 256
 hop = 64
 encoder = 16
 hidden = 16
-local = 4
+local = 8
 [training]
 steps = 20
 batch = 1
 seconds = 0.3
 [release]
-noise_trim_db = 0.0
+excitation_trim_db = 0.0
 """
 
 

@@ -36,8 +36,8 @@ class Passing:
         return Generator(self.config).initial_state(batch)
 
     @staticmethod
-    def step(real, imag, noise_real, noise_imag, state):
-        return real, imag, torch.ones(1), state
+    def step(spectra, state):
+        return spectra[:, :2], torch.ones(1), state
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(44100, 1), (48000, 2), (96000, 2), (22050, 1)])

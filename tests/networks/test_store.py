@@ -8,7 +8,16 @@ from safetensors import safe_open
 from safetensors.torch import save_file
 
 from uncodec.errors import ModelError
-from uncodec.networks import Generator, GeneratorConfig, find_model, load_model, save_weights
+from uncodec.networks import (
+    CHANNELS,
+    Generator,
+    GeneratorConfig,
+    find_model,
+    load_codec_net,
+    load_model,
+    save_weights,
+)
+from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 
 SMALL = GeneratorConfig(window=256, hop=64, encoder=8, hidden=8, local=2)
 
@@ -37,11 +46,11 @@ def test_the_scripted_step_equals_the_network(folder):
     assert (model.name, model.version, model.config) == ("small", "3.1", SMALL)
     torch.manual_seed(0)
     generator = Generator(SMALL).eval()
-    inputs = [torch.randn(1, 2, 4, SMALL.bins) for _ in range(4)]
-    expected = generator(*inputs, generator.initial_state(1))
-    got = model.step(*inputs, model.initial_state())
+    inputs = torch.randn(1, CHANNELS, 4, SMALL.bins, 2)
+    expected = generator(inputs, generator.initial_state(1))
+    got = model.step(inputs, model.initial_state())
     assert torch.allclose(got[0], expected[0], atol=1e-6)
-    assert torch.allclose(got[3][0], expected[3][0], atol=1e-6)
+    assert torch.allclose(got[2][0], expected[2][0], atol=1e-6)
 
 
 def test_a_model_is_loaded_once(folder):
@@ -86,3 +95,16 @@ def test_no_deprecation_reaches_the_user(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
         load_model(folder)
+
+
+def test_a_codec_net_is_kept_and_is_no_generator(tmp_path):
+    torch.manual_seed(0)
+    network = CodecNet(CodecNetConfig(widths=(4, 4, 8, 8), hidden=8))
+    save_weights(tmp_path, network, name="ears", version="1")
+    kept = load_codec_net(tmp_path)
+    assert kept.config == network.config
+    assert not kept.training
+    for key, value in network.state_dict().items():
+        assert torch.equal(kept.state_dict()[key], value)
+    with pytest.raises(ModelError, match="kind generator, got format 1, kind codec-net"):
+        load_model(tmp_path)

@@ -8,7 +8,7 @@ import soundfile as sf
 import torch
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError
-from uncodec.networks import load_model
+from uncodec.networks import load_codec_net, load_model
 from uncodec.training.pairs import PairSet, build_pairs, build_validation
 from uncodec.training.recipes import Run, find_recipe, run_recipe
 
@@ -26,13 +26,13 @@ window = 256
 hop = 64
 encoder = 16
 hidden = 16
-local = 4
+local = 8
 [training]
 steps = 20
 batch = 1
 seconds = 0.3
 [release]
-noise_trim_db = -1.0
+excitation_trim_db = -1.0
 """
 
 
@@ -68,7 +68,7 @@ def test_recipes_are_found_by_name_folder_and_file(recipe):
         ('name = "a"', "must have 'version'"),
         (RECIPE.replace("window", "windows"), "must be a recipe of this release"),
         (RECIPE.replace("steps = 20", "steps = 0"), "steps=0"),
-        (RECIPE.replace("noise_trim_db", "trim"), "must have 'noise_trim_db'"),
+        (RECIPE.replace("excitation_trim_db", "trim"), "must have 'excitation_trim_db'"),
         (RECIPE.replace("count = 3", "count = 0"), "count and excerpts must be positive"),
     ],
 )
@@ -104,6 +104,37 @@ def test_a_recipe_becomes_a_model_part_by_part(recipe, data, tmp_path):
     # Releasing takes the run as it is, and leaves it as it was.
     assert torch.load(run.checkpoints / "checkpoint.pt", weights_only=True)["step"] == 20
     assert len((run.checkpoints / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_an_adversary_goes_on_from_what_was_trained_without(data, tmp_path):
+    later = '\n[adversary]\nsteps = 1\nbatch = 1\nseconds = 0.5\nadversary = "spectral"\n'
+    (tmp_path / "recipe.toml").write_text(RECIPE + later)
+    run = Run(tmp_path / "work", tmp_path / "model", steps=1)
+    run_recipe(find_recipe(tmp_path), data, run)
+    kept = [
+        torch.load(tmp_path / "work" / stage / "checkpoint.pt", weights_only=True)
+        for stage in ("checkpoints", "adversary")
+    ]
+    assert kept[0]["adversary"] is None
+    assert kept[1]["adversary"] is not None
+    # One step of Adam moves no weight by more than the learning rate, whatever it began with.
+    moved = kept[1]["generator"]["gate.weight"] - kept[0]["average"]["gate.weight"]
+    assert 0 < moved.abs().max() < 1e-3
+    assert load_model(run.release).name == "tiny"
+
+
+def test_a_codec_net_is_trained_scored_and_released(data, tmp_path):
+    head, tail = RECIPE.index("[generator]"), RECIPE.index("[training]")
+    text = RECIPE[:head] + "[codec-net]\nwidths = [4, 4, 4, 4]\nhidden = 8\n" + RECIPE[tail:]
+    text = 'kind = "codec-net"\n' + text.replace("seconds = 0.3", "seconds = 0.5")
+    (tmp_path / "recipe.toml").write_text(text)
+    told = {}
+    run = Run(tmp_path / "work", tmp_path / "model", steps=1)
+    run_recipe(
+        find_recipe(tmp_path), data, run, listen=lambda event, row: told.update({event: row})
+    )
+    assert 0 <= told["scores"]["codec_accuracy"] <= 1
+    assert load_codec_net(run.release).config.widths == (4, 4, 4, 4)
 
 
 def test_what_is_missing_or_of_another_run_is_told(recipe, data, tmp_path):

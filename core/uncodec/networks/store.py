@@ -15,14 +15,15 @@ from collections.abc import Mapping
 from dataclasses import dataclass
 from functools import lru_cache
 from pathlib import Path
-from typing import Any
+from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save_file
-from torch import Tensor
+from torch import Tensor, nn
 
 from uncodec.errors import ModelError
+from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig, State
 
@@ -31,6 +32,7 @@ __all__ = [
     "LoadedModel",
     "find_model",
     "list_models",
+    "load_codec_net",
     "load_diffusion",
     "load_model",
     "model_roots",
@@ -38,7 +40,13 @@ __all__ = [
 ]
 
 FORMAT = "1"
-GENERATOR, DIFFUSION = "generator", "diffusion"
+# What the header calls a network: how to build it, and the precision its weights are kept in. A
+# diffusion network has many and needs no more than half.
+KINDS: dict[str, tuple[type[Any], type[Any], torch.dtype]] = {
+    "generator": (GeneratorConfig, Generator, torch.float32),
+    "diffusion": (DiffusionConfig, DiffusionNetwork, torch.float16),
+    "codec-net": (CodecNetConfig, CodecNet, torch.float32),
+}
 WEIGHTS = "weights.safetensors"
 
 _PACKAGED = Path(__file__).resolve().parents[1] / "weights"
@@ -126,14 +134,12 @@ def find_model(model: str | os.PathLike[str]) -> Path:
 
 def save_weights(
     folder: str | os.PathLike[str],
-    network: Generator | DiffusionNetwork,
+    network: Generator | DiffusionNetwork | CodecNet,
     *,
     name: str,
     version: str,
 ) -> Path:
     """Write the weights of `network` into `folder`, whole or not at all.
-
-    Those of a diffusion network, which are many and need no more, are kept in half precision.
 
     Returns
     -------
@@ -142,14 +148,16 @@ def save_weights(
     """
     target = Path(folder) / WEIGHTS
     target.parent.mkdir(parents=True, exist_ok=True)
-    live = isinstance(network, Generator)
+    kind, precision = next(
+        (kind, kept) for kind, (_, shape, kept) in KINDS.items() if isinstance(network, shape)
+    )
     tensors = {
-        key: value.detach().to(torch.float32 if live else torch.float16).contiguous().cpu()
+        key: value.detach().to(precision).contiguous().cpu()
         for key, value in network.state_dict().items()
     }
     header = {
         "format": FORMAT,
-        "kind": GENERATOR if live else DIFFUSION,
+        "kind": kind,
         "name": name,
         "version": version,
         "config": json.dumps(network.describe(), sort_keys=True),
@@ -188,16 +196,20 @@ def load_model(model: str | os.PathLike[str] = "live-gan", device: str = "cpu") 
     ModelError
         Unknown model, unreadable or altered file, format of another release, or absent device.
     """
-    path, modified = _locate(model, device)
-    return _load(path, modified, device)
+    return _load_generator(*_locate(model, device), device)
 
 
 def load_diffusion(
     model: str | os.PathLike[str] = "diffusion", device: str = "cpu"
 ) -> LoadedDiffusion:
     """Load and check a model of the offline path; parameters and errors as `load_model`."""
-    path, modified = _locate(model, device)
-    return _load_diffusion(path, modified, device)
+    return _load_diffusion(*_locate(model, device), device)
+
+
+def load_codec_net(model: str | os.PathLike[str] = "codec-net", device: str = "cpu") -> CodecNet:
+    """Load and check a codec classifier; parameters and errors as `load_model`."""
+    path, _ = _locate(model, device)
+    return cast(CodecNet, _build(path, "codec-net", device)[0])
 
 
 def _locate(model: str | os.PathLike[str], device: str) -> tuple[str, int]:
@@ -213,42 +225,42 @@ def _locate(model: str | os.PathLike[str], device: str) -> tuple[str, int]:
 
 
 @lru_cache(maxsize=4)
-def _load(path: str, _modified: int, device: str) -> LoadedModel:
-    header, tensors = _read(path, GENERATOR)
-    try:
-        config = GeneratorConfig(**json.loads(header["config"]))
-        generator = Generator(config)
-        generator.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(f"{path}: does not describe a generator this release knows") from error
+def _load_generator(path: str, _modified: int, device: str) -> LoadedModel:
+    network, header = _build(path, "generator", device)
+    generator = cast(Generator, network)
     return LoadedModel(
         name=header.get("name", Path(path).parent.name),
         version=header.get("version", "0"),
-        config=config,
-        step=_compile(generator.eval().to(device)),
+        config=generator.config,
+        step=_compile(generator),
         device=device,
     )
 
 
 @lru_cache(maxsize=2)
 def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
-    header, tensors = _read(path, DIFFUSION)
-    try:
-        config = DiffusionConfig(**json.loads(header["config"]))
-        network = DiffusionNetwork(config)
-        network.load_state_dict(tensors)
-    except (KeyError, TypeError, ValueError, RuntimeError) as error:
-        raise ModelError(
-            f"{path}: does not describe a diffusion network this release knows"
-        ) from error
+    network, header = _build(path, "diffusion", device)
+    diffusion = cast(DiffusionNetwork, network)
     return LoadedDiffusion(
         name=header.get("name", Path(path).parent.name),
         version=header.get("version", "0"),
-        config=config,
-        network=network.eval().requires_grad_(False).to(device),
+        config=diffusion.config,
+        network=diffusion.requires_grad_(False),
         device=device,
         digest=header["sha256"],
     )
+
+
+def _build(path: str, kind: str, device: str) -> tuple[nn.Module, dict[str, str]]:
+    """Network of a weights file, in evaluation mode, and the file's header."""
+    header, tensors = _read(path, kind)
+    config_type, network_type, _ = KINDS[kind]
+    try:
+        network: nn.Module = network_type(config_type(**json.loads(header["config"])))
+        network.load_state_dict(tensors)
+    except (KeyError, TypeError, ValueError, RuntimeError) as error:
+        raise ModelError(f"{path}: does not describe a {kind} this release knows") from error
+    return network.eval().to(device), header
 
 
 def _read(path: str, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:

@@ -20,6 +20,9 @@ from typing import TYPE_CHECKING, Any, Literal, get_args
 from uncodec.errors import InvalidValue, ModelError
 
 if TYPE_CHECKING:
+    from torch import Tensor
+
+    from uncodec.networks.codec_net import CodecNet
     from uncodec.networks.diffusion import DiffusionNetwork
     from uncodec.networks.generator import Generator
     from uncodec.training.diffusion_loop import DiffusionSettings
@@ -180,11 +183,10 @@ def run_recipe(
             raise InvalidValue("data: must be given to build the pairs")
         _build(recipe, data, run, workers, skip, told)
     if only in (None, "train"):
-        with _following(run.checkpoints / "log.jsonl", told):
-            trainer.train()
+        trainer.train(told)
     if only in (None, "release"):
-        if not (run.checkpoints / "checkpoint.pt").is_file():
-            raise ModelError(f"{run.checkpoints}: holds no checkpoint to release, train first")
+        if not (trainer.folder / "checkpoint.pt").is_file():
+            raise ModelError(f"{trainer.folder}: holds no checkpoint to release, train first")
         trainer.release()
         told("release", {"folder": str(run.release)})
 
@@ -210,45 +212,66 @@ def _build(recipe: Recipe, data: Path, run: Run, workers: int, skip: bool, told:
 
 
 class _GeneratorTrainer:
-    """Trains the generator of the live engine."""
+    """Trains a live generator: by itself, then, if the recipe has that table, with an adversary."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
         from uncodec.networks.generator import GeneratorConfig
         from uncodec.training.generator_loop import LoopSettings
 
         self.recipe, self.run = recipe, run
+        stages = {"training": run.checkpoints, "adversary": run.work / "adversary"}
         with recipe.checked():
             self.config = GeneratorConfig(**recipe.tables["generator"])
-            self.settings = LoopSettings(**recipe.tables["training"])
-            self.trim_db = float(recipe.tables["release"]["noise_trim_db"])
+            self.stages = [
+                (folder, LoopSettings(**recipe.tables[table]))
+                for table, folder in stages.items()
+                if table == "training" or table in recipe.tables
+            ]
+            self.trim_db = float(recipe.tables["release"]["excitation_trim_db"])
         if run.steps is not None:
-            self.settings = replace(self.settings, steps=run.steps)
+            self.stages = [(f, replace(s, steps=run.steps)) for f, s in self.stages]
+        self.folder = self.stages[-1][0]
 
-    def train(self) -> None:
+    def train(self, told: Listener) -> None:
         from uncodec.training.pairs import PairSet
 
-        self._go_on(self.settings, PairSet(self.run.work / "validation"))
+        validation = PairSet(self.run.work / "validation")
+        start = None
+        for folder, settings in self.stages:
+            with _following(folder / "log.jsonl", told):
+                start = self._go_on(folder, settings, start, validation).state_dict()
 
     def release(self) -> None:
         from uncodec.networks.store import save_weights
 
         # Training that is asked for no step more than there were gives the averaged weights back.
-        steps = _steps_done(self.run.checkpoints / "checkpoint.pt")
-        generator = self._go_on(replace(self.settings, steps=steps), None)
-        generator.trim_noise(self.trim_db)
+        folder, settings = self.stages[-1]
+        steps = _steps_done(folder / "checkpoint.pt")
+        generator = self._go_on(folder, replace(settings, steps=steps), None, None)
+        generator.trim_excitation(self.trim_db)
         save_weights(
             self.run.release, generator, name=self.recipe.name, version=self.recipe.version
         )
 
-    def _go_on(self, settings: LoopSettings, validation: PairSet | None) -> Generator:
+    def _go_on(
+        self,
+        folder: Path,
+        settings: LoopSettings,
+        start: Mapping[str, Tensor] | None,
+        validation: PairSet | None,
+    ) -> Generator:
+        from uncodec.networks.store import load_codec_net
         from uncodec.training.generator_loop import train_generator
         from uncodec.training.pairs import PairSet
 
+        projected = settings.adversary in ("projected", "both")
         return train_generator(
             PairSet(self.run.work / "pairs"),
-            self.run.checkpoints,
+            folder,
             settings,
             config=self.config,
+            start=start,
+            features=load_codec_net(device=self.run.device) if projected else None,
             validation=validation,
             device=self.run.device,
         )
@@ -261,22 +284,23 @@ class _DiffusionTrainer:
         from uncodec.networks.diffusion import DiffusionConfig
         from uncodec.training.diffusion_loop import DiffusionSettings
 
-        self.recipe, self.run = recipe, run
+        self.recipe, self.run, self.folder = recipe, run, run.checkpoints
         with recipe.checked():
             self.config = DiffusionConfig(**recipe.tables["diffusion"])
             self.settings = DiffusionSettings(**recipe.tables["training"])
         if run.steps is not None:
             self.settings = replace(self.settings, steps=run.steps)
 
-    def train(self) -> None:
+    def train(self, told: Listener) -> None:
         from uncodec.training.pairs import PairSet
 
-        self._go_on(self.settings, PairSet(self.run.work / "validation"))
+        with _following(self.folder / "log.jsonl", told):
+            self._go_on(self.settings, PairSet(self.run.work / "validation"))
 
     def release(self) -> None:
         from uncodec.networks.store import save_weights
 
-        steps = _steps_done(self.run.checkpoints / "checkpoint.pt")
+        steps = _steps_done(self.folder / "checkpoint.pt")
         network = self._go_on(replace(self.settings, steps=steps), None)
         save_weights(self.run.release, network, name=self.recipe.name, version=self.recipe.version)
 
@@ -286,10 +310,52 @@ class _DiffusionTrainer:
 
         return train_diffusion(
             PairSet(self.run.work / "pairs"),
-            self.run.checkpoints,
+            self.folder,
             settings,
             config=self.config,
             validation=validation,
+            device=self.run.device,
+        )
+
+
+class _CodecNetTrainer:
+    """Trains a codec classifier."""
+
+    def __init__(self, recipe: Recipe, run: Run) -> None:
+        from uncodec.networks.codec_net import CodecNetConfig
+        from uncodec.training.codec_loop import CodecLoopSettings
+
+        self.recipe, self.run, self.folder = recipe, run, run.checkpoints
+        with recipe.checked():
+            self.config = CodecNetConfig(**recipe.tables["codec-net"])
+            self.settings = CodecLoopSettings(**recipe.tables["training"])
+        if run.steps is not None:
+            self.settings = replace(self.settings, steps=run.steps)
+
+    def train(self, told: Listener) -> None:
+        from uncodec.training.codec_loop import score_codec_net
+        from uncodec.training.pairs import PairSet
+
+        with _following(self.folder / "log.jsonl", told):
+            network = self._go_on()
+        told("scores", score_codec_net(network, PairSet(self.run.work / "validation")))
+
+    def release(self) -> None:
+        from uncodec.networks.store import save_weights
+
+        save_weights(
+            self.run.release, self._go_on(), name=self.recipe.name, version=self.recipe.version
+        )
+
+    def _go_on(self) -> CodecNet:
+        from uncodec.training.codec_loop import train_codec_net
+        from uncodec.training.pairs import PairSet
+
+        return train_codec_net(
+            PairSet(self.run.work / "pairs"),
+            self.folder,
+            self.settings,
+            config=self.config,
             device=self.run.device,
         )
 
@@ -320,8 +386,10 @@ def _check_device(device: str) -> None:
 TRAINERS: dict[str, Callable[[Recipe, Run], Any]] = {
     "generator": _GeneratorTrainer,
     "diffusion": _DiffusionTrainer,
+    "codec-net": _CodecNetTrainer,
 }
-"""For each kind of recipe what carries it out: ``train()`` and ``release()``."""
+"""What carries a recipe out, by kind: ``train(told)``, ``release()``, and the ``folder`` of the
+checkpoint to release."""
 
 
 @contextmanager
