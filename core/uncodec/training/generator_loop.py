@@ -161,10 +161,10 @@ def _level_losses(
     }
 
 
-def _waveform_losses(clean: Tensor, coded: Tensor, restored: Tensor) -> dict[str, Tensor]:
-    """Square error relative to the damage, so that no codec and no level counts for more."""
-    damage = (clean - coded).square().mean((1, 2)) + 1e-5 * clean.square().mean((1, 2)) + 1e-9
-    return {"mse": ((clean - restored).square().mean((1, 2)) / damage).mean()}
+def _waveform_losses(clean: Tensor, restored: Tensor) -> dict[str, Tensor]:
+    """Square error relative to the signal's energy, so that no level counts for more."""
+    energy = clean.square().mean((1, 2)) + 1e-9
+    return {"mse": 10 * ((clean - restored).square().mean((1, 2)) / energy).mean()}
 
 
 def _losses(
@@ -181,7 +181,7 @@ def _losses(
     clean = clean[..., edge : edge + restored.shape[-1]]
     coded = coded[..., edge : edge + restored.shape[-1]]
     if settings.objective == "mse":
-        parts = _waveform_losses(clean, coded, restored)
+        parts = _waveform_losses(clean, restored)
     else:
         parts = _level_losses(clean, coded, restored, is_clean, step, settings)
     if adversary is not None and step >= settings.adversary_after:
