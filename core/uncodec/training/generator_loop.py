@@ -120,20 +120,23 @@ def restore_batch(
     Returns
     -------
     restored, delta : Tensor [shape=(batch, 2, trimmed)]
-        Left and right, without the edges that fewer frames cover.
+        Left and right, from the first sample on, without the end that fewer frames cover.
     damage : Tensor [shape=(batch, frames)]
         Log odds that the signal is damaged.
     """
     window, hop = generator.config.window, generator.config.hop
     source = torch.Generator().manual_seed(seed)
     noise = torch.randn(coded.shape, generator=source).to(coded.device)
-    frames = generator_input(coded, noise, window, hop)
+    # As in a stream, where the first hop meets a window that is otherwise empty: a generator that
+    # never saw that takes the sudden start for a full band, and the signal for undamaged.
+    edge = window - hop
+    padded, noise = (torch.nn.functional.pad(audio, (edge, 0)) for audio in (coded, noise))
+    frames = generator_input(padded, noise, window, hop)
     with torch.autocast(coded.device.type, torch.bfloat16, enabled=half):
         delta, damage, _ = generator(frames, generator.initial_state(coded.shape[0]))
     delta = left_right(frames_to_audio(torch.view_as_complex(delta.float()), window, hop))
-    edge = window - hop
     delta = delta[..., edge:-edge]
-    kept = coded[..., edge : edge + delta.shape[-1]]
+    kept = coded[..., : delta.shape[-1]]
     return kept + delta, delta, damage.float()
 
 
@@ -177,9 +180,7 @@ def _losses(
     """Everything a step lowers, by name; the adversary learns on the way."""
     clean, coded, is_clean = batch
     restored, delta, damage = restore_batch(generator, coded, seed=settings.seed * 1_000_003 + step)
-    edge = generator.config.window - generator.config.hop
-    clean = clean[..., edge : edge + restored.shape[-1]]
-    coded = coded[..., edge : edge + restored.shape[-1]]
+    clean, coded = clean[..., : restored.shape[-1]], coded[..., : restored.shape[-1]]
     if settings.objective == "mse":
         parts = _waveform_losses(clean, restored)
     else:
@@ -360,12 +361,10 @@ def validate(generator: Generator, pairs: PairSet) -> dict[str, dict[str, float]
         pairs ``null_db``.
     """
     groups: dict[str, list[dict[str, float]]] = {}
-    edge = generator.config.window - generator.config.hop
     for number, note in enumerate(pairs.notes):
         clean, coded = (torch.from_numpy(np.array(part))[None] for part in pairs.pair(number))
         restored, delta, _ = restore_batch(generator, coded, seed=number)
-        clean = clean[..., edge : edge + restored.shape[-1]]
-        coded = coded[..., edge : edge + restored.shape[-1]]
+        clean, coded = clean[..., : restored.shape[-1]], coded[..., : restored.shape[-1]]
         row = {
             "lsd_in": float(log_spectral_distance(clean, coded, 2048, 512)),
             "lsd": float(log_spectral_distance(clean, restored, 2048, 512)),

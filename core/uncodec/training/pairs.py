@@ -397,7 +397,7 @@ class PairSet:
 
 
 def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:
-    """Tilt, level, channel swap, mono and 16-bit rounding, in place and alike on both."""
+    """Tilt, level, channel swap, mono, rounding and sudden starts, in place and alike on both."""
     if rng.random() < 0.6:
         _tilt(rng, clean, coded)
     if rng.random() < 0.5:
@@ -415,6 +415,14 @@ def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:
     if rng.random() < 0.1:
         clean[1] = clean[0]
         coded[1] = coded[0]
+    if rng.random() < 0.4:
+        # A recording that starts after silence, gently or not.
+        start = int(rng.uniform(0.02, 0.5) * clean.shape[1])
+        length = int(rng.integers(1, 2000)) if rng.random() < 0.5 else 1
+        ramp = np.linspace(0.0, 1.0, length + 1, dtype=np.float32)[1:]
+        for audio in (clean, coded):
+            audio[:, :start] = 0
+            audio[:, start : start + length] *= ramp[: audio.shape[1] - start]
 
 
 def _tilt(rng: np.random.Generator, clean: Array, coded: Array) -> None:
