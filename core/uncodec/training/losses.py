@@ -120,8 +120,8 @@ def fidelity_penalty(clean: Tensor, coded: Tensor, restored: Tensor, allowed_db:
     with torch.no_grad():
         scale = (coded * clean).sum(1) / (clean.square().sum(1) + 1e-9)
         target = scale[:, None] * clean
-        # Without a floor the few nearly lossless items would decide every step.
-        floor = 1e-4 * target.square().sum(1) + 1e-9
+        # Without a floor the few lossless items would decide every step.
+        floor = 1e-5 * target.square().sum(1) + 1e-9
         before = (coded - target).square().sum(1) + floor
     after = (restored - target).square().sum(1) + floor
     return torch.relu(10 * torch.log10(after / before) - allowed_db).clamp(max=20.0)
