@@ -166,7 +166,8 @@ def test_sessions_leave_nothing_in_the_core(core, make_host, noise, wait):
         host.run(noise(5 * HOP))
         session.close()
     wait(lambda: not worker_of(core)["sessions"])
-    wait(lambda: [open_files(pid) for pid in pids] == before)
+    # No more than before; fewer, if the connection that asked was still counted then.
+    wait(lambda: all(open_files(pid) <= n for pid, n in zip(pids, before, strict=True)))
     assert "memfd:uncodec" not in Path(f"/proc/{pids[1]}/maps").read_text()
     assert worker_of(core)["ended"]["wet_samples"] > ended
 
