@@ -2,13 +2,13 @@
 
 from __future__ import annotations
 
-import itertools
 import json
 import math
 import time
 from collections.abc import Iterator, Sequence
 from concurrent.futures import ThreadPoolExecutor
 from dataclasses import asdict, dataclass, replace
+from itertools import pairwise
 from pathlib import Path
 from typing import Any, NamedTuple
 
@@ -71,7 +71,7 @@ class DiffusionSettings:
     seed: int = 0
     average: float = 0.995
     begin: float = 0.35
-    own: float = 0.35
+    own: float = 0.55
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -143,7 +143,7 @@ def render_batch(
     ground = _prepare(network, coded, seed)
     missing = _sounding(network, ground.start)
     grid = time_grid(steps)
-    for now, later in itertools.pairwise(grid):
+    for now, later in pairwise(grid):
         at = torch.full((coded.shape[0],), now, device=coded.device)
         delta, _ = _predict(network, ground.scene, missing, at)
         missing = advance(ground.scene, missing, delta, now, later)
@@ -213,19 +213,22 @@ def _draw_state(
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor, float]:
     """Time, state, and whether the state knows the clean signal (1) or guesses it (0)."""
-    scene, start = ground.scene, ground.start
-    count = start.shape[0]
-    at = torch.zeros(count, device=start.device)
+    scene, state = ground.scene, _sounding(network, ground.start)
+    count = state.shape[0]
     drawn = rng.random()
-    known = 1.0
-    if drawn >= settings.begin:
-        at = torch.from_numpy(rng.random(count).astype(np.float32)).to(start.device)
-        if drawn < settings.begin + settings.own:
-            known = 0.0
-            first = _sounding(network, start)
-            end, _ = _predict(network, scene, first, torch.zeros_like(at))
-    missing = between(scene, start, end, at) if drawn >= settings.begin else start
-    return at, _sounding(network, missing), known
+    if drawn < settings.begin:
+        return torch.zeros(count, device=state.device), state, 1.0
+    if drawn >= settings.begin + settings.own:
+        at = torch.from_numpy(rng.random(count).astype(np.float32)).to(state.device)
+        return at, _sounding(network, between(scene, ground.start, end, at)), 1.0
+    # A state as the sampler meets it: what the network adds goes along with the noise it was made
+    # of, and the clean signal does not. Trained on the clean signal's states alone, each step takes
+    # its own guess for more than it was.
+    times = [0.0, *np.sort(rng.random(1 + int(rng.random() < 0.4)))]
+    for now, later in pairwise(times):
+        guess, _ = _predict(network, scene, state, torch.full((count,), now, device=state.device))
+        state = _sounding(network, advance(scene, state, guess, now, float(later)))
+    return torch.full((count,), float(times[-1]), device=state.device), state, 0.0
 
 
 class _Average:
