@@ -38,6 +38,9 @@ CHECKPOINT_VERSION = 1
 # that energy is also placed right in time.
 RESOLUTIONS = ((2048, 512, 0.7), (1024, 256, 0.15), (512, 128, 0.15))
 
+# Step counts of the samplers whose states are trained on.
+SAMPLED = (2, 4, 8)
+
 
 @dataclass(frozen=True)
 class DiffusionSettings:
@@ -69,9 +72,9 @@ class DiffusionSettings:
     learning_rate: float = 1.5e-3
     decay: float = 0.02
     seed: int = 0
-    average: float = 0.995
+    average: float = 0.985
     begin: float = 0.35
-    own: float = 0.55
+    own: float = 0.65
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -224,11 +227,12 @@ def _draw_state(
     # A state as the sampler meets it: what the network adds goes along with the noise it was made
     # of, and the clean signal does not. Trained on the clean signal's states alone, each step takes
     # its own guess for more than it was.
-    times = [0.0, *np.sort(rng.random(1 + int(rng.random() < 0.4)))]
-    for now, later in pairwise(times):
+    grid = time_grid(int(rng.choice(SAMPLED)))
+    reached = int(rng.integers(1, len(grid) - 1))
+    for now, later in pairwise(grid[: reached + 1]):
         guess, _ = _predict(network, scene, state, torch.full((count,), now, device=state.device))
-        state = _sounding(network, advance(scene, state, guess, now, float(later)))
-    return torch.full((count,), float(times[-1]), device=state.device), state, 0.0
+        state = _sounding(network, advance(scene, state, guess, now, later))
+    return torch.full((count,), grid[reached], device=state.device), state, 0.0
 
 
 class _Average:
