@@ -174,7 +174,6 @@ class _OfflineNode(Node):
     latency = 0
     holds = False
 
-    # The stream is late by many seconds and moves all of them with every block.
     _BLOCK = 65536
 
     def __init__(self, open_stream: Callable[[], Stream]) -> None:
@@ -185,11 +184,13 @@ class _OfflineNode(Node):
         self._channels = audio.shape[0]
         stream = self._open()
         late = stream.latency_samples
+        # The stream is late by many seconds and moves all of them with every block.
+        size = max(self._BLOCK, late // 8)
         out: Array = np.empty_like(audio)
-        silence = np.zeros((audio.shape[0], self._BLOCK), np.float32)
-        for start in range(0, audio.shape[1] + late, self._BLOCK):
-            block = audio[:, start : start + self._BLOCK]
-            count = min(self._BLOCK, audio.shape[1] + late - start)
+        silence = np.zeros((audio.shape[0], size), np.float32)
+        for start in range(0, audio.shape[1] + late, size):
+            block = audio[:, start : start + size]
+            count = min(size, audio.shape[1] + late - start)
             if block.shape[1] < count:
                 block = np.concatenate([block, silence[:, : count - block.shape[1]]], axis=1)
             ready = stream.process(np.ascontiguousarray(block))

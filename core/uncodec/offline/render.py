@@ -247,8 +247,10 @@ class _Rendering:
             return np.zeros((0, 0), np.float32)
         parts = []
         left = stream.latency_samples
+        # Every block moves all that the stream is late by.
+        size = max(65536, left // 8)
         while left:
-            count = min(left, 65536)
+            count = min(left, size)
             left -= count
             parts.append(self.process(np.zeros((stream.channels, count), np.float32), 0.0))
         return np.concatenate(parts, axis=1)
