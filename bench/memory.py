@@ -77,7 +77,8 @@ def main() -> int:
     parser.add_argument("--child", nargs=2, help=argparse.SUPPRESS)
     arguments = parser.parse_args()
     if arguments.child:
-        restore_here(*arguments.child, arguments.render)
+        source, target = arguments.child
+        restore_here(source, target, arguments.render)
         return 0
     rows = []
     with tempfile.TemporaryDirectory() as folder:
