@@ -1,6 +1,13 @@
 """The plugin in pedalboard, without a core: the delayed input, and honest about it."""
 
+import contextlib
+import os
+import socket
 import struct
+import subprocess
+import sys
+import threading
+from pathlib import Path
 
 import numpy as np
 import pedalboard
@@ -131,3 +138,50 @@ def test_many_instances_live_side_by_side(bundle: str) -> None:
     x = noise(2, 5000)
     for plugin in plugins:
         np.testing.assert_array_equal(plugin(x, 48000), x)
+
+
+LOGGING = """
+import sys, time
+import numpy as np, pedalboard
+plugin = pedalboard.load_plugin(sys.argv[1])
+plugin(np.zeros((2, 48000), np.float32), 48000)
+time.sleep(3)  # it looks for a core about once a second
+"""
+
+
+def test_a_core_that_is_none_is_logged_once(bundle: str, tmp_path: Path) -> None:
+    path = tmp_path / "core.sock"
+    asked = 0
+
+    def serve() -> None:
+        nonlocal asked
+        while True:
+            try:
+                connection, _ = listener.accept()
+            except OSError:
+                return
+            with connection:
+                asked += 1
+                connection.sendall(b"HTTP/1.1 400 Bad Request\r\n" + bytes(300))
+                connection.settimeout(1)
+                with contextlib.suppress(OSError):
+                    connection.recv(4096)
+
+    with socket.socket(socket.AF_UNIX) as listener:
+        listener.bind(str(path))
+        listener.listen()
+        server = threading.Thread(target=serve)
+        server.start()
+        done = subprocess.run(
+            [sys.executable, "-c", LOGGING, bundle],
+            env=os.environ | {"UNCODEC_CORE_SOCKET": str(path)},
+            capture_output=True,
+            text=True,
+            timeout=60,
+        )
+        listener.shutdown(socket.SHUT_RDWR)
+        server.join()
+    assert done.returncode == 0, done.stderr
+    assert asked >= 2, "it was tried again"
+    (line,) = [line for line in done.stderr.splitlines() if line.startswith("uncodec: ")]
+    assert line.endswith("; the audio goes on dry")

@@ -73,18 +73,25 @@ fn first_difference(output: &[Vec<f32>], latency: usize, gain: f32) -> Option<(u
     })
 }
 
+/// What hosts call with: blocks of each size, and blocks of any size, empty ones among them.
+fn hosts() -> Vec<Vec<usize>> {
+    let mut random = Random::new(11);
+    let any = (0..200).map(|_| random.below(700)).collect();
+    BLOCKS.iter().map(|&block| vec![block]).chain([any]).collect()
+}
+
 #[test]
 fn every_sample_comes_from_the_core_and_as_late_as_reported() {
     // A factor of -1 tells wet from dry, and loses no bit.
     let rig = Rig::new("matrix", Behaviour::gain(-1.0));
     let mut case = 0;
     for rate in RATES {
-        for block in BLOCKS {
+        for sizes in hosts() {
             let channels = 1 + case % 2;
             let in_place = case / 2 % 2 == 0;
             let modes = MODES[case / 4 % 4];
             case += 1;
-            check(&rig, rate, block, channels, in_place, modes);
+            check(&rig, rate, &sizes, channels, in_place, modes);
         }
     }
 }
@@ -94,20 +101,24 @@ fn every_sample_comes_from_the_core_and_as_late_as_reported() {
 fn every_sample_comes_from_the_core_in_the_whole_matrix() {
     let rig = Rig::new("whole", Behaviour::gain(-1.0));
     for rate in RATES {
-        for block in BLOCKS {
+        for sizes in hosts() {
             for case in 0..16 {
-                check(&rig, rate, block, 1 + case % 2, case / 2 % 2 == 0, MODES[case / 4]);
+                check(&rig, rate, &sizes, 1 + case % 2, case / 2 % 2 == 0, MODES[case / 4]);
             }
         }
     }
 }
 
-fn check(rig: &Rig, rate: f64, block: usize, channels: usize, in_place: bool, modes: Modes) {
-    let what = format!("{rate} Hz, {block}, {channels} channels, in place {in_place}, {modes:?}");
+fn check(rig: &Rig, rate: f64, sizes: &[usize], channels: usize, in_place: bool, modes: Modes) {
+    let block = sizes.iter().copied().max().unwrap_or(1);
+    let what = format!(
+        "{rate} Hz, {} of {block}, {channels} channels, in place {in_place}, {modes:?}",
+        sizes.len()
+    );
     rig.start(rate, channels, block, modes.set_up);
     let latency = rig.plugin.latency();
     let before = rig.plugin.counters();
-    let output = play(rig, channels, &[block], in_place, modes.data, 3000);
+    let output = play(rig, channels, sizes, in_place, modes.data, 3000);
     assert_eq!(first_difference(&output, latency, -1.0), None, "{what}");
     assert_eq!(rig.plugin.latency(), latency, "{what}");
     let [wet, dry, late] = rig.plugin.counters();
