@@ -132,7 +132,7 @@ def test_when_memory_runs_out_smaller_pieces_are_tried_and_said(model, error, mo
     spared = run(DiffusionSource(engine, 2, 300), audio)
     whole = run(DiffusionSource(DiffusionEngine(model, 2, 3), 2, 300), audio)
     assert distance_db(whole, spared) < -60
-    assert told == [320, 160, 80]
+    assert told == [256, 128, 64]
 
 
 def test_other_errors_and_hopeless_ones_are_raised(model, monkeypatch):

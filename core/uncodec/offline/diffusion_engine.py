@@ -84,7 +84,7 @@ class DiffusionEngine:
         steps: int = 8,
         seed: int = 0,
         sampler: Sampler = "ode",
-        piece: int = 640,
+        piece: int = 512,
     ) -> None:
         self.model = model
         self.steps = check_steps(steps)

@@ -63,7 +63,7 @@ class DiffusionSource:
         self,
         engine: DiffusionEngine,
         channels: int,
-        chunk: int = 640,
+        chunk: int = 512,
         store: ChunkStore | None = None,
         on_chunk: Callable[[int, float], None] | None = None,
     ) -> None:

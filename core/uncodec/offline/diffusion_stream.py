@@ -16,7 +16,7 @@ __all__ = ["BLOCK", "CHUNK", "open_diffusion"]
 BLOCK = 65536
 """Samples to hand over at once: the stream is long, and every call moves all of it."""
 
-CHUNK = 640
+CHUNK = 512
 """Frames computed at once unless the caller says otherwise."""
 
 
