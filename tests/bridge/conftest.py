@@ -40,9 +40,24 @@ class Host:
         Called while results are missing; without it another thread or process gives them.
     """
 
-    def __init__(self, *, rate=48000, channels=2, block=HOP, window=WINDOW, hop=HOP, answer=None):
+    def __init__(
+        self,
+        *,
+        rate=48000,
+        channels=2,
+        block=HOP,
+        window=WINDOW,
+        hop=HOP,
+        turnaround_s=0.0,
+        answer=None,
+    ):
         self.path = HostPath(
-            sample_rate=rate, channels=channels, window=window, hop=hop, max_block=block
+            sample_rate=rate,
+            channels=channels,
+            window=window,
+            hop=hop,
+            max_block=block,
+            turnaround_s=turnaround_s,
         )
         self.late = self.path.latency_samples
         self.block = block

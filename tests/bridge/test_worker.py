@@ -247,6 +247,45 @@ def test_signs_of_life_are_given_also_when_nothing_is_to_be_done(make_door, make
     session.close()
 
 
+class Waits:
+    """Poll that does not wait, and knows for how long it was asked to."""
+
+    def __init__(self, real):
+        self.real, self.milliseconds = real, []
+
+    def __getattr__(self, name):
+        return getattr(self.real, name)
+
+    def poll(self, milliseconds):
+        self.milliseconds.append(milliseconds)
+        return self.real.poll(0)
+
+
+def test_audio_that_begins_after_a_pause_is_seen_well_within_its_budget(make_door, make_host):
+    door = make_door()
+    worker = door.worker
+
+    def longest_wait():
+        worker._poll = waits = Waits(worker._poll)
+        worker._busy_ns = 0
+        worker.turn()
+        worker._poll = waits.real
+        return waits.milliseconds[-1]
+
+    assert longest_wait() == pytest.approx(20), "nobody is there"
+    patient = door.open(make_host(turnaround_s=0.05))
+    assert longest_wait() == pytest.approx(0.25 * 50, abs=2)
+    hurried = door.open(make_host(turnaround_s=0.01))
+    assert longest_wait() == pytest.approx(0.25 * 10, abs=1)
+    door.open(make_host(turnaround_s=0.0)).close()
+    assert longest_wait() > 0, "it does not spin"
+    hurried.close()
+    while len(worker._sessions) > 1:
+        worker.turn()
+    assert longest_wait() == pytest.approx(0.25 * 50, abs=2)
+    patient.close()
+
+
 @pytest.mark.parametrize(
     "message", [b"{", b"{}", b'{"do": "dance"}', b'{"do": "open"}', b"\xff\xfe", b"[]", b"3"]
 )

@@ -80,6 +80,11 @@ class PluginSession:
         )
 
     @property
+    def budget_s(self) -> float:
+        """Time from a complete hop to when its result is due."""
+        return self._budget_ns * 1e-9
+
+    @property
     def load(self) -> float:
         """Share of its hop's period that it takes, at the 99.9th percentile."""
         return self.work_times.percentile_s(99.9) / self.period_s

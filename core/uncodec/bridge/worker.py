@@ -33,7 +33,9 @@ __all__ = ["Worker", "main"]
 
 _log = logging.getLogger("uncodec.bridge")
 
-IDLE_POLL_S = 0.02
+# Nothing is told when audio begins: the first hop waits until it is seen, for at most this share of
+# its session's budget.
+IDLE_POLL_S, IDLE_SHARE = 0.02, 0.25
 # How often sockets are looked at and signs of life are given while audio runs.
 CHORES_NS = 10_000_000
 # The memory is on its way when the supervisor hands over a connection.
@@ -98,9 +100,14 @@ class Worker:
         idle = now - self._busy_ns > IDLE_AFTER_S * 1e9
         if idle or now - self._chores_ns >= CHORES_NS:
             self._chores_ns = now
-            self._do_chores(IDLE_POLL_S if idle and not worked else 0.0)
+            self._do_chores(self._patience_s() if idle and not worked else 0.0)
         elif not worked:
             time.sleep(POLL_S)
+
+    def _patience_s(self) -> float:
+        """How long to wait between two looks while no audio runs."""
+        shares = [IDLE_SHARE * session.budget_s for session in self._sessions.values()]
+        return max(POLL_S, min([IDLE_POLL_S, *shares]))
 
     def _work(self, now: int) -> bool:
         """Do the hop that is due first, if there is one."""
