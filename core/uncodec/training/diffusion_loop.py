@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import json
 import math
 import time
 from collections.abc import Iterator, Sequence
@@ -22,6 +21,7 @@ from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.diffusion_scene import Scene, compand, look_at, start_from
 from uncodec.networks.spectra import audio_to_frames, frames_to_audio, left_right, mid_side
 from uncodec.offline.bridge_process import advance, between, time_grid
+from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
 from uncodec.training.losses import (
     clean_null_penalty,
     fidelity_penalty,
@@ -235,19 +235,6 @@ def _draw_state(
     return torch.full((count,), grid[reached], device=state.device), state, 0.0
 
 
-class _Average:
-    """Exponential moving average of a model's weights."""
-
-    def __init__(self, network: DiffusionNetwork, decay: float) -> None:
-        self.decay = decay
-        self.weights = {name: p.detach().clone() for name, p in network.state_dict().items()}
-
-    def update(self, network: DiffusionNetwork, step: int) -> None:
-        decay = min(self.decay, (1 + step) / (10 + step))
-        for name, value in network.state_dict().items():
-            self.weights[name].lerp_(value.detach(), 1 - decay)
-
-
 def _batches(
     pairs: PairSet, settings: DiffusionSettings, first: int
 ) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
@@ -300,13 +287,13 @@ def train_diffusion(
     """
     root = Path(folder)
     root.mkdir(parents=True, exist_ok=True)
-    path = root / "checkpoint.pt"
+    path, log = root / "checkpoint.pt", Log(root)
     torch.manual_seed(settings.seed)
     network = DiffusionNetwork(config or DiffusionConfig()).to(device)
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=settings.decay
     )
-    average = _Average(network, settings.average)
+    average = Average(network, settings.average)
     first = 0
     if path.exists():
         first = _resume(path, network, optimiser, average, settings)
@@ -327,59 +314,40 @@ def train_diffusion(
         if (step + 1) % 20 == 0:
             mean = {key: round(float(np.mean([r[key] for r in recent])), 4) for key in recent[0]}
             seconds = round((time.perf_counter() - started) / (step + 1 - first), 2)
-            _log(root, {"step": step + 1, **mean, "seconds_per_step": seconds})
+            log.write({"step": step + 1, **mean, "seconds_per_step": seconds})
             recent.clear()
         if (step + 1) % every == 0 or step + 1 == settings.steps:
-            _save(path, network, optimiser, average, settings, step + 1)
+            kept = {
+                "version": CHECKPOINT_VERSION,
+                "step": step + 1,
+                "config": network.describe(),
+                "settings": asdict(settings),
+                "network": network.state_dict(),
+                "average": average.weights,
+                "optimiser": optimiser.state_dict(),
+            }
+            write_checkpoint(path, kept)
             torch.save(average.weights, root / f"average-{step + 1:06d}.pt")
             if validation is not None:
                 scores = validate(_averaged(network, average), validation)
-                _log(root, {"step": step + 1, "validation": scores})
+                log.write({"step": step + 1, "validation": scores})
     return _averaged(network, average)
 
 
-def _averaged(network: DiffusionNetwork, average: _Average) -> DiffusionNetwork:
+def _averaged(network: DiffusionNetwork, average: Average) -> DiffusionNetwork:
     twin = DiffusionNetwork(network.config).to(network.gate.weight.device)
     twin.load_state_dict(average.weights)
     return twin.eval()
-
-
-def _save(
-    path: Path,
-    network: DiffusionNetwork,
-    optimiser: torch.optim.Optimizer,
-    average: _Average,
-    settings: DiffusionSettings,
-    step: int,
-) -> None:
-    part = path.with_suffix(".part")
-    torch.save(
-        {
-            "version": CHECKPOINT_VERSION,
-            "step": step,
-            "config": network.describe(),
-            "settings": asdict(settings),
-            "network": network.state_dict(),
-            "average": average.weights,
-            "optimiser": optimiser.state_dict(),
-        },
-        part,
-    )
-    part.replace(path)
 
 
 def _resume(
     path: Path,
     network: DiffusionNetwork,
     optimiser: torch.optim.Optimizer,
-    average: _Average,
+    average: Average,
     settings: DiffusionSettings,
 ) -> int:
-    kept = torch.load(path, weights_only=True)
-    version = kept.get("version")
-    if version != CHECKPOINT_VERSION:
-        rule = f"must be a checkpoint of version {CHECKPOINT_VERSION}"
-        raise ModelError(f"{path}: {rule}, got {version}")
+    kept = read_checkpoint(path, CHECKPOINT_VERSION)
     if kept["config"] != network.describe():
         raise ModelError(f"{path}: holds a network {kept['config']}, not {network.describe()}")
     begun = replace(DiffusionSettings(**kept["settings"]), steps=settings.steps)
@@ -389,11 +357,6 @@ def _resume(
     optimiser.load_state_dict(kept["optimiser"])
     average.weights = kept["average"]
     return int(kept["step"])
-
-
-def _log(root: Path, row: dict[str, Any]) -> None:
-    with (root / "log.jsonl").open("a") as file:
-        file.write(json.dumps(row) + "\n")
 
 
 def validate(
