@@ -16,7 +16,7 @@ from uncodec._native import InverseFrames, synthesis_window
 from uncodec.live.overlap_add import OverlapAdd
 
 WINDOW, HOP, CHANNELS, FRAMES = 1024, 256, 2, 1024
-OTHER_SIZES = ((768, 256), (882, 441), (2048, 512))
+OTHER_SIZES = ((1024, 512), (768, 256), (882, 441), (2048, 512))
 
 
 def rows() -> list[Row]:

@@ -14,7 +14,7 @@ import torch
 from measure import Row, alternate, ratio_row
 from uncodec._native import InverseFrames, StreamingStft
 
-SIZES = ((1024, 256), (768, 256), (882, 441), (2048, 512))
+SIZES = ((1024, 512), (1024, 256), (768, 256), (882, 441), (2048, 512))
 CHANNELS = 2
 
 

@@ -18,7 +18,7 @@ const HOPS: usize = 40;
 
 fn main() -> Result<(), StftError> {
     println!("window  hop  channels  bare us/hop  streaming us/hop  ratio");
-    for (length, hop) in [(1024, 256), (882, 441), (768, 256), (2048, 512)] {
+    for (length, hop) in [(1024, 512), (1024, 256), (882, 441), (768, 256), (2048, 512)] {
         for channels in [2, 4] {
             let (bare, streaming) = measure(length, hop, channels)?;
             println!(
