@@ -4,16 +4,14 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Sequence
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Sequence
 from dataclasses import asdict, dataclass, replace
 from itertools import pairwise
 from pathlib import Path
-from typing import Any, NamedTuple
+from typing import NamedTuple
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
@@ -235,19 +233,6 @@ def _draw_state(
     return torch.full((count,), grid[reached], device=state.device), state, 0.0
 
 
-def _batches(
-    pairs: PairSet, settings: DiffusionSettings, first: int
-) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-    """Batches from step `first` on, one read ahead."""
-    samples = round(settings.seconds * 44100)
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(pairs.batch, first, settings.batch, samples, settings.seed)
-        for step in range(first, settings.steps):
-            ready = ahead.result()
-            ahead = pool.submit(pairs.batch, step + 1, settings.batch, samples, settings.seed)
-            yield ready
-
-
 def train_diffusion(
     pairs: PairSet,
     folder: str | Path,
@@ -299,7 +284,9 @@ def train_diffusion(
         first = _resume(path, network, optimiser, average, settings)
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
-    for step, arrays in enumerate(_batches(pairs, settings, first), first):
+    samples = round(settings.seconds * 44100)
+    batches = pairs.batches(first, settings.steps, settings.batch, samples, settings.seed)
+    for step, arrays in enumerate(batches, first):
         clean, coded, flags = (torch.from_numpy(a).to(device) for a in arrays)
         for group in optimiser.param_groups:
             group["lr"] = settings.rate_at(step)

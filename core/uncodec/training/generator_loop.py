@@ -4,15 +4,12 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Iterator, Mapping
-from concurrent.futures import ThreadPoolExecutor
+from collections.abc import Mapping
 from dataclasses import asdict, dataclass, replace
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
@@ -205,19 +202,6 @@ def _mid_side_spectra(spectra: Tensor) -> Tensor:
     return torch.stack([left + right, left - right], 1) * 0.5
 
 
-def _batches(
-    pairs: PairSet, settings: LoopSettings, first: int
-) -> Iterator[tuple[NDArray[Any], NDArray[Any], NDArray[Any]]]:
-    """Batches from step `first` on, one read ahead."""
-    samples = round(settings.seconds * 44100)
-    with ThreadPoolExecutor(1) as pool:
-        ahead = pool.submit(pairs.batch, first, settings.batch, samples, settings.seed)
-        for step in range(first, settings.steps):
-            ready = ahead.result()
-            ahead = pool.submit(pairs.batch, step + 1, settings.batch, samples, settings.seed)
-            yield ready
-
-
 def train_generator(
     pairs: PairSet,
     folder: str | Path,
@@ -283,7 +267,9 @@ def train_generator(
         first = _resume(path, generator, optimiser, average, adversary, settings)
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
-    for step, arrays in enumerate(_batches(pairs, settings, first), first):
+    samples = round(settings.seconds * 44100)
+    batches = pairs.batches(first, settings.steps, settings.batch, samples, settings.seed)
+    for step, arrays in enumerate(batches, first):
         clean, coded, flags = (torch.from_numpy(a).to(device) for a in arrays)
         for group in optimiser.param_groups:
             group["lr"] = settings.rate_at(step)

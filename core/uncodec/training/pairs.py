@@ -10,7 +10,7 @@ import hashlib
 import json
 import signal
 from collections.abc import Callable, Iterator, Sequence
-from concurrent.futures import ProcessPoolExecutor, as_completed
+from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from pathlib import Path
@@ -394,6 +394,17 @@ class PairSet:
             flags[row] = self.notes[int(number)]["codec"] == "clean"
             _vary(rng, clean[row], coded[row])
         return clean, coded, flags
+
+    def batches(
+        self, first: int, stop: int, size: int, samples: int, seed: int = 0
+    ) -> Iterator[tuple[Array, Array, Array]]:
+        """Batches of the steps from `first` up to `stop`, one read ahead; see `batch`."""
+        with ThreadPoolExecutor(1) as pool:
+            ahead = pool.submit(self.batch, first, size, samples, seed)
+            for step in range(first, stop):
+                ready = ahead.result()
+                ahead = pool.submit(self.batch, step + 1, size, samples, seed)
+                yield ready
 
 
 def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:
