@@ -22,7 +22,7 @@ from typing import TYPE_CHECKING, Annotated, NoReturn
 
 import typer
 
-from uncodec import __version__, cli_core, cli_evaluate, cli_live, cli_render, cli_train
+from uncodec import __version__, cli_core, cli_evaluate, cli_export, cli_live, cli_render, cli_train
 from uncodec.errors import InvalidType, InvalidValue, ModelError
 
 if TYPE_CHECKING:
@@ -52,6 +52,7 @@ cli_evaluate.register(app)
 cli_render.register(app)
 cli_train.register(app)
 cli_core.register(app)
+cli_export.register(app)
 
 
 def main() -> NoReturn:

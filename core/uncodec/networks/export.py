@@ -1,0 +1,74 @@
+"""A generator as a TorchScript archive, for hosts that do not have this package."""
+
+from __future__ import annotations
+
+import json
+import os
+import warnings
+from dataclasses import asdict
+from pathlib import Path
+from typing import Any
+
+import torch
+from torch import Tensor
+
+from uncodec.errors import InvalidValue, ModelError
+from uncodec.networks.generator import CHANNELS
+from uncodec.networks.store import LoadedModel
+
+__all__ = ["DESCRIPTION", "export_model"]
+
+DESCRIPTION = "uncodec.json"
+"""Name of the extra file in the archive that describes the model and the state it starts from."""
+
+
+def export_model(
+    model: LoadedModel, path: str | os.PathLike[str], *, overwrite: bool = False
+) -> Path:
+    """Write a model as an archive for ``torch.jit.load``, whole or not at all.
+
+    Parameters
+    ----------
+    model : LoadedModel
+    path : str or path
+    overwrite : bool
+        Whether an existing file may be replaced.
+
+    Raises
+    ------
+    InvalidValue
+        The file exists and may not be replaced.
+    OSError
+        It cannot be written.
+    ModelError
+        The state that it starts from cannot be described.
+    """
+    target = Path(path)
+    if target.exists() and not overwrite:
+        raise InvalidValue(f"output={str(target)!r}: must not exist, or be allowed to be replaced")
+    described = {
+        "name": model.name,
+        "version": model.version,
+        "channels": CHANNELS,
+        "bins": model.config.bins,
+        "state": [_described(tensor) for tensor in model.initial_state()],
+        **asdict(model.config),
+    }
+    part = target.with_name(target.name + ".part")
+    try:
+        with warnings.catch_warnings():
+            warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=Warning)
+            with part.open("wb") as file:
+                torch.jit.save(model.step, file, {DESCRIPTION: json.dumps(described)})
+        part.replace(target)
+    finally:
+        part.unlink(missing_ok=True)
+    return target
+
+
+def _described(tensor: Tensor) -> dict[str, Any]:
+    """Shape and value of a tensor that holds one value, as hosts in any language can make it."""
+    value = float(tensor.flatten()[0])
+    if not bool((tensor == value).all()):
+        raise ModelError("initial state: each tensor must hold a single value to be exported")
+    return {"shape": list(tensor.shape), "value": value}
