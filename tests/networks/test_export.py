@@ -11,9 +11,20 @@ from typer.testing import CliRunner
 
 from uncodec.cli import app
 from uncodec.errors import InvalidValue
-from uncodec.networks import load_model
+from uncodec.networks import Generator, GeneratorConfig, load_model, save_weights
 from uncodec.networks.export import export_model
 from uncodec.networks.generator import CHANNELS
+
+
+@pytest.fixture
+def folder(tmp_path_factory):
+    torch.manual_seed(0)
+    generator = Generator(GeneratorConfig(encoder=16, hidden=16, local=8))
+    torch.nn.init.constant_(generator.gate.bias, 4.0)
+    folder = tmp_path_factory.mktemp("model")
+    save_weights(folder, generator, name="small", version="3.1")
+    return folder
+
 
 HOST = """
 import json, sys, warnings
@@ -35,8 +46,8 @@ print(text)
 """
 
 
-def test_a_host_without_the_package_computes_the_same_frame_by_frame(tmp_path):
-    model = load_model()
+def test_a_host_without_the_package_computes_the_same_frame_by_frame(folder, tmp_path):
+    model = load_model(folder)
     archive = export_model(model, tmp_path / "model.ts")
     shape = (1, CHANNELS, 24, model.config.bins, 2)
     spectra = torch.randn(shape, generator=torch.Generator().manual_seed(3))
@@ -59,26 +70,26 @@ def test_a_host_without_the_package_computes_the_same_frame_by_frame(tmp_path):
     assert described["channels"] == CHANNELS
 
 
-def test_the_command_writes_an_archive_and_tells_wrong_use_in_one_line(tmp_path):
+def test_the_command_writes_an_archive_and_tells_wrong_use_in_one_line(folder, tmp_path):
     target = tmp_path / "model.ts"
-    done = CliRunner().invoke(app, ["export", "live-gan", "-o", str(target)])
+    done = CliRunner().invoke(app, ["export", str(folder), "-o", str(target)])
     assert done.exit_code == 0, done.output
     assert target.stat().st_size > 1000
-    again = CliRunner().invoke(app, ["export", "live-gan", "-o", str(target)])
+    again = CliRunner().invoke(app, ["export", str(folder), "-o", str(target)])
     assert again.exit_code == 2
     unknown = CliRunner().invoke(app, ["export", "nothing", "-o", str(tmp_path / "other.ts")])
     assert unknown.exit_code == 2
-    nowhere = CliRunner().invoke(app, ["export", "live-gan", "-o", str(tmp_path / "no" / "m.ts")])
+    nowhere = CliRunner().invoke(app, ["export", str(folder), "-o", str(tmp_path / "no" / "m.ts")])
     assert nowhere.exit_code != 0
     assert list(tmp_path.iterdir()) == [target]
 
 
-def test_an_existing_file_is_kept_unless_told(tmp_path):
+def test_an_existing_file_is_kept_unless_told(folder, tmp_path):
     target = tmp_path / "model.ts"
     target.write_bytes(b"mine")
     with pytest.raises(InvalidValue, match="must not exist"):
-        export_model(load_model(), target)
+        export_model(load_model(folder), target)
     assert target.read_bytes() == b"mine"
-    export_model(load_model(), target, overwrite=True)
+    export_model(load_model(folder), target, overwrite=True)
     assert target.read_bytes() != b"mine"
     assert list(tmp_path.iterdir()) == [target]
