@@ -56,7 +56,7 @@ def measure_session(engine: HopEngine, *, block: int, seconds: float) -> PathRep
             latency_samples=session.latency_samples,
             impulse_samples=impulse,
             callback=Percentiles.of(took / 1e9),
-            turnaround=Percentiles.of(session.turnaround_times),
+            turnaround=session.turnaround_times,
             blocks=len(took),
             late_blocks=int(np.count_nonzero(took > 1e9 * block / SAMPLE_RATE)),
             hops=counters.hops,
@@ -65,7 +65,7 @@ def measure_session(engine: HopEngine, *, block: int, seconds: float) -> PathRep
 
 
 def measure_plugin(model: str, *, block: int, seconds: float) -> PathReport:
-    """Measure the plugin's audio path, with a core in a process of its own."""
+    """Measure the plugin, with a core in a process of its own."""
     from uncodec.bridge.latency import measure_plugin_latency
 
     found = measure_plugin_latency(
@@ -83,8 +83,8 @@ def measure_plugin(model: str, *, block: int, seconds: float) -> PathReport:
         impulse_samples=found.impulse_samples,
         callback=found.callback,
         turnaround=found.turnaround_times,
-        blocks=-(-int(seconds * SAMPLE_RATE) // block),
-        late_blocks=0 if found.callback.max <= found.period_s else -1,
+        blocks=found.calls,
+        late_blocks=found.late_calls,
         hops=found.hops,
         late_hops=found.late,
     )
@@ -114,12 +114,11 @@ def _milliseconds(times: Percentiles) -> str:
 
 def as_row(report: PathReport) -> Row:
     """A line of the table."""
-    late = ">0" if report.late_blocks < 0 else str(report.late_blocks)
     return Row(
         f"{report.block:4}  {report.path}",
         f"{report.latency_samples:7} {report.impulse_samples:7}  "
         f"{_milliseconds(report.turnaround)}  {_milliseconds(report.callback)}  "
-        f"{late + ' of ' + str(report.blocks):>13} "
+        f"{str(report.late_blocks) + ' of ' + str(report.blocks):>13} "
         f"{str(report.late_hops) + ' of ' + str(report.hops):>12}",
     )
 

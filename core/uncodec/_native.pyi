@@ -2,6 +2,7 @@
 
 import os
 import sys
+from collections.abc import Callable
 from pathlib import Path
 from typing import final
 
@@ -131,6 +132,7 @@ if sys.platform == "linux":
         "HostPath",
         "HostSession",
         "PendingSession",
+        "PluginHost",
         "read_request",
         "receive_session",
         "session_timing",
@@ -204,6 +206,22 @@ if sys.platform == "linux":
         @property
         def is_over(self) -> bool: ...
         def close(self) -> None: ...
+
+    @final
+    class PluginHost:
+        def __new__(
+            cls,
+            library: str | os.PathLike[str],
+            *,
+            sample_rate: float,
+            channels: int,
+            max_block: int,
+            settings: Callable[[bytes], bytes] | None = None,
+        ) -> PluginHost: ...
+        @property
+        def latency_samples(self) -> int: ...
+        def state(self) -> bytes: ...
+        def process_into(self, x: NDArray[np.float32], out: NDArray[np.float32], /) -> int: ...
 
     @final
     class HostPath:

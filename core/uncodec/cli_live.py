@@ -12,6 +12,8 @@ import os
 import sys
 from collections.abc import Callable, Iterator, Sequence
 from contextlib import contextmanager
+from functools import partial
+from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
@@ -151,7 +153,7 @@ def _check_sound() -> None:
 
 
 def _tell_session(session: LiveSession, frames: int, *, json: bool) -> None:
-    from uncodec.live.latency import Percentiles, late_rate_bound
+    from uncodec.live.latency import late_rate_bound
 
     counters = session.counters
     told = {
@@ -162,8 +164,8 @@ def _tell_session(session: LiveSession, frames: int, *, json: bool) -> None:
         "late_rate_bound": late_rate_bound(counters.late, counters.hops),
         "resyncs": counters.resyncs,
         "failures": counters.failures,
-        "callback": vars(Percentiles.of(session.callback_times)),
-        "turnaround_times": vars(Percentiles.of(session.turnaround_times)),
+        "callback": vars(session.callback_times),
+        "turnaround_times": vars(session.turnaround_times),
     }
     if json:
         typer.echo(json_module.dumps(told))
@@ -182,14 +184,22 @@ def latency(
     path: Annotated[
         str,
         typer.Option(
-            help="session: LiveSession, in this process; plugin: the plugin's audio path, with a "
-            "core that is started for it."
+            help="session: LiveSession, in this process; plugin: the plugin as it was built, "
+            "with a core that is started for it."
         ),
     ] = "session",
     rate: Annotated[
         int, typer.Option(metavar="HZ", help="44100 or 48000; the plugin also runs at others.")
     ] = 48000,
     channels: Annotated[int, typer.Option(help="1 or 2.")] = 2,
+    bundle: Annotated[
+        Path | None,
+        typer.Option(
+            metavar="VST3",
+            help="With --path plugin: the bundle, if not the one of uncodec plugin path.",
+            show_default=False,
+        ),
+    ] = None,
     pattern: Annotated[
         str,
         typer.Option(
@@ -230,9 +240,11 @@ def latency(
         if path == "plugin":
             from uncodec.bridge.latency import measure_plugin_latency
 
-            measure = measure_plugin_latency
+            measure = partial(measure_plugin_latency, bundle=bundle)
         elif path != "session":
             raise InvalidValue(f"path={path!r}: must be session or plugin")
+        elif bundle is not None:
+            raise InvalidValue("bundle: goes with --path plugin alone")
         reports = []
         for size in SWEEP if sweep else (block,):
             report = measure(
@@ -263,7 +275,6 @@ def latency(
 
 def _check_plot(plot: str) -> None:
     from importlib.util import find_spec
-    from pathlib import Path
 
     if find_spec("matplotlib") is None:
         raise UncodecError(

@@ -9,7 +9,7 @@ from pathlib import Path
 
 from uncodec.errors import CoreError
 
-__all__ = ["BUNDLE", "find_bundle", "hosts_folder", "install_bundle"]
+__all__ = ["BUNDLE", "find_bundle", "find_library", "hosts_folder", "install_bundle"]
 
 BUNDLE = "Uncodec.vst3"
 _BINARY = Path("Contents") / f"{platform.machine()}-linux" / "Uncodec.so"
@@ -34,6 +34,20 @@ def find_bundle() -> Path:
         f"{BUNDLE}: must be at {_PACKAGED} or {_BUILT} and is not; run `make plugin` in the source "
         "tree"
     )
+
+
+def find_library(bundle: Path | None = None) -> Path:
+    """The shared library in a bundle, or in `find_bundle`'s.
+
+    Raises
+    ------
+    CoreError
+        It is not there.
+    """
+    library = (find_bundle() if bundle is None else bundle) / _BINARY
+    if not library.is_file():
+        raise CoreError(f"{library}: is not there; `make plugin` in the source tree builds it")
+    return library
 
 
 def hosts_folder() -> Path:

@@ -1,109 +1,153 @@
-"""Latency of the plugin's audio path, measured as that of a live session is."""
+"""Latency of the plugin as it was built, measured as that of a live session is."""
 
 from __future__ import annotations
 
 import os
-import time
-from types import TracebackType
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
 
-from uncodec._native import HostPath
-from uncodec.bridge.launcher import PrivateCore
+from uncodec._native import PluginHost, session_timing
+from uncodec.bridge.bundle import find_library
+from uncodec.bridge.launcher import PrivateCore, wait_until
+from uncodec.bridge.plugin import (
+    CONNECTING_S,
+    PluginStatus,
+    core_at,
+    read_status,
+    with_settings,
+)
 from uncodec.errors import CoreError, InvalidValue
+from uncodec.live.budget import LONGEST_BLOCK
 from uncodec.live.latency import (
     HostPattern,
     LatencyReport,
-    Percentiles,
     check_host,
     drive,
     find_impulse,
     late_rate_bound,
 )
 from uncodec.live.playback import no_collection
+from uncodec.live.times import Percentiles, TimeHistogram
 
-__all__ = ["measure_plugin_latency"]
+__all__ = ["PlayedPlugin", "measure_plugin_latency"]
 
 Array = NDArray[np.float32]
-CALLBACKS = 1 << 16
+# The range of the plugin's parameter.
+_LONGEST_SAFETY_MS = 50
 
 
-class _Plugin:
-    """The audio path of a plugin in a session with a core, and what its calls took."""
+class PlayedPlugin:
+    """The built plugin in a host that plays in real time, and what its calls took.
+
+    Parameters
+    ----------
+    library : Path
+        The shared library in the bundle.
+    core : Path
+        Where it looks for a core.
+    sample_rate, channels, block : int
+        Of the host; `block` is the longest.
+    turnaround_s : float
+        The parameter "Latency safety": from 1 to 50 ms, in whole ms.
+    amount : float
+    seed : int
+    model : str, optional
+        Name of a released model, instead of the plugin's default.
+
+    Raises
+    ------
+    InvalidValue
+        An argument is outside its range.
+    CoreError
+        The plugin cannot be loaded, or refuses what it is asked for.
+    """
 
     def __init__(
         self,
-        core: PrivateCore,
+        library: Path,
+        core: Path,
         *,
         sample_rate: int,
         channels: int,
         block: int,
-        pattern: HostPattern,
         turnaround_s: float,
+        amount: float = 1.0,
+        seed: int = 0,
+        model: str | None = None,
     ) -> None:
-        (worker,) = core.status()["workers"]
-        if pattern == "random":
-            # Calls that come when they like can skip a deadline by up to one block more.
-            turnaround_s += (block - 1) / sample_rate
-        self.path = HostPath(
-            sample_rate=sample_rate,
-            channels=channels,
-            window=worker["window"],
-            hop=worker["hop"],
-            max_block=block,
-            turnaround_s=turnaround_s,
-        )
+        safety_ms = round(1000 * turnaround_s, 6)
+        if safety_ms != round(safety_ms) or not 1 <= safety_ms <= _LONGEST_SAFETY_MS:
+            raise InvalidValue(
+                f"turnaround_s={turnaround_s}: must be a whole number of milliseconds from 1 to "
+                f"{_LONGEST_SAFETY_MS}, as in the plugin"
+            )
+        if channels not in (1, 2):
+            raise InvalidValue(f"channels={channels}: must be 1 or 2")
+        if not 1 <= block <= LONGEST_BLOCK:
+            raise InvalidValue(f"block={block}: must be from 1 to {LONGEST_BLOCK} samples")
+
+        def settings(state: bytes) -> bytes:
+            return with_settings(
+                state, amount=amount, seed=seed, latency_safety_ms=safety_ms, model=model
+            )
+
+        with core_at(core):
+            self._host = PluginHost(
+                library,
+                sample_rate=sample_rate,
+                channels=channels,
+                max_block=block,
+                settings=settings,
+            )
         self.samples = 0
-        self._core = core
-        # The core serves its one model whatever name is asked for.
-        self._session = self.path.open(core.path, model="any", timeout_s=10.0)
+        self.late_calls = 0
+        self.callback_times = TimeHistogram()
+        self._period_ns = block * 1e9 / sample_rate
         self._buffers: Array = np.zeros((2, channels * block), np.float32)
-        self._callback_ns = np.zeros(CALLBACKS, np.int64)
-        self._calls = 0
 
-    def __enter__(self) -> _Plugin:
-        return self
+    @property
+    def latency_samples(self) -> int:
+        """What the plugin reports to its host."""
+        return self._host.latency_samples
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        self._session.close()
+    @property
+    def status(self) -> PluginStatus:
+        """What the plugin tells about itself."""
+        return read_status(self._host.state())
+
+    def wait_for_core(self) -> None:
+        """Return when a core serves it.
+
+        Raises
+        ------
+        CoreError
+            None does within ten seconds, and why.
+        """
+        if not wait_until(lambda: self.status.connected, CONNECTING_S):
+            reason = self.status.reason or "the core does not answer"
+            raise CoreError(f"the plugin found no core: {reason}")
 
     def call(self, block: Array, out: Array) -> None:
-        """One callback; `block` and `out` are parts of longer channels, the path's own are not."""
+        """One callback; `block` and `out` are parts of longer channels, the host's own are not."""
         source, result = self._buffers[:, : block.size].reshape(2, *block.shape)
         source[:] = block
-        began = time.perf_counter_ns()
-        self.path.process_into(source, result)
-        taken = time.perf_counter_ns() - began
+        taken = self._host.process_into(source, result)
         out[:] = result
         self.samples += block.shape[1]
-        self._callback_ns[self._calls % CALLBACKS] = taken
-        self._calls += 1
+        self.callback_times.add(taken)
+        self.late_calls += taken > self._period_ns
 
-    @property
-    def hops(self) -> int:
-        """Hops whose first sample was due."""
-        buffering = self.path.latency_samples - self.path.model_delay
-        return max(0, -((buffering - self.samples) // self.path.hop))
 
-    @property
-    def callback_times(self) -> NDArray[np.float64]:
-        """In s."""
-        return self._callback_ns[: min(self._calls, CALLBACKS)].astype(np.float64) / 1e9
-
-    def told_by_core(self) -> dict[str, Any]:
-        """The core's status of this session."""
-        (worker,) = self._core.status()["workers"]
-        for session in worker["sessions"]:
-            if session["session"] == self._session.number:
-                return dict(session)
-        raise CoreError("the core ended the session while it was measured")
+def _session_of(core: PrivateCore, number: int) -> dict[str, Any]:
+    """The core's status of a session."""
+    (worker,) = core.status()["workers"]
+    for session in worker["sessions"]:
+        if session["session"] == number:
+            return dict(session)
+    raise CoreError("the core ended the session while it was measured")
 
 
 def measure_plugin_latency(
@@ -116,15 +160,21 @@ def measure_plugin_latency(
     turnaround_s: float = 0.01,
     seconds: float = 10.0,
     seed: int = 0,
+    bundle: Path | None = None,
 ) -> LatencyReport:
-    """Drive the plugin's audio path in real time, with a core of its own, and measure it.
+    """Play through the built plugin in real time, with a core of its own, and measure it.
 
     Parameters
     ----------
-    model, channels, block, turnaround_s, pattern, seconds, seed
-        As of `uncodec.live.latency.measure_latency`. The plugin always allows for varying blocks.
+    model, channels, block, pattern, seconds, seed
+        As of `uncodec.live.latency.measure_latency`. Instead of a released model, `model` may be a
+        folder with one of the same window and hop as the plugin's default.
     sample_rate : int
         In Hz, from 8000 to 384000.
+    turnaround_s : float
+        The plugin's parameter "Latency safety": from 1 to 50 ms, in whole ms.
+    bundle : Path, optional
+        Of the plugin; `uncodec.bridge.bundle.find_bundle` is asked without it.
 
     Returns
     -------
@@ -137,71 +187,78 @@ def measure_plugin_latency(
     InvalidValue
         An argument is outside its range.
     CoreError
-        The core cannot be started, or does not last.
+        The plugin was not built, the core cannot be started, or they do not come together or last.
     """
     check_host(pattern, seconds)
-    if channels not in (1, 2):
-        raise InvalidValue(f"channels={channels}: must be 1 or 2")
-    if not 0.0 <= turnaround_s <= 1.0:
-        raise InvalidValue(f"turnaround_s={turnaround_s}: must be from 0 to 1 second")
+    library = find_library(bundle)
     host: dict[str, Any] = {"sample_rate": sample_rate, "block": block, "pattern": pattern}
+    # A second of noise, again and again: the work does not depend on what is in the audio.
+    noise = 0.1 * np.random.default_rng(seed).standard_normal((channels, sample_rate + block))
+    audio = noise.astype(np.float32)
     core = PrivateCore.acquire(model, "cpu")
     try:
-        with _Plugin(core, channels=channels, turnaround_s=turnaround_s, **host) as plugin:
-            plugin.path.set_parameters(amount=0.0)
-            plugin.path.activate()
-            impulse, _ = find_impulse(
-                plugin.call, channels=channels, latency=plugin.path.latency_samples, **host
+        (worker,) = core.status()["workers"]
+        hop, delay, _ = session_timing(worker["window"], worker["hop"], sample_rate)
+
+        def open_plugin(amount: float) -> PlayedPlugin:
+            plugin = PlayedPlugin(
+                library,
+                core.path,
+                sample_rate=sample_rate,
+                channels=channels,
+                block=block,
+                turnaround_s=turnaround_s,
+                amount=amount,
+                seed=seed,
+                model=None if Path(model).is_dir() else model,
             )
-            wet = plugin.path.counters()["dry"] == 0
-        # A second of noise, again and again: the work does not depend on what is in the audio.
-        noise = 0.1 * np.random.default_rng(seed).standard_normal((channels, sample_rate + block))
-        audio = noise.astype(np.float32)
-        with (
-            _Plugin(core, channels=channels, turnaround_s=turnaround_s, **host) as plugin,
-            no_collection(),
-        ):
-            plugin.path.set_parameters(seed=seed)
-            plugin.path.activate()
+            plugin.wait_for_core()
+            return plugin
+
+        plugin = open_plugin(0.0)
+        impulse, _ = find_impulse(
+            plugin.call, channels=channels, latency=plugin.latency_samples, **host
+        )
+        wet = plugin.status.dry == 0
+        # The first session ends before the second one is asked for.
+        del plugin
+        plugin = open_plugin(1.0)
+        with no_collection():
             end = round(seconds * sample_rate)
             delay_s = drive(plugin.call, audio, np.zeros_like(audio), **host, end=end, seed=seed)
-            told, counters = plugin.told_by_core(), plugin.path.counters()
-            return _report(
-                plugin,
-                told,
-                late=counters["late"] + counters["refused"],
-                channels=channels,
-                seconds=float(seconds),
-                turnaround_budget_s=float(turnaround_s),
-                impulse_samples=impulse,
-                impulse_wet=wet,
-                worst_host_delay_s=delay_s,
-                **host,
-            )
+        status = plugin.status
+        told = _session_of(core, status.session)
     finally:
         core.release()
-
-
-def _report(plugin: _Plugin, told: dict[str, Any], *, late: int, **given: Any) -> LatencyReport:
-    path, hops = plugin.path, plugin.hops
+    latency, late = plugin.latency_samples, status.late + status.refused
+    # Hops whose first sample was due.
+    hops = max(0, -((latency - delay - plugin.samples) // hop))
     turnaround = told["turnaround"]
     return LatencyReport(
         path="plugin",
-        hop=path.hop,
-        algorithmic=path.model_delay,
-        buffering=path.hop - 1,
-        turnaround=path.latency_samples - path.model_delay - path.hop + 1,
-        latency_samples=path.latency_samples,
+        channels=channels,
+        seconds=float(seconds),
+        turnaround_budget_s=float(turnaround_s),
+        hop=hop,
+        algorithmic=delay,
+        buffering=hop - 1,
+        turnaround=latency - delay - hop + 1,
+        latency_samples=latency,
+        impulse_samples=impulse,
+        impulse_wet=wet,
         hops=hops,
         late=late,
         resyncs=told["resyncs"],
         late_rate=late / hops if hops else 0.0,
         late_rate_bound=late_rate_bound(late, hops),
-        callback=Percentiles.of(plugin.callback_times),
+        callback=plugin.callback_times.percentiles(),
         turnaround_times=Percentiles(
             turnaround["p50_s"], turnaround["p99_s"], turnaround["p999_s"], turnaround["max_s"]
         ),
+        calls=plugin.callback_times.count,
+        late_calls=plugin.late_calls,
+        worst_host_delay_s=delay_s,
         load=os.getloadavg()[0],
         processors=os.cpu_count() or 1,
-        **given,
+        **host,
     )

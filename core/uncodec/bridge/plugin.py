@@ -10,6 +10,7 @@ import weakref
 from collections.abc import Iterator
 from contextlib import contextmanager, suppress
 from dataclasses import dataclass
+from pathlib import Path
 from typing import TYPE_CHECKING
 
 from uncodec.bridge.bundle import find_bundle
@@ -19,13 +20,22 @@ from uncodec.errors import CoreError, DryRender, InvalidType
 if TYPE_CHECKING:
     import pedalboard
 
-__all__ = ["PluginStatus", "load_attached", "plugin_status", "rendering"]
+__all__ = [
+    "PluginStatus",
+    "core_at",
+    "load_attached",
+    "plugin_status",
+    "read_status",
+    "rendering",
+    "with_settings",
+]
 
 # The plugin's state; see "State" in plugin_bridge/vst3/README.md.
 _MAGIC = b"UNCODECS"
 _STATE_BYTES = 512
 _VERSION = 1
-_AMOUNT, _SEED, _STATUS, _REASON = 16, 32, 192, 256
+_AMOUNT, _SAFETY_MS, _SEED, _MODEL, _STATUS, _REASON = 16, 24, 32, 40, 192, 256
+_NAME_BYTES = 128
 _SETTINGS = struct.Struct("<8sI")
 _NUMBERS = struct.Struct("<2I6QI")
 _CONNECTED = 2
@@ -92,13 +102,38 @@ def plugin_status(plugin: pedalboard.VST3Plugin) -> PluginStatus:
         It is that of another release.
     """
     preset, start = _state_of(plugin)
+    return read_status(preset[start:])
+
+
+def read_status(state: bytes) -> PluginStatus:
+    """The status in a state of this release's plugin."""
     core, latency, session, wet, dry, late, refused, worst_ns, length = _NUMBERS.unpack_from(
-        preset, start + _STATUS
+        state, _STATUS
     )
-    reason = preset[start + _REASON :][:length].decode(errors="replace")
+    reason = state[_REASON:][:length].decode(errors="replace")
     return PluginStatus(
         core == _CONNECTED, latency, session, wet, dry, late, refused, worst_ns * 1e-9, reason
     )
+
+
+def with_settings(
+    state: bytes,
+    *,
+    amount: float,
+    seed: int,
+    latency_safety_ms: float | None = None,
+    model: str | None = None,
+) -> bytes:
+    """A state with other settings; those that are None stay."""
+    patched = bytearray(state)
+    struct.pack_into("<d", patched, _AMOUNT, amount)
+    struct.pack_into("<Q", patched, _SEED, seed)
+    if latency_safety_ms is not None:
+        struct.pack_into("<d", patched, _SAFETY_MS, latency_safety_ms)
+    if model is not None:
+        name = model.encode()[:_NAME_BYTES]
+        struct.pack_into(f"<I4x{_NAME_BYTES}s", patched, _MODEL, len(name), name)
+    return bytes(patched)
 
 
 def load_attached(*, model: str, device: str, amount: float, seed: int) -> pedalboard.VST3Plugin:
@@ -109,17 +144,15 @@ def load_attached(*, model: str, device: str, amount: float, seed: int) -> pedal
     core = PrivateCore.acquire(model, device)
     try:
         before = _dry_so_far(core)
-        with _environment, _variable("UNCODEC_CORE_SOCKET", os.fspath(core.path)):
+        with core_at(core.path):
             try:
                 plugin = pedalboard.VST3Plugin(os.fspath(bundle))
             except ImportError as error:
                 raise CoreError(f"{bundle}: cannot be loaded ({error})") from error
         # The parameter itself has steps of 0.1 %, and there is none for the seed.
         preset, start = _state_of(plugin)
-        patched = bytearray(preset)
-        struct.pack_into("<d", patched, start + _AMOUNT, amount)
-        struct.pack_into("<Q", patched, start + _SEED, seed)
-        plugin.preset_data = bytes(patched)
+        patched = with_settings(preset[start:], amount=amount, seed=seed)
+        plugin.preset_data = preset[:start] + patched
         if not wait_until(lambda: plugin_status(plugin).connected, CONNECTING_S):
             reason = plugin_status(plugin).reason or "the core does not answer"
             raise CoreError(f"the plugin found no core: {reason}")
@@ -140,16 +173,19 @@ def _dry_so_far(core: PrivateCore) -> int:
 
 
 @contextmanager
-def _variable(name: str, value: str) -> Iterator[None]:
-    before = os.environ.get(name)
-    os.environ[name] = value
-    try:
-        yield
-    finally:
-        if before is None:
-            del os.environ[name]
-        else:
-            os.environ[name] = before
+def core_at(path: Path) -> Iterator[None]:
+    """Plugins that are loaded inside look for their core there."""
+    name = "UNCODEC_CORE_SOCKET"
+    with _environment:
+        before = os.environ.get(name)
+        os.environ[name] = os.fspath(path)
+        try:
+            yield
+        finally:
+            if before is None:
+                del os.environ[name]
+            else:
+                os.environ[name] = before
 
 
 def _detach(core: PrivateCore) -> None:

@@ -12,6 +12,7 @@ from uncodec._native import CoreSide, HopTicket
 from uncodec.bridge.load import Times
 from uncodec.live.hop_engine import HopEngine, restoring_engine
 from uncodec.live.hop_runner import HopRunner
+from uncodec.live.times import Percentiles, TimeHistogram
 from uncodec.networks import LoadedModel
 
 __all__ = ["PluginSession"]
@@ -46,7 +47,7 @@ class PluginSession:
         self.number = number
         self.host_pid = host_pid
         self.work_times = Times()
-        self.turnarounds = Times()
+        self.turnarounds = TimeHistogram()
         channels, hop, tail = side.channels, side.hop, side.tail
         rate = side.sample_rate
         self.period_s = hop / rate
@@ -190,5 +191,9 @@ class PluginSession:
             "failures": self._runner.failures,
             "load": self.load,
             "work": self.work_times.describe(),
-            "turnaround": self.turnarounds.describe(),
+            "turnaround": _describe(self.turnarounds.percentiles()),
         }
+
+
+def _describe(times: Percentiles) -> dict[str, float]:
+    return {"p50_s": times.p50, "p99_s": times.p99, "p999_s": times.p999, "max_s": times.max}

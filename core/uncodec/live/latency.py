@@ -16,6 +16,7 @@ from uncodec.live.engine import DeltaEngine
 from uncodec.live.hop_engine import HopEngine, PassingEngine, RestoringEngine
 from uncodec.live.playback import HostClock, no_collection
 from uncodec.live.session import LiveSession
+from uncodec.live.times import Percentiles
 from uncodec.networks import load_model
 
 __all__ = [
@@ -50,24 +51,6 @@ _AFTER_IMPULSE_S = 0.1
 
 
 @dataclass(frozen=True)
-class Percentiles:
-    """Distribution of a time, in seconds."""
-
-    p50: float
-    p99: float
-    p999: float
-    max: float
-
-    @staticmethod
-    def of(times: NDArray[np.float64]) -> Percentiles:
-        """Percentiles of some times; all zero if there are none."""
-        if len(times) == 0:
-            return Percentiles(0.0, 0.0, 0.0, 0.0)
-        p50, p99, p999 = np.percentile(times, [50, 99, 99.9])
-        return Percentiles(float(p50), float(p99), float(p999), float(times.max()))
-
-
-@dataclass(frozen=True)
 class LatencyReport:
     """What one run found.
 
@@ -88,16 +71,17 @@ class LatencyReport:
     late_rate, late_rate_bound : float
         Share of late hops, and its upper 95 % bound; see `late_rate_bound`.
     callback, turnaround_times : Percentiles
-        Time in the callback; time from a hop's last sample to its result. Of the last 65536 of
-        each.
+        Time in the callback; time from a hop's last sample to its result. Of the whole run.
+    calls, late_calls : int
+        Calls of the callback, and how many of them took longer than a buffer lasts.
     worst_host_delay_s : float
         How late the measuring host itself was woken by the system at worst.
     load : float or None
         Load average of the machine over the last minute, at the end of the run, where it has one.
     processors : int
     path : str
-        "session": a `LiveSession` in this process. "plugin": the plugin's audio path with a core;
-        the turnaround is then as the core sees it.
+        "session": a `LiveSession` in this process. "plugin": the plugin with a core; the
+        turnaround is then as the core sees it.
     """
 
     sample_rate: int
@@ -120,6 +104,8 @@ class LatencyReport:
     late_rate_bound: float
     callback: Percentiles
     turnaround_times: Percentiles
+    calls: int
+    late_calls: int
     worst_host_delay_s: float
     load: float | None
     processors: int
@@ -414,8 +400,10 @@ def measure_latency(
             resyncs=counters.resyncs,
             late_rate=counters.late / counters.hops if counters.hops else 0.0,
             late_rate_bound=late_rate_bound(counters.late, counters.hops),
-            callback=Percentiles.of(session.callback_times),
-            turnaround_times=Percentiles.of(session.turnaround_times),
+            callback=session.callback_times,
+            turnaround_times=session.turnaround_times,
+            calls=session.calls,
+            late_calls=session.late_calls,
             worst_host_delay_s=delay_s,
             load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
             processors=os.cpu_count() or 1,

@@ -18,13 +18,13 @@ from uncodec.live.engine import DeltaEngine
 from uncodec.live.exchange import DRY, HEADER, HOPS, LATE, POSITION, WET, Exchange
 from uncodec.live.hop_engine import HopEngine, RestoringEngine
 from uncodec.live.stream import check_amount
+from uncodec.live.times import Percentiles, TimeHistogram
 from uncodec.live.worker import Worker
 from uncodec.networks import load_model
 
 __all__ = ["Latency", "LiveCounters", "LiveSession", "Pattern"]
 
 Array = NDArray[np.float32]
-CALLBACKS = 1 << 16
 
 
 @dataclass(frozen=True)
@@ -176,9 +176,8 @@ class LiveSession:
             (channels, HEADER + engine.hop + engine.tail_length), np.float32
         )
         self._submitted = np.zeros(self._slots, np.int64)
-        self._callback_ns = np.zeros(CALLBACKS, np.int64)
-        self._calls = 0
-        self._worst_ns = 0
+        self._callback_times = TimeHistogram()
+        self._late_calls = 0
         self._sent = 0
         self._dropped = 0
         self._closed = False
@@ -262,18 +261,28 @@ class LiveSession:
             dropped=self._dropped,
             resyncs=self._worker.runner.resyncs,
             failures=self._worker.runner.failures,
-            worst_callback_s=self._worst_ns * 1e-9,
+            worst_callback_s=self._callback_times.max_ns * 1e-9,
         )
 
     @property
-    def callback_times(self) -> NDArray[np.float64]:
-        """Durations of the last 65536 calls at most, in seconds and in no order."""
-        return _seconds(self._callback_ns, self._calls)
+    def callback_times(self) -> Percentiles:
+        """Durations of all calls since the start or the last `reset`."""
+        return self._callback_times.percentiles()
 
     @property
-    def turnaround_times(self) -> NDArray[np.float64]:
-        """Last 65536 times at most from a hop's end to its result, in seconds and in no order."""
-        return _seconds(self._worker.turnaround, self._worker.turnarounds)
+    def calls(self) -> int:
+        """Calls since the start or the last `reset`."""
+        return self._callback_times.count
+
+    @property
+    def late_calls(self) -> int:
+        """How many of them took longer than the longest block lasts."""
+        return self._late_calls
+
+    @property
+    def turnaround_times(self) -> Percentiles:
+        """Times from a hop's end to its result, of all hops."""
+        return self._worker.turnarounds.percentiles()
 
     def callback(self, block: NDArray[np.floating]) -> Array:
         """Allocating twin of `callback_into`.
@@ -329,9 +338,8 @@ class LiveSession:
             self._exchange.store(result, self._generation)
         self._exchange.mix(target)
         taken = time.perf_counter_ns() - began
-        self._callback_ns[self._calls % CALLBACKS] = taken
-        self._calls += 1
-        self._worst_ns = max(self._worst_ns, taken)
+        self._callback_times.add(taken)
+        self._late_calls += taken * self.sample_rate > self.block * 1_000_000_000
 
     def _by_channel(self, array: Array, name: str) -> Array:
         if array.ndim == 2:
@@ -371,7 +379,8 @@ class LiveSession:
         """
         if self._closed:
             raise UncodecError("the session is closed")
-        self._sent = self._dropped = self._calls = self._worst_ns = 0
+        self._sent = self._dropped = self._late_calls = 0
+        self._callback_times.clear()
         if self._thread is None or not self._thread.is_alive():
             self._start()
             return
@@ -379,7 +388,7 @@ class LiveSession:
         self._generation = (self._generation + 1) % (1 << 20)
         self._worker.generation = self._generation
         self._worker.runner.forget_counts()
-        self._worker.turnarounds = 0
+        self._worker.turnarounds.clear()
         self._exchange.reset()
 
     def close(self) -> None:
@@ -418,8 +427,3 @@ def _settle_thread() -> None:
     # not turn slow on numbers close to zero.
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
-
-
-def _seconds(record: NDArray[np.int64], count: int) -> NDArray[np.float64]:
-    """The part of a circular record in ns that is filled, in s."""
-    return record[: min(count, len(record))].astype(np.float64) / 1e9

@@ -14,8 +14,9 @@ from uncodec._native import RingConsumer, RingProducer
 from uncodec.live.exchange import HEADER, INDEX_BITS
 from uncodec.live.hop_engine import HopEngine
 from uncodec.live.hop_runner import HopRunner
+from uncodec.live.times import TimeHistogram
 
-__all__ = ["IDLE_AFTER_S", "POLL_S", "TURNAROUNDS", "Worker"]
+__all__ = ["IDLE_AFTER_S", "POLL_S", "Worker"]
 
 Array = NDArray[np.float32]
 
@@ -26,7 +27,6 @@ _log = logging.getLogger("uncodec.live")
 POLL_S = 250e-6
 # When none came for a second it looks less often.
 IDLE_AFTER_S, IDLE_POLL_S = 1.0, 2e-3
-TURNAROUNDS = 1 << 16
 
 
 class Worker:
@@ -52,8 +52,8 @@ class Worker:
         What ended `run`, else the engine's last failure.
     finished : int
         Hops that it is through with, whatever became of them: the number of the next one.
-    turnaround : ndarray, int64
-        Last times from submission to result in ns, `turnarounds` of them written so far.
+    turnarounds : TimeHistogram
+        Times from submission to result.
     """
 
     def __init__(
@@ -68,8 +68,7 @@ class Worker:
         self.generation = 0
         self.runner = HopRunner(engine)
         self.finished = 0
-        self.turnaround = np.zeros(TURNAROUNDS, np.int64)
-        self.turnarounds = 0
+        self.turnarounds = TimeHistogram()
         self._inbox = inbox
         self._outbox = outbox
         self._most_waiting = most_waiting
@@ -148,7 +147,5 @@ class Worker:
         if self._outbox.free >= self._result.shape[1]:
             self._outbox.write(self._result)
         now = time.perf_counter_ns()
-        place = self.turnarounds % TURNAROUNDS
-        self.turnaround[place] = now - self._submitted[index % len(self._submitted)]
-        self.turnarounds += 1
+        self.turnarounds.add(now - int(self._submitted[index % len(self._submitted)]))
         return True

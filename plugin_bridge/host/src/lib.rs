@@ -8,7 +8,6 @@ mod module;
 mod plugin;
 pub mod signal;
 pub mod statistics;
-pub mod watch;
 
 pub use com::{Change, Restarts};
 pub use module::{LoadError, Module, module_path};

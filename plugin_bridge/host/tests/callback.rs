@@ -2,12 +2,13 @@
 #![cfg(all(target_os = "linux", target_arch = "x86_64"))]
 
 mod common;
+mod watch;
 
 use common::{Rig, fill, plugin_without_core, until};
 use uncodec_host::core::{Behaviour, TestCore};
 use uncodec_host::signal::Random;
-use uncodec_host::watch::{Watched, watch};
 use uncodec_host::{Blocks, Mode, Plugin};
+use watch::{Watched, watch};
 
 /// Every kind of block, after the first ones of each have warmed up what is warmed up once. Between
 /// the blocks a core is given time, if there is one.

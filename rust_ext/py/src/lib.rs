@@ -1,4 +1,4 @@
-//! `uncodec._native`: the thin Python face of `uncodec-dsp` and `uncodec-proto`.
+//! `uncodec._native`: the thin Python face of `uncodec-dsp`, `uncodec-proto` and `uncodec-host`.
 //!
 //! Everything here checks arguments, releases the interpreter and calls the pure crates; there is
 //! no signal processing in this crate.
@@ -24,8 +24,8 @@ mod _native {
     #[cfg(target_os = "linux")]
     #[pymodule_export]
     use super::bridge::{
-        CoreSide, HopTicket, HostPath, HostSession, PendingSession, read_request, receive_session,
-        session_timing, socket_path,
+        CoreSide, HopTicket, HostPath, HostSession, PendingSession, PluginHost, read_request,
+        receive_session, session_timing, socket_path,
     };
     #[pymodule_export]
     use super::latency::latency_samples;
