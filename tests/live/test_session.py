@@ -212,8 +212,10 @@ def test_counts_add_up():
     assert counters.wet + counters.dry == 5000 - lead_in
     assert counters.hops == -(-(5000 - lead_in) // HOP)
     assert (counters.late, counters.dropped, counters.resyncs, counters.failures) == (0, 0, 0, 0)
-    assert counters.worst_callback_s == pytest.approx(session.callback_times.max())
-    assert len(session.turnaround_times) == 5000 // HOP
+    assert counters.worst_callback_s == pytest.approx(session.callback_times.max)
+    assert session.calls >= 5000 // 100
+    assert 0 <= session.late_calls <= session.calls
+    assert 0 < session.turnaround_times.p50 <= session.turnaround_times.max
 
 
 def test_after_close_the_audio_goes_on_dry():
