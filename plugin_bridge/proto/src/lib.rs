@@ -18,6 +18,8 @@ mod timing;
 mod wait;
 
 #[cfg(all(target_os = "linux", not(all(loom, test))))]
+mod messages;
+#[cfg(all(target_os = "linux", not(all(loom, test))))]
 mod passing;
 #[cfg(all(target_os = "linux", not(all(loom, test))))]
 mod session;
@@ -41,12 +43,16 @@ pub use timing::{HIGHEST_RATE, LOWEST_RATE, Network, Timing, TimingError};
 pub use wait::OfflineWait;
 
 #[cfg(all(target_os = "linux", not(all(loom, test))))]
+pub use messages::{
+    ANSWER_BYTES, ANSWER_MAGIC, Acceptance, MAX_MODEL_NAME, MAX_TEXT, OpenRequest, REQUEST_BYTES,
+    REQUEST_MAGIC,
+};
+#[cfg(all(target_os = "linux", not(all(loom, test))))]
 pub use passing::{PassError, receive, send};
 #[cfg(all(target_os = "linux", not(all(loom, test))))]
 pub use session::{
-    ANSWER_BYTES, ANSWER_MAGIC, Acceptance, CoreSession, MAX_MODEL_NAME, MAX_TEXT, OpenError,
-    OpenRequest, OpenSession, PendingSession, REQUEST_BYTES, REQUEST_MAGIC, accept_session,
-    open_session, read_request, receive_session, socket_path,
+    CoreSession, OpenError, OpenSession, PendingSession, accept_session, open_session,
+    read_request, receive_session, socket_path,
 };
 #[cfg(all(target_os = "linux", not(all(loom, test))))]
 pub use shared::{MapError, SharedMemory};

@@ -21,22 +21,12 @@ use thiserror::Error;
 use crate::core_side::CoreSide;
 use crate::header::HeaderError;
 use crate::layout::ABI_VERSION;
+use crate::messages::{
+    ANSWER_BYTES, ANSWER_MAGIC, Acceptance, MAX_MODEL_NAME, OpenRequest, REQUEST_BYTES,
+    REQUEST_MAGIC, decode_answer, encode_answer, u32_at,
+};
 use crate::passing::{self, PassError, receive};
 use crate::shared::SharedMemory;
-use crate::timing::Network;
-
-/// Bytes of a request.
-pub const REQUEST_BYTES: usize = 160;
-/// Bytes of an answer.
-pub const ANSWER_BYTES: usize = 256;
-/// Longest name of a model, in bytes of UTF-8.
-pub const MAX_MODEL_NAME: usize = 128;
-/// Longest text of an answer, in bytes of UTF-8; longer ones are cut.
-pub const MAX_TEXT: usize = 208;
-/// First bytes of a request.
-pub const REQUEST_MAGIC: [u8; 8] = *b"UNCODECQ";
-/// First bytes of an answer.
-pub const ANSWER_MAGIC: [u8; 8] = *b"UNCODECA";
 
 /// Why no session was opened.
 #[derive(Debug, Error)]
@@ -118,96 +108,6 @@ pub fn socket_path() -> PathBuf {
         None => format!("/tmp/uncodec-{}", geteuid().as_raw()).into(),
     };
     folder.join("core.sock")
-}
-
-/// What a plugin asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct OpenRequest {
-    /// Name of the model.
-    pub model: String,
-    /// Seed of the noise; also in every hop's parameters.
-    pub seed: u64,
-    /// Process of the plugin's host, for display.
-    pub host_pid: u32,
-}
-
-impl OpenRequest {
-    /// A request of this process.
-    #[must_use]
-    pub fn new(model: impl Into<String>, seed: u64) -> Self {
-        Self { model: model.into(), seed, host_pid: std::process::id() }
-    }
-
-    fn encode(&self) -> Result<[u8; REQUEST_BYTES], OpenError> {
-        if !is_name(&self.model) {
-            return Err(OpenError::Model(self.model.clone()));
-        }
-        let mut message = [0; REQUEST_BYTES];
-        put(&mut message, 0, &REQUEST_MAGIC);
-        put(&mut message, 8, &ABI_VERSION.to_le_bytes());
-        put(&mut message, 12, &self.host_pid.to_le_bytes());
-        put(&mut message, 16, &self.seed.to_le_bytes());
-        put(&mut message, 24, &(self.model.len() as u32).to_le_bytes());
-        put(&mut message, 32, self.model.as_bytes());
-        Ok(message)
-    }
-
-    fn decode(message: &[u8; REQUEST_BYTES]) -> Result<Self, OpenError> {
-        let name = text(message, 24, 32, MAX_MODEL_NAME)?;
-        if !is_name(&name) {
-            return Err(OpenError::Message("the name of the model is none"));
-        }
-        Ok(Self { model: name, seed: u64_at(message, 16), host_pid: u32_at(message, 12) })
-    }
-}
-
-/// What a core says when it accepts a session.
-#[derive(Debug, Clone, PartialEq, Eq)]
-pub struct Acceptance {
-    /// Number of the session, for the core's status.
-    pub session: u64,
-    /// The facts of the network that serves it.
-    pub network: Network,
-    /// Version of the model, for display.
-    pub version: String,
-}
-
-const ACCEPTED: u32 = 0;
-const REFUSED: u32 = 1;
-
-/// An answer: accepted, or refused with a reason.
-fn encode_answer(answer: Result<&Acceptance, &str>) -> [u8; ANSWER_BYTES] {
-    let mut message = [0; ANSWER_BYTES];
-    put(&mut message, 0, &ANSWER_MAGIC);
-    put(&mut message, 8, &ABI_VERSION.to_le_bytes());
-    let (status, text) = match answer {
-        Ok(acceptance) => {
-            put(&mut message, 16, &acceptance.session.to_le_bytes());
-            put(&mut message, 24, &acceptance.network.window.to_le_bytes());
-            put(&mut message, 28, &acceptance.network.hop.to_le_bytes());
-            (ACCEPTED, acceptance.version.as_str())
-        }
-        Err(reason) => (REFUSED, reason),
-    };
-    let text = cut(text, MAX_TEXT);
-    put(&mut message, 12, &status.to_le_bytes());
-    put(&mut message, 32, &(text.len() as u32).to_le_bytes());
-    put(&mut message, 40, text.as_bytes());
-    message
-}
-
-fn decode_answer(message: &[u8; ANSWER_BYTES]) -> Result<Acceptance, OpenError> {
-    // It will be shown.
-    let text = text(message, 32, 40, MAX_TEXT)?.replace(char::is_control, "\u{fffd}");
-    match u32_at(message, 12) {
-        ACCEPTED => Ok(Acceptance {
-            session: u64_at(message, 16),
-            network: Network { window: u32_at(message, 24), hop: u32_at(message, 28) },
-            version: text,
-        }),
-        REFUSED => Err(OpenError::Refused(text)),
-        _ => Err(OpenError::Message("neither accepted nor refused")),
-    }
 }
 
 /// A session as the plugin holds it: it lives as long as this value, and as long as the core.
@@ -558,44 +458,4 @@ impl fmt::Debug for TimeLimit {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
         f.debug_struct("TimeLimit").field("limit", &self.limit).finish_non_exhaustive()
     }
-}
-
-fn is_name(name: &str) -> bool {
-    (1..=MAX_MODEL_NAME).contains(&name.len()) && !name.contains(char::is_control)
-}
-
-/// The longest start of a text that fits, cut between characters.
-fn cut(text: &str, bytes: usize) -> &str {
-    let mut end = text.len().min(bytes);
-    while !text.is_char_boundary(end) {
-        end -= 1;
-    }
-    &text[..end]
-}
-
-fn put(message: &mut [u8], at: usize, bytes: &[u8]) {
-    message[at..at + bytes.len()].copy_from_slice(bytes);
-}
-
-fn u32_at(message: &[u8], at: usize) -> u32 {
-    let mut bytes = [0; 4];
-    bytes.copy_from_slice(&message[at..at + 4]);
-    u32::from_le_bytes(bytes)
-}
-
-fn u64_at(message: &[u8], at: usize) -> u64 {
-    let mut bytes = [0; 8];
-    bytes.copy_from_slice(&message[at..at + 8]);
-    u64::from_le_bytes(bytes)
-}
-
-/// A text with its length in front.
-fn text(message: &[u8], length_at: usize, at: usize, most: usize) -> Result<String, OpenError> {
-    let length = u32_at(message, length_at) as usize;
-    if length > most {
-        return Err(OpenError::Message("a text is longer than its place"));
-    }
-    let text = std::str::from_utf8(&message[at..at + length])
-        .map_err(|_| OpenError::Message("a text is not UTF-8"))?;
-    Ok(text.to_owned())
 }
