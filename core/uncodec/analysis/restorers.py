@@ -4,6 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable, Iterable
 from dataclasses import dataclass
+from importlib import import_module
 from pathlib import Path
 from typing import Any
 
@@ -21,8 +22,12 @@ Restore = Callable[[NDArray[np.float32], float], Any]
 PLAIN: dict[str, tuple[str, Restore]] = {"exciter": (EXCITER, exciter)}
 """Restorers without weights: by name what their rows are called, and the function."""
 
-EFFECTS: dict[str, str] = {"generator": "GANRestorer", "diffusion": "DiffusionRestorer"}
-"""For each kind of model, as its weights name it, the effect in `uncodec` that runs it; it is
+EFFECTS: dict[str, tuple[str, str]] = {
+    "generator": ("uncodec", "GANRestorer"),
+    "diffusion": ("uncodec", "DiffusionRestorer"),
+    "study": ("uncodec.offline.study", "StudyRestorer"),
+}
+"""For each kind of model, as its weights name it, the module and the name of what runs it; it is
 called with ``model=`` and has to take ``(audio, sample_rate)``."""
 
 BASELINES = ("exciter",)
@@ -57,10 +62,8 @@ class Restorer:
         """
         if self.source in PLAIN:
             return PLAIN[self.source][1]
-        import uncodec
-
-        kind = _read_header(self.source)["kind"]
-        effect: Restore = getattr(uncodec, EFFECTS[kind])(model=self.source)
+        module, name = EFFECTS[_read_header(self.source)["kind"]]
+        effect: Restore = getattr(import_module(module), name)(model=self.source)
         return effect
 
 

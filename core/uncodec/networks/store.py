@@ -26,6 +26,7 @@ from uncodec.errors import ModelError
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig, State
+from uncodec.networks.study import StudyConfig, StudyNetwork
 
 __all__ = [
     "LoadedDiffusion",
@@ -35,6 +36,7 @@ __all__ = [
     "load_codec_net",
     "load_diffusion",
     "load_model",
+    "load_study",
     "model_roots",
     "save_weights",
 ]
@@ -46,6 +48,7 @@ KINDS: dict[str, tuple[type[Any], type[Any], torch.dtype]] = {
     "generator": (GeneratorConfig, Generator, torch.float32),
     "diffusion": (DiffusionConfig, DiffusionNetwork, torch.float16),
     "codec-net": (CodecNetConfig, CodecNet, torch.float32),
+    "study": (StudyConfig, StudyNetwork, torch.float16),
 }
 WEIGHTS = "weights.safetensors"
 
@@ -134,7 +137,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
 
 def save_weights(
     folder: str | os.PathLike[str],
-    network: Generator | DiffusionNetwork | CodecNet,
+    network: Generator | DiffusionNetwork | CodecNet | StudyNetwork,
     *,
     name: str,
     version: str,
@@ -210,6 +213,12 @@ def load_codec_net(model: str | os.PathLike[str] = "codec-net", device: str = "c
     """Load and check a codec classifier; parameters and errors as `load_model`."""
     path, _ = _locate(model, device)
     return cast(CodecNet, _build(path, "codec-net", device)[0])
+
+
+def load_study(model: str | os.PathLike[str], device: str = "cpu") -> StudyNetwork:
+    """Load and check a member of the diffusion study; parameters and errors as `load_model`."""
+    path, _ = _locate(model, device)
+    return cast(StudyNetwork, _build(path, "study", device)[0])
 
 
 def _locate(model: str | os.PathLike[str], device: str) -> tuple[str, int]:

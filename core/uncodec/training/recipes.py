@@ -25,9 +25,11 @@ if TYPE_CHECKING:
     from uncodec.networks.codec_net import CodecNet
     from uncodec.networks.diffusion import DiffusionNetwork
     from uncodec.networks.generator import Generator
+    from uncodec.networks.study import StudyNetwork
     from uncodec.training.diffusion_loop import DiffusionSettings
     from uncodec.training.generator_loop import LoopSettings
     from uncodec.training.pairs import PairSet
+    from uncodec.training.study_loop import StudySettings
 
 __all__ = ["PARTS", "TRAINERS", "Listener", "Part", "Recipe", "Run", "find_recipe", "run_recipe"]
 
@@ -360,6 +362,44 @@ class _CodecNetTrainer:
         )
 
 
+class _StudyTrainer:
+    """Trains a member of the diffusion study."""
+
+    def __init__(self, recipe: Recipe, run: Run) -> None:
+        from uncodec.networks.study import StudyConfig
+        from uncodec.training.study_loop import StudySettings
+
+        self.recipe, self.run, self.folder = recipe, run, run.checkpoints
+        with recipe.checked():
+            self.config = StudyConfig(**recipe.tables["study"])
+            self.settings = StudySettings(**recipe.tables["training"])
+            if run.steps is not None:
+                self.settings = replace(self.settings, steps=run.steps)
+
+    def train(self, told: Listener) -> None:
+        with _following(self.folder / "log.jsonl", told):
+            self._go_on(self.settings)
+
+    def release(self) -> None:
+        from uncodec.networks.store import save_weights
+
+        steps = _steps_done(self.folder / "checkpoint.pt")
+        network = self._go_on(replace(self.settings, steps=steps))
+        save_weights(self.run.release, network, name=self.recipe.name, version=self.recipe.version)
+
+    def _go_on(self, settings: StudySettings) -> StudyNetwork:
+        from uncodec.training.pairs import PairSet
+        from uncodec.training.study_loop import train_study
+
+        return train_study(
+            PairSet(self.run.work / "pairs"),
+            self.folder,
+            settings,
+            config=self.config,
+            device=self.run.device,
+        )
+
+
 def _steps_done(checkpoint: Path) -> int:
     import torch
 
@@ -387,6 +427,7 @@ TRAINERS: dict[str, Callable[[Recipe, Run], Any]] = {
     "generator": _GeneratorTrainer,
     "diffusion": _DiffusionTrainer,
     "codec-net": _CodecNetTrainer,
+    "study": _StudyTrainer,
 }
 """What carries a recipe out, by kind: ``train(told)``, ``release()``, and the ``folder`` of the
 checkpoint to release."""
