@@ -1,5 +1,6 @@
 """The generator: explicit state, causality, exact silence of the gate."""
 
+import itertools
 import math
 
 import pytest
@@ -13,7 +14,7 @@ from uncodec.networks.spectra import (
     left_right,
     mid_side,
     overtones,
-    sqrt_hann,
+    swell,
 )
 
 SMALL = GeneratorConfig(window=256, hop=128, encoder=16, hidden=16, local=8)
@@ -36,11 +37,12 @@ def run(generator, inputs):
 
 @torch.inference_mode()
 def test_frame_by_frame_equals_one_run(generator):
-    inputs = spectra(20)
+    inputs = spectra(200)
+    sure_of(generator, damaged=2.0, turned_down=3.0)
     whole, damage, _ = generator(inputs, generator.initial_state(1))
     state = generator.initial_state(1)
     parts, odds = [], []
-    for start, stop in ((0, 1), (1, 2), (2, 9), (9, 20)):
+    for start, stop in ((0, 1), (1, 2), (2, 60), (60, 200)):
         delta, part, state = generator(inputs[:, :, start:stop], state)
         parts.append(delta)
         odds.append(part)
@@ -71,7 +73,7 @@ def test_a_closed_gate_gives_exactly_nothing(generator):
     generator.gate.weight.zero_()
     generator.gate.bias.fill_(-4.5)
     delta, damage, _ = generator(spectra(5), generator.initial_state(1))
-    assert (damage < -4).all()
+    assert (damage[..., 0] < -4).all()
     assert not delta.any()
 
 
@@ -154,13 +156,6 @@ def test_frames_and_mid_side_are_inverted_exactly():
     assert torch.allclose(back[..., inner], audio[..., inner], atol=1e-5)
 
 
-def test_unit_noise_has_unit_amplitude_after_scaling():
-    noise = torch.randn(1, 1, 256 * 2000, generator=torch.Generator().manual_seed(0))
-    scaled = audio_to_frames(noise, 256, 64) * Generator(SMALL).noise_scale
-    assert scaled.abs().square().mean().item() == pytest.approx(1.0, abs=0.02)
-    assert sqrt_hann(256).square().sum().item() == pytest.approx(128.0, abs=1e-3)
-
-
 def test_overtones_of_a_tone_are_its_even_harmonics():
     time = torch.arange(44100, dtype=torch.float64) / 44100
     power = torch.fft.rfft(overtones(torch.sin(2 * math.pi * 3000 * time)[None])[0]).abs().square()
@@ -173,3 +168,65 @@ def test_overtones_begin_with_the_attack():
     click = torch.zeros(1, 100)
     click[0, 40] = 1.0
     assert torch.nonzero(overtones(click)[0]).flatten().tolist() == [40, 42]
+
+
+def test_noise_swells_with_an_attack_and_not_before_it():
+    image = torch.zeros(1, 2, 400)
+    image[0, 0, 100:200] = torch.randn(100, generator=torch.Generator().manual_seed(0))
+    shape = swell(image)
+    assert shape.shape == (1, 1, 400)
+    assert not shape[..., :100].any()
+    assert (shape[..., 100:200] > 0).all()
+    assert not shape[..., 201 + 48 :].any()
+
+
+def test_noise_swells_with_either_channel():
+    image = torch.randn(1, 2, 300, generator=torch.Generator().manual_seed(0))
+    only = torch.stack([image[:, 0], torch.zeros(1, 300)], 1)
+    other = torch.stack([torch.zeros(1, 300), image[:, 1]], 1)
+    assert torch.allclose(swell(only) + swell(other), swell(image), atol=1e-5)
+
+
+def sure_of(generator, *, damaged, turned_down):
+    with torch.no_grad():
+        for layer, odds in ((generator.gate, damaged), (generator.level, turned_down)):
+            layer.weight.zero_()
+            layer.bias.fill_(odds)
+
+
+def gain_found(generator, inputs):
+    """Whole change made, less what `repair` made of it, as a gain on the sum of input and that."""
+    state = generator.initial_state(1)
+    whole, bare = generator(inputs, state)[0], generator.repair(inputs, state)[0]
+    base = inputs[:, :2] + bare
+    added = whole - bare
+    return ((added * base).sum((0, 1, 3, 4)) / base.square().sum((0, 1, 3, 4))).tolist()
+
+
+@torch.inference_mode()
+def test_makeup_gain_undoes_what_the_encoder_took_off_once_it_is_sure(generator):
+    sure_of(generator, damaged=5.0, turned_down=5.0)
+    gains = gain_found(generator, spectra(400))
+    assert gains[0] == pytest.approx(0, abs=1e-6)
+    assert all(b - a > -1e-5 for a, b in itertools.pairwise(gains))
+    assert gains[-1] == pytest.approx(1 / 0.95 - 1, rel=1e-4)
+
+
+@torch.inference_mode()
+@pytest.mark.parametrize(
+    ("damaged", "turned_down"), [(5.0, -1.0), (5.0, 0.9), (-1.0, 5.0)], ids=str
+)
+def test_there_is_no_makeup_gain_where_it_is_doubtful(generator, damaged, turned_down):
+    sure_of(generator, damaged=damaged, turned_down=turned_down)
+    assert max(map(abs, gain_found(generator, spectra(400)))) < 1e-6
+
+
+@torch.inference_mode()
+def test_silence_says_nothing_about_the_makeup_gain(generator):
+    sure_of(generator, damaged=5.0, turned_down=5.0)
+    inputs = spectra(400)
+    paused = torch.cat([inputs[:, :, :200], torch.zeros_like(inputs), inputs[:, :, 200:]], 2)
+    paused[:, :2, 200:600] = 0
+    resumed = gain_found(generator, paused)[600:]
+    assert resumed[0] > 0.03
+    assert resumed[-1] == pytest.approx(1 / 0.95 - 1, rel=1e-4)

@@ -8,9 +8,9 @@ from numpy.typing import NDArray
 
 from uncodec._native import InverseFrames, StreamingStft, synthesis_window
 from uncodec.errors import InvalidValue
+from uncodec.live.excitation import Excitation
 from uncodec.live.noise import HopNoise
 from uncodec.live.overlap_add import OverlapAdd
-from uncodec.live.overtones import Overtones
 from uncodec.networks import CHANNELS, LoadedModel
 from uncodec.networks.spectra import sqrt_hann
 
@@ -56,7 +56,7 @@ class DeltaEngine:
         self._hops = 0
         # Mid and side, then what excites the additive part: two noises, overtones of mid and side.
         self._stft = StreamingStft(CHANNELS, shape, hop)
-        self._overtones = Overtones(2)
+        self._excitation = Excitation()
         self._inverse = InverseFrames(channels, window)
         self._overlap = OverlapAdd(channels, synthesis_window(shape, hop), hop)
         self._state = model.initial_state(1)
@@ -123,7 +123,7 @@ class DeltaEngine:
             source[0] = audio[0]
             source[1] = 0
         self._noise.fill(self._hops, source[2:4])
-        self._overtones.push_into(source[:2], source[4:])
+        self._excitation.push_into(source[:2], source[2:4], source[4:])
         self._hops += count
         spectra = self._spectra[:count]
         self._stft.push_into(source, spectra)
@@ -152,7 +152,7 @@ class DeltaEngine:
         twin._hops = self._hops
         twin._stft = self._stft.clone()
         twin._overlap = self._overlap.clone()
-        twin._overtones = self._overtones.clone()
+        twin._excitation = self._excitation.clone()
         # The network returns new tensors and never writes into old ones, so they can be shared.
         twin._state = self._state
         return twin

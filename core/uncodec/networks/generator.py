@@ -5,14 +5,17 @@ signal (the delta), and carries every memory in explicit state tensors, so that 
 computed in long runs and a live stream hop by hop with the same result.
 
 Each bin gets a gain (to reshape what the codec kept) and two excitations to fill what it removed,
-since no gain can fill a bin that holds zero: white noise, and overtones of what is left of the
-signal, which carry its pitch and its attacks on above a cut-off (`uncodec.networks.spectra`). The
-levels come out of two stages. A recurrent network over time sees the whole frame at once, coarsely,
+since no gain can fill a bin that holds zero: noise that swells and fades as the signal does, and
+overtones of what is left of the signal, which carry its pitch and its attacks on above a cut-off
+(`uncodec.networks.spectra`). The levels come out of two stages. A recurrent network over time sees the whole frame at once, coarsely,
 and lays out levels for each patch of eight bins; a small network that is the same for every patch
 then looks at the bins themselves and at their neighbours, and decides which of them lack energy.
 Levels are learned relative to an outline of the spectrum that is carried on beyond the last bin
 with content: whether a recording is dark or bright is then seen at the edge of what the codec left,
 and need not be guessed.
+
+Encoders that turn a signal down before they code it (LAME multiplies by 0.95 at constant rates) are
+recognised over seconds, and the whole signal is turned up again by as much: makeup gain.
 """
 
 from __future__ import annotations
@@ -27,7 +30,7 @@ from uncodec.errors import InvalidValue
 
 __all__ = ["CHANNELS", "Generator", "GeneratorConfig"]
 
-State = tuple[Tensor, Tensor, Tensor, Tensor]
+State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
 CHANNELS = 6
 """Channels of the input: coded mid and side, noise for mid and side, overtones of mid and side."""
@@ -40,6 +43,8 @@ AROUND = 4
 """Bins that a patch sees of its neighbours on either side."""
 LEVELS = 6
 """What is decided for a bin: a gain, a level of noise, a level of overtones; for mid and side."""
+TURNED_DOWN = 0.95
+"""What LAME multiplies a signal by before it codes it at a constant rate."""
 
 
 @dataclass(frozen=True)
@@ -89,14 +94,16 @@ class GeneratorConfig:
         -------
         tuple of Tensor
             Recurrent state [shape=(1, batch, hidden)], level reference [shape=(batch, 1)] in
-            decades, the previous frame's levels relative to it [shape=(batch, 2, 1, bins - 1)] and
-            the decaying peaks of its bands [shape=(batch, 2, 1, (bins - 1) // 4)].
+            decades, the previous frame's levels relative to it [shape=(batch, 2, 1, bins - 1)],
+            the decaying peaks of its bands [shape=(batch, 2, 1, (bins - 1) // 4)] and the odds of
+            a makeup gain so far, with the number of frames they came from [shape=(batch, 2)].
         """
         return (
             torch.zeros(1, batch, self.hidden, device=device),
             torch.full((batch, 1), -8.0, device=device),
             torch.full((batch, 2, 1, self.bins - 1), -1.0, device=device),
             torch.full((batch, 2, 1, (self.bins - 1) // BAND), -8.0, device=device),
+            torch.zeros(batch, 2, device=device),
         )
 
 
@@ -110,8 +117,7 @@ class Generator(nn.Module):
     Notes
     -----
     All spectra are un-normalised FFTs of frames under a square-root Hann window, as real views of
-    complex numbers. Mid is (L + R) / 2, side (L - R) / 2. The noise spectra are those of white
-    noise of unit variance; the overtones may have any level.
+    complex numbers. Mid is (L + R) / 2, side (L - R) / 2. Noise and overtones may have any level.
 
     Levels are worked on relative to a peak-hold of the frame level, so that a quiet recording is
     treated like a loud one. The bin at 0 Hz is left alone.
@@ -124,6 +130,11 @@ class Generator(nn.Module):
     # Decades per second, at 44.1 kHz, by which the level reference and the peaks of bands fall.
     REFERENCE_FALL = 1.7
     BAND_FALL = 14.0
+    # Seconds over which it is judged whether there is to be a makeup gain, frames that the
+    # judgement waits for, and the mean log odds from which on the gain begins to be applied.
+    MAKEUP_SECONDS = 10.0
+    MAKEUP_WAIT = 40.0
+    MAKEUP_ODDS = 1.0
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -134,14 +145,16 @@ class Generator(nn.Module):
         self.band_decay = self.BAND_FALL * config.hop / 44100
         self.floor = self.FLOOR
         self.silence = self.SILENCE
-        # E|STFT|^2 of unit white noise is the energy of the window, half the window length for a
-        # square-root Hann window.
-        self.noise_scale = float((config.window / 2) ** -0.5)
+        self.makeup = 1 / TURNED_DOWN - 1
+        self.makeup_keep = 1 - config.hop / (44100 * self.MAKEUP_SECONDS)
+        self.makeup_wait = self.MAKEUP_WAIT
+        self.makeup_odds = self.MAKEUP_ODDS
         self.encode = nn.Linear(6 * self.patches + 1, config.encoder)
         self.recur = nn.GRU(config.encoder, config.hidden, batch_first=True)
         both = config.encoder + config.hidden
         self.layout = nn.Linear(both, config.context * self.patches)
         self.gate = nn.Linear(both, 1)
+        self.level = nn.Linear(both, 1)
         seen = 4 * (PATCH + 2 * AROUND) + 4 * (PATCH // BAND) + config.context
         self.look = nn.Linear(seen, config.local)
         self.fuse = nn.Linear(config.local, config.local)
@@ -162,6 +175,8 @@ class Generator(nn.Module):
             self.decide.bias[4 * PATCH :] = -0.5
             self.gate.weight.mul_(0.1)
             nn.init.constant_(self.gate.bias, 1.0)
+            self.level.weight.mul_(0.1)
+            nn.init.zeros_(self.level.bias)
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def trim_excitation(self, gain_db: float) -> None:
@@ -227,11 +242,42 @@ class Generator(nn.Module):
         Returns
         -------
         delta : Tensor [shape=(batch, 2, frames, bins, 2)]
-        damage : Tensor [shape=(batch, frames)]
-            Log odds that the signal is damaged. At -4 and below the delta is exactly 0.
+        odds : Tensor [shape=(batch, frames, 2)]
+            Log odds that the signal is damaged (at -4 and below the delta is exactly 0), and that
+            the encoder turned it down.
         state : tuple of Tensor
         """
-        hidden, held, previous, peaks = state
+        delta, odds, state = self.repair(spectra, state)
+        coded = spectra[:, 0:2]
+        power = coded.square().sum(4).mean((1, 3))
+        heard = torch.log10(power + self.floor) > self.silence
+        gain, judged = self._makeup(odds, heard.to(odds.dtype), state[4])
+        gain = gain[:, None, :, None, None]
+        delta = delta + gain * (delta + coded)
+        return delta, odds, (state[0], state[1], state[2], state[3], judged)
+
+    def _makeup(self, odds: Tensor, heard: Tensor, judged: Tensor) -> tuple[Tensor, Tensor]:
+        """Makeup gain less 1 of each frame, [shape=(batch, frames)], out of all odds up to it.
+
+        `heard` is 0 for frames of silence, which tell nothing, and 1 for all others. The mean of the odds falls off into the past; where it is doubtful there is no gain, nor
+        where the signal may be undamaged. Steady as it is, it costs no fidelity: a gain that every
+        frame chose anew would flicker.
+        """
+        sure = torch.minimum(odds[:, :, 0], odds[:, :, 1]).clamp(-8.0, 8.0)
+        frames = sure.shape[1]
+        age = torch.arange(frames, device=sure.device, dtype=sure.dtype)
+        age = age[:, None] - age[None, :]
+        weight = torch.where(age >= 0, self.makeup_keep ** age.clamp(min=0.0), 0.0)
+        begun = self.makeup_keep ** (1.0 + torch.arange(frames, device=sure.device))
+        both = torch.stack([sure * heard, heard], dim=1)
+        sums = both @ weight.t() + judged[:, :, None] * begun
+        mean = sums[:, 0] / (sums[:, 1] + self.makeup_wait)
+        return self.makeup * (mean - self.makeup_odds).clamp(0.0, 1.0), sums[:, :, -1]
+
+    @torch.jit.export  # type: ignore[untyped-decorator]
+    def repair(self, spectra: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """`forward` without the makeup gain, whose part of the state it hands on untouched."""
+        hidden, held, previous, peaks, judged = state
         real, imag = spectra[:, :, :, 1:, 0], spectra[:, :, :, 1:, 1]
         batch, _, frames, bins = real.shape
         patches = self.patches
@@ -259,7 +305,8 @@ class Generator(nn.Module):
         recurred, hidden = self.recur(encoded, hidden)
         both = self.dropout(torch.cat([encoded, recurred.to(encoded.dtype)], dim=2))
         laid = self.layout(both).reshape(batch, frames, patches, self.context)
-        damage = self.gate(both).reshape(batch, frames)
+        damage = self.gate(both).reshape(batch, frames).float()
+        turned_down = self.level(both).reshape(batch, frames).float()
         # Shut only where an undamaged signal is all but certain, open from even odds upwards.
         gate = (1.0 + 0.25 * damage).clamp(0.0, 1.0)
         # Silence far below the rounding noise of a 16-bit file stays silence.
@@ -288,17 +335,17 @@ class Generator(nn.Module):
         lowered = lowered[:, :, :, :, None].expand(batch, 2, frames, 2 * patches, 4)
         lowered = lowered.reshape(batch, 2, frames, bins).repeat(1, 2, 1, 1)
         decades = torch.add(lowered, chosen[:, 2:6], alpha=2.0).clamp(-13.0, 7.0)
-        # Overtones are brought to unit level patch by patch; what has none stays without.
-        tones = power[:, 4:6].reshape(batch, 2, frames, patches, 8).mean(-1, keepdim=True)
-        unit = torch.rsqrt(tones + 1e-12).expand(batch, 2, frames, patches, 8)
-        unit = unit.reshape(batch, 2, frames, bins)
-        unit = torch.cat([torch.full_like(unit, self.noise_scale), unit], dim=1)
+        # Both are brought to unit level patch by patch; what has none stays without.
+        heard = power[:, 2:6].reshape(batch, 4, frames, patches, 8).mean(-1, keepdim=True)
+        unit = torch.rsqrt(heard + 1e-12).expand(batch, 4, frames, patches, 8)
+        unit = unit.reshape(batch, 4, frames, bins)
         amplitude = torch.exp(1.1512925 * decades) * unit * (open_ * 0.31622777)
         factors = torch.cat([gain, amplitude], dim=1)
         real = (factors * real).reshape(batch, 3, 2, frames, bins).sum(1)
         imag = (factors * imag).reshape(batch, 3, 2, frames, bins).sum(1)
         delta = torch.nn.functional.pad(torch.stack([real, imag], dim=-1), [0, 0, 1, 0])
-        return delta, damage, (hidden, held, previous, peaks)
+        odds = torch.stack([damage, turned_down], dim=2)
+        return delta, odds, (hidden, held, previous, peaks, judged)
 
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""

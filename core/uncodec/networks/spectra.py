@@ -17,7 +17,11 @@ __all__ = [
     "overtones",
     "real_fft",
     "sqrt_hann",
+    "swell",
 ]
+
+SWELL = 48
+"""Samples over which `swell` averages: about a millisecond."""
 
 
 def sqrt_hann(window: int) -> Tensor:
@@ -127,6 +131,30 @@ def overtones(audio: Tensor) -> Tensor:
     return torch.diff(rise)
 
 
+def swell(image: Tensor) -> Tensor:
+    """How the treble of a signal swells and fades, to give to noise.
+
+    The mean over the last millisecond of the absolute difference from sample to sample, of mid and
+    side together. Noise of that shape begins with an attack and not with the frame that holds it
+    (temporal noise shaping as codecs have it, J. Herre and J. D. Johnston, AES 101, 1996, with the
+    shape taken from what is left of the signal instead of sent along).
+
+    Parameters
+    ----------
+    image : Tensor [shape=(..., 2, samples)]
+        Mid and side.
+
+    Returns
+    -------
+    Tensor [shape=(..., 1, samples)]
+        Of no particular level. The signal counts as 0 before its first sample.
+    """
+    rise = torch.diff(torch.nn.functional.pad(image, (SWELL, 0))).abs().sum(-2)
+    flat = rise.reshape(-1, 1, rise.shape[-1])
+    mean = torch.nn.functional.avg_pool1d(flat, SWELL, stride=1)
+    return mean.reshape(*rise.shape[:-1], 1, -1)
+
+
 def generator_input(coded: Tensor, noise: Tensor, window: int, hop: int) -> Tensor:
     """What `uncodec.networks.Generator` takes, of whole signals.
 
@@ -135,7 +163,7 @@ def generator_input(coded: Tensor, noise: Tensor, window: int, hop: int) -> Tens
     coded : Tensor [shape=(batch, 2, samples)]
         Left and right.
     noise : Tensor [shape=(batch, 2, samples)]
-        White, of unit variance.
+        White; it is given the shape of `swell`.
     window, hop : int
 
     Returns
@@ -143,5 +171,5 @@ def generator_input(coded: Tensor, noise: Tensor, window: int, hop: int) -> Tens
     Tensor [shape=(batch, 6, frames, window // 2 + 1, 2)]
     """
     image = mid_side(coded)
-    together = torch.cat([image, noise, overtones(image)], dim=1)
+    together = torch.cat([image, noise * swell(image), overtones(image)], dim=1)
     return torch.view_as_real(audio_to_frames(together, window, hop))

@@ -14,7 +14,7 @@ from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
 from uncodec.networks.codec_net import CodecNet
-from uncodec.networks.generator import Generator, GeneratorConfig
+from uncodec.networks.generator import TURNED_DOWN, Generator, GeneratorConfig
 from uncodec.networks.spectra import frames_to_audio, generator_input, left_right
 from uncodec.training.adversary import ADVERSARIES, Adversary
 from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
@@ -25,12 +25,13 @@ from uncodec.training.losses import (
     log_spectral_distance,
     short_time_spectra,
     si_sdr,
+    was_turned_down,
 )
 from uncodec.training.pairs import PairSet
 
 __all__ = ["LoopSettings", "restore_batch", "train_generator", "validate"]
 
-CHECKPOINT_VERSION = 2
+CHECKPOINT_VERSION = 3
 # Weights of the losses beside the log-spectral distance.
 DROP_WEIGHT = 0.3
 VERDICT_WEIGHT = 0.5
@@ -100,7 +101,7 @@ class LoopSettings:
 
 
 def restore_batch(
-    generator: Generator, coded: Tensor, seed: int, half: bool = True
+    generator: Generator, coded: Tensor, seed: int, half: bool = True, makeup: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the generator over whole crops.
 
@@ -113,13 +114,15 @@ def restore_batch(
         Of the noise.
     half : bool
         Compute the network in bfloat16.
+    makeup : bool
+        Apply the makeup gain.
 
     Returns
     -------
     restored, delta : Tensor [shape=(batch, 2, trimmed)]
         Left and right, from the first sample on, without the end that fewer frames cover.
-    damage : Tensor [shape=(batch, frames)]
-        Log odds that the signal is damaged.
+    odds : Tensor [shape=(batch, frames, 2)]
+        See `Generator.forward`.
     """
     window, hop = generator.config.window, generator.config.hop
     source = torch.Generator().manual_seed(seed)
@@ -130,11 +133,12 @@ def restore_batch(
     padded, noise = (torch.nn.functional.pad(audio, (edge, 0)) for audio in (coded, noise))
     frames = generator_input(padded, noise, window, hop)
     with torch.autocast(coded.device.type, torch.bfloat16, enabled=half):
-        delta, damage, _ = generator(frames, generator.initial_state(coded.shape[0]))
+        step = generator if makeup else generator.repair
+        delta, odds, _ = step(frames, generator.initial_state(coded.shape[0]))
     delta = left_right(frames_to_audio(torch.view_as_complex(delta.float()), window, hop))
     delta = delta[..., edge:-edge]
     kept = coded[..., : delta.shape[-1]]
-    return kept + delta, delta, damage.float()
+    return kept + delta, delta, odds.float()
 
 
 def _level_losses(
@@ -176,8 +180,13 @@ def _losses(
 ) -> dict[str, Tensor]:
     """Everything a step lowers, by name; the adversary learns on the way."""
     clean, coded, is_clean = batch
-    restored, delta, damage = restore_batch(generator, coded, seed=settings.seed * 1_000_003 + step)
+    seed = settings.seed * 1_000_003 + step
+    restored, delta, odds = restore_batch(generator, coded, seed=seed, makeup=False)
     clean, coded = clean[..., : restored.shape[-1]], coded[..., : restored.shape[-1]]
+    # Whether an encoder turned the signal down is learned by itself, and what is to be filled in
+    # then at the level that the encoder left.
+    turned_down = was_turned_down(clean, coded) * (1 - is_clean)
+    clean = clean * (1 - (1 - TURNED_DOWN) * turned_down)[:, None, None]
     if settings.objective == "mse":
         parts = _waveform_losses(clean, restored)
     else:
@@ -190,10 +199,13 @@ def _losses(
         parts["hinge"] = torch.tensor(hinge)  # for the log; it moves nothing
     # The gate alone lets a clean signal pass untouched, and it has no gradient where it is shut or
     # open, so the odds behind it are also told directly.
-    target = (1 - is_clean)[:, None].expand_as(damage)
-    judged = torch.nn.functional.binary_cross_entropy_with_logits(damage, target)
+    target = torch.stack([1 - is_clean, turned_down], 1)[:, None].expand_as(odds)
+    judged = torch.nn.functional.binary_cross_entropy_with_logits(
+        odds, target, reduction="none"
+    ).mean((0, 1))
     parts["null"] = 0.02 * (clean_null_penalty(clean, delta) * is_clean).mean()
-    parts["gate"] = 0.3 * judged
+    parts["gate"] = 0.3 * judged[0]
+    parts["makeup"] = 0.1 * judged[1]
     return parts
 
 
@@ -336,6 +348,10 @@ def _resume(
     return int(kept["step"])
 
 
+def _level_db(audio: Tensor, reference: Tensor) -> Tensor:
+    return 10 * torch.log10((audio.square().sum() + 1e-9) / (reference.square().sum() + 1e-9))
+
+
 @torch.inference_mode()
 def validate(generator: Generator, pairs: PairSet) -> dict[str, dict[str, float]]:
     """Score a generator on every pair, grouped by codec and rate.
@@ -343,8 +359,8 @@ def validate(generator: Generator, pairs: PairSet) -> dict[str, dict[str, float]
     Returns
     -------
     dict
-        For each group, such as ``"mp3-64"``: ``lsd_in``, ``lsd``, ``sdr_in``, ``sdr`` and for clean
-        pairs ``null_db``.
+        For each group, such as ``"mp3-64"``: ``lsd_in``, ``lsd``, ``sdr_in``, ``sdr``,
+        ``level_in``, ``level`` (errors in dB), and for clean pairs ``null_db``.
     """
     groups: dict[str, list[dict[str, float]]] = {}
     for number, note in enumerate(pairs.notes):
@@ -356,6 +372,8 @@ def validate(generator: Generator, pairs: PairSet) -> dict[str, dict[str, float]
             "lsd": float(log_spectral_distance(clean, restored, 2048, 512)),
             "sdr_in": float(si_sdr(clean, coded)),
             "sdr": float(si_sdr(clean, restored)),
+            "level_in": abs(float(_level_db(coded, clean))),
+            "level": abs(float(_level_db(restored, clean))),
         }
         name = f"{note['codec']}-{note['kbps']}" if note["codec"] != "clean" else "clean"
         if name == "clean":

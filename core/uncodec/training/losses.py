@@ -7,6 +7,7 @@ import math
 import torch
 from torch import Tensor
 
+from uncodec.networks.generator import TURNED_DOWN
 from uncodec.networks.spectra import real_fft
 
 __all__ = [
@@ -17,6 +18,7 @@ __all__ = [
     "log_spectral_distance",
     "short_time_spectra",
     "si_sdr",
+    "was_turned_down",
 ]
 
 
@@ -136,3 +138,34 @@ def clean_null_penalty(clean: Tensor, delta: Tensor, target_db: float = -66.0) -
     """
     ratio = (delta.flatten(1).square().sum(1) + 1e-12) / (clean.flatten(1).square().sum(1) + 1e-6)
     return torch.relu(10 * torch.log10(ratio + 1e-12) - target_db)
+
+
+def was_turned_down(clean: Tensor, coded: Tensor) -> Tensor:
+    """Whether an encoder turned the signal down by the twentieth that LAME takes off.
+
+    Told from the bins that came through well (within a fifth of where the clean signal's are), by
+    the median of how much weaker they got, a bin counting by its power. On training pairs it was
+    0.948 with a spread of 0.005 through LAME at constant rates, and above 0.975 through nearly all
+    else but Opus below 32 kb/s, which weakens signals as well.
+
+    Parameters
+    ----------
+    clean, coded : Tensor [shape=(batch, channels, samples)]
+
+    Returns
+    -------
+    Tensor [shape=(batch,)]
+        1 or 0.
+    """
+    with torch.no_grad():
+        before, after = (short_time_spectra(a, 2048, 2048).flatten(1) for a in (clean, coded))
+        size = before.abs()
+        ratio = after / (before + 1e-9)
+        loud = size > 0.03 * size.amax(1, keepdim=True)
+        well = loud & ((ratio - TURNED_DOWN).abs() < 0.2)
+        order = ratio.real.argsort(1)
+        heavy = (size.square() * well).gather(1, order).cumsum(1)
+        middle = (heavy >= heavy[:, -1:] / 2).float().argmax(1, keepdim=True)
+        median = ratio.real.gather(1, order).gather(1, middle)[:, 0]
+        near = (median - TURNED_DOWN).abs() < 0.014
+        return (near & (heavy[:, -1] > 0)).to(clean.dtype)

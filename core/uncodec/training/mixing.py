@@ -22,7 +22,7 @@ __all__ = ["Mixer"]
 Array = NDArray[np.float32]
 
 # How often a layer of a mix comes from a folder of that name; folders of other names count as 1.
-FOLDER_WEIGHTS = {"music-mix": 3.0, "solo": 2.0, "drums": 2.0, "voice": 1.5}
+FOLDER_WEIGHTS = {"music-mix": 3.0, "solo": 2.0, "drums": 2.5, "voice": 3.5}
 # How often a recording of that kind is cut up into a sequence; folders of other names 0.25.
 SEQUENCED = {"music-mix": 0.0, "ambience": 0.0, "voice": 0.05, "drums": 0.5, "solo": 0.35}
 # How often a layer is synthetic instead.

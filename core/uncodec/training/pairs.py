@@ -30,7 +30,7 @@ __all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "draw_coding"
 
 Array = NDArray[np.float32]
 Progress = Callable[[int, int], None]
-FORMAT = 2
+FORMAT = 3
 _CHUNK = 16
 
 # (share of the pairs, rates in kb/s). Low rates are drawn as often as high ones: each is one step
