@@ -34,8 +34,6 @@ __all__ = ["LoopSettings", "restore_batch", "train_generator", "validate"]
 CHECKPOINT_VERSION = 3
 # Weights of the losses beside the log-spectral distance.
 DROP_WEIGHT = 0.3
-VERDICT_WEIGHT = 0.5
-MATCHING_WEIGHT = 1.0
 # (window, hop, share of the steps): the metric's own resolution most of the time, shorter ones so
 # that energy is also placed right in time.
 OBJECTIVES = ("levels", "mse")
@@ -68,6 +66,8 @@ class LoopSettings:
         "none", "spectral", "projected" or "both".
     adversary_after : int
         Step from which on the adversary counts.
+    verdict, matching : float
+        Weights of the adversary's verdict and of the distance between its features.
     """
 
     steps: int = 2000
@@ -80,6 +80,8 @@ class LoopSettings:
     objective: str = "levels"
     adversary: str = "none"
     adversary_after: int = 0
+    verdict: float = 0.5
+    matching: float = 1.0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -194,8 +196,8 @@ def _losses(
     if adversary is not None and step >= settings.adversary_after:
         hinge = adversary.learn(clean, restored)
         verdict, matching = adversary.judge(clean, restored)
-        parts["verdict"] = VERDICT_WEIGHT * verdict
-        parts["matching"] = MATCHING_WEIGHT * matching
+        parts["verdict"] = settings.verdict * verdict
+        parts["matching"] = settings.matching * matching
         parts["hinge"] = torch.tensor(hinge)  # for the log; it moves nothing
     # The gate alone lets a clean signal pass untouched, and it has no gradient where it is shut or
     # open, so the odds behind it are also told directly.
