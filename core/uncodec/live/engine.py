@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 from uncodec._native import InverseFrames, StreamingStft, synthesis_window
 from uncodec.errors import InvalidValue
 from uncodec.live.excitation import Excitation
+from uncodec.live.hold_back import HoldBack
 from uncodec.live.noise import HopNoise
 from uncodec.live.overlap_add import OverlapAdd
 from uncodec.networks import CHANNELS, LoadedModel
@@ -58,6 +59,7 @@ class DeltaEngine:
         self._stft = StreamingStft(CHANNELS, shape, hop)
         self._excitation = Excitation()
         self._inverse = InverseFrames(channels, window)
+        self._hold_back = HoldBack(channels, shape, hop)
         self._overlap = OverlapAdd(channels, synthesis_window(shape, hop), hop)
         self._state = model.initial_state(1)
         bins = model.config.bins
@@ -131,6 +133,7 @@ class DeltaEngine:
         frames = self._frames[:count]
         self._inverse.inverse_into(self._delta[:count], frames)
         finished = source[: self.channels]
+        self._hold_back.hold_into(frames, finished)
         self._overlap.add_into(frames, finished)
         if self.channels == 2:
             np.add(finished[0], finished[1], out=out[0])
@@ -153,6 +156,7 @@ class DeltaEngine:
         twin._stft = self._stft.clone()
         twin._overlap = self._overlap.clone()
         twin._excitation = self._excitation.clone()
+        twin._hold_back = self._hold_back.clone()
         # The network returns new tensors and never writes into old ones, so they can be shared.
         twin._state = self._state
         return twin

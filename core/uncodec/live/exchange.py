@@ -4,16 +4,16 @@ Everything here runs inside the audio callback. It allocates nothing and takes n
 are absolute sample counts, so that nothing that comes late can shift anything.
 
 The kernels are compiled for their one signature when this module is imported, never inside a
-callback; see `uncodec.live.overlap_add` about the cache.
+callback; see `uncodec.live.compiled`.
 """
 
 from __future__ import annotations
 
-from typing import Any
-
 import numba
 import numpy as np
 from numpy.typing import NDArray
+
+from uncodec.live.compiled import compiled
 
 __all__ = ["DRY", "HEADER", "HOPS", "INDEX_BITS", "LATE", "POSITION", "WET", "Exchange"]
 
@@ -28,14 +28,6 @@ _LOW = (1 << INDEX_BITS) - 1
 # Places in the state of the mix.
 POSITION, HOP, MODE, FADES, HELD, PRIOR, WET, DRY, HOPS, LATE = range(10)
 _LEAD_IN, _IS_WET, _IS_LATE = range(3)
-
-
-def _compile(signature: Any, function: Any) -> Any:
-    try:
-        return numba.njit(signature, cache=True)(function)
-    except RuntimeError:
-        # Numba found no folder it may write its cache to.
-        return numba.njit(signature)(function)
 
 
 def _absorb(block: Array, dry: Array, state: NDArray[np.int64]) -> None:
@@ -168,13 +160,16 @@ def _mix(
 _F2, _F3, _I1 = "float32[:, ::1]", "float32[:, :, ::1]", "int64[::1]"
 # Hosts may give what must not be written to, such as an array over bytes.
 _BLOCK = numba.types.Array(numba.float32, 2, "A", readonly=True)
-_absorb_kernel = _compile(numba.void(_BLOCK, numba.float32[:, ::1], numba.int64[::1]), _absorb)
-_gather_kernel = _compile(f"void({_F2}, int64, int64, int64, {_F2})", _gather)
-_store_kernel = _compile(f"void({_F2}, int64, {_I1}, {_F3}, {_F3})", _store)
-_mix_kernel = _compile(
+_absorb_kernel = compiled(
+    numba.void(_BLOCK, numba.float32[:, ::1], numba.int64[::1]), _absorb, nogil=False
+)
+_gather_kernel = compiled(f"void({_F2}, int64, int64, int64, {_F2})", _gather, nogil=False)
+_store_kernel = compiled(f"void({_F2}, int64, {_I1}, {_F3}, {_F3})", _store, nogil=False)
+_mix_kernel = compiled(
     f"void({_F2}, {_I1}, {_F3}, {_F3}, {_F3}, float32[::1], float32[::1], {_I1}, int64, int64,"
     " float32[:, :])",
     _mix,
+    nogil=False,
 )
 
 

@@ -1,35 +1,18 @@
-"""Overlap-add of inverse frames into samples, compiled by Numba.
-
-The kernel is compiled for its one signature when this module is imported, never inside an audio
-call. The compiled code is kept in Numba's cache when there is a writable place for it; Numba renews
-that cache when this file or the processor changes, and the kernel calls nothing outside this file
-that could make the cache stale. Without a writable place it is compiled at every import (about a
-second).
-"""
+"""Overlap-add of inverse frames into samples, compiled by Numba."""
 
 from __future__ import annotations
 
-from typing import Any
-
-import numba
 import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidType, InvalidValue
+from uncodec.live.compiled import compiled
 
 __all__ = ["OverlapAdd"]
 
 Array = NDArray[np.float32]
 
 _SIGNATURE = "void(float32[:, :, ::1], float32[::1], float32[:, ::1], float32[:, ::1])"
-
-
-def _compile(function: Any) -> Any:
-    try:
-        return numba.njit(_SIGNATURE, nogil=True, cache=True)(function)
-    except RuntimeError:
-        # Numba found no folder it may write its cache to.
-        return numba.njit(_SIGNATURE, nogil=True)(function)
 
 
 def _add_frames(frames: Array, window: Array, tail: Array, out: Array) -> None:
@@ -62,7 +45,7 @@ def _add_frames(frames: Array, window: Array, tail: Array, out: Array) -> None:
                     into[i] += part[i] * weight[i]
 
 
-_kernel = _compile(_add_frames)
+_kernel = compiled(_SIGNATURE, _add_frames)
 
 
 class OverlapAdd:

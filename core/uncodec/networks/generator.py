@@ -7,12 +7,12 @@ computed in long runs and a live stream hop by hop with the same result.
 Each bin gets a gain (to reshape what the codec kept) and two excitations to fill what it removed,
 since no gain can fill a bin that holds zero: noise that swells and fades as the signal does, and
 overtones of what is left of the signal, which carry its pitch and its attacks on above a cut-off
-(`uncodec.networks.spectra`). The levels come out of two stages. A recurrent network over time sees the whole frame at once, coarsely,
-and lays out levels for each patch of eight bins; a small network that is the same for every patch
-then looks at the bins themselves and at their neighbours, and decides which of them lack energy.
-Levels are learned relative to an outline of the spectrum that is carried on beyond the last bin
-with content: whether a recording is dark or bright is then seen at the edge of what the codec left,
-and need not be guessed.
+(`uncodec.networks.spectra`). The levels come out of two stages. A recurrent network over time sees
+the whole frame at once, coarsely, and lays out levels for each patch of eight bins; a small network
+that is the same for every patch then looks at the bins themselves and at their neighbours, and
+decides which of them lack energy. Levels are learned relative to an outline of the spectrum that is
+carried on beyond the last bin with content: whether a recording is dark or bright is then seen at
+the edge of what the codec left, and need not be guessed.
 
 Encoders that turn a signal down before they code it (LAME multiplies by 0.95 at constant rates) are
 recognised over seconds, and the whole signal is turned up again by as much: makeup gain.
@@ -259,9 +259,10 @@ class Generator(nn.Module):
     def _makeup(self, odds: Tensor, heard: Tensor, judged: Tensor) -> tuple[Tensor, Tensor]:
         """Makeup gain less 1 of each frame, [shape=(batch, frames)], out of all odds up to it.
 
-        `heard` is 0 for frames of silence, which tell nothing, and 1 for all others. The mean of the odds falls off into the past; where it is doubtful there is no gain, nor
-        where the signal may be undamaged. Steady as it is, it costs no fidelity: a gain that every
-        frame chose anew would flicker.
+        `heard` is 0 for frames of silence, which tell nothing, and 1 for all others. The mean of
+        the odds falls off into the past; where it is doubtful there is no gain, nor where the
+        signal may be undamaged. Steady as it is, it costs no fidelity: a gain that every frame
+        chose anew would flicker.
         """
         sure = torch.minimum(odds[:, :, 0], odds[:, :, 1]).clamp(-8.0, 8.0)
         frames = sure.shape[1]

@@ -10,6 +10,7 @@ from torch import Tensor
 
 __all__ = [
     "audio_to_frames",
+    "change_to_audio",
     "frames_to_audio",
     "generator_input",
     "hold_back",
@@ -145,6 +146,24 @@ def hold_back(change: Tensor, coded: Tensor) -> Tensor:
         is_, may = short_power(change), short_power(coded)
         most = is_.amax(-1, keepdim=True) / may.amax(-1, keepdim=True).clamp_min(1e-12)
         return (may * most / is_.clamp_min(1e-14)).sqrt().clamp_max(1.0)
+
+
+def change_to_audio(change: Tensor, coded: Tensor, window: int, hop: int) -> Tensor:
+    """`frames_to_audio` of a change, which does not sound before the coded signal does.
+
+    Parameters
+    ----------
+    change, coded : Tensor [shape=(batch, 2, frames, window // 2 + 1)], complex
+        Spectra of mid and side.
+    window, hop : int
+
+    Returns
+    -------
+    Tensor [shape=(batch, 2, (frames - 1) * hop + window)]
+    """
+    frames = torch.fft.irfft(change, n=window)
+    gain = hold_back(frames, torch.fft.irfft(coded, n=window))
+    return overlap_add(frames * gain, window, hop)
 
 
 def overtones(audio: Tensor) -> Tensor:

@@ -20,7 +20,7 @@ from uncodec.errors import InvalidValue, UncodecError
 from uncodec.live.noise import HopNoise, check_seed
 from uncodec.networks import LoadedDiffusion
 from uncodec.networks.diffusion_scene import look_at, start_from
-from uncodec.networks.spectra import audio_to_frames, frames_to_audio
+from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
 from uncodec.offline.bridge_process import advance, time_grid
 
 __all__ = ["CHURN", "MAX_STEPS", "DiffusionEngine", "Sampler", "check_sampler", "check_steps"]
@@ -186,8 +186,11 @@ class DiffusionEngine:
                 noise = self._white(number + 1, first, coded.shape[1])
                 fresh = start_from(scene, audio, noise, window, hop)
             result = advance(scene, state, delta, now, later, fresh, CHURN)
-            samples = frames_to_audio(result, window, hop)[0, :, self.margin : -self.margin]
-            return samples.cpu().numpy()
+            if later < 1.0:
+                samples = frames_to_audio(result, window, hop)
+            else:
+                samples = change_to_audio(result, scene.coded, window, hop)
+            return samples[0, :, self.margin : -self.margin].cpu().numpy()
 
     def _white(self, stream: int, first: int, samples: int) -> Tensor:
         """The noise of absolute samples; none before the beginning."""

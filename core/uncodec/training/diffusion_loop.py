@@ -17,7 +17,13 @@ from torch import Tensor
 from uncodec.errors import InvalidValue, ModelError
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.diffusion_scene import Scene, compand, look_at, start_from
-from uncodec.networks.spectra import audio_to_frames, frames_to_audio, left_right, mid_side
+from uncodec.networks.spectra import (
+    audio_to_frames,
+    change_to_audio,
+    frames_to_audio,
+    left_right,
+    mid_side,
+)
 from uncodec.offline.bridge_process import advance, between, time_grid
 from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
 from uncodec.training.losses import (
@@ -151,7 +157,7 @@ def render_batch(
         if later < 1.0:
             missing = _sounding(network, missing)
     edge = window - hop
-    delta = left_right(frames_to_audio(missing, window, hop))[..., edge:-edge]
+    delta = left_right(change_to_audio(missing, ground.scene.coded, window, hop))[..., edge:-edge]
     return coded[..., edge : edge + delta.shape[-1]] + delta, delta
 
 
@@ -170,7 +176,7 @@ def _loss(
         end = audio_to_frames(mid_side(clean), window, hop) - scene.coded
         at, missing, known = _draw_state(network, ground, end, settings, rng)
     delta, damage = _predict(network, scene, missing, at)
-    audio = left_right(frames_to_audio(delta, window, hop))
+    audio = left_right(change_to_audio(delta, scene.coded, window, hop))
     edge = window - hop
     change = audio[..., edge:-edge]
     span = slice(edge, edge + change.shape[-1])
@@ -198,7 +204,7 @@ def _loss(
         "image": 0.15 * image.mean(),
         "level": 0.15 * level_error(clean, restored).mean(),
         "data": data.mean(),
-        "drop": 0.5 * drop.mean(),
+        "drop": 1.0 * drop.mean(),
         "null": 0.02 * null.mean(),
         "gate": 0.3 * judged,
     }

@@ -15,14 +15,7 @@ from torch import Tensor
 from uncodec.errors import InvalidValue, ModelError
 from uncodec.networks.codec_net import CodecNet
 from uncodec.networks.generator import TURNED_DOWN, Generator, GeneratorConfig
-from uncodec.networks.spectra import (
-    generator_input,
-    hold_back,
-    left_right,
-    mid_side,
-    overlap_add,
-    sqrt_hann,
-)
+from uncodec.networks.spectra import change_to_audio, generator_input, left_right
 from uncodec.training.adversary import ADVERSARIES, Adversary
 from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
 from uncodec.training.losses import (
@@ -144,10 +137,8 @@ def restore_batch(
     with torch.autocast(coded.device.type, torch.bfloat16, enabled=half):
         step = generator if makeup else generator.repair
         delta, odds, _ = step(frames, generator.initial_state(coded.shape[0]))
-    change = torch.fft.irfft(torch.view_as_complex(delta.float()), n=window)
-    heard = mid_side(padded).unfold(-1, window, hop) * sqrt_hann(window).to(coded.device)
-    change = change * hold_back(change, heard)
-    delta = left_right(overlap_add(change, window, hop))[..., edge:-edge]
+    change, heard = (torch.view_as_complex(part) for part in (delta.float(), frames[:, :2]))
+    delta = left_right(change_to_audio(change, heard, window, hop))[..., edge:-edge]
     kept = coded[..., : delta.shape[-1]]
     return kept + delta, delta, odds.float()
 

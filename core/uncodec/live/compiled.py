@@ -1,0 +1,29 @@
+"""Compiling the kernels of the live path.
+
+A kernel is compiled for its one signature when its module is imported, never inside an audio call.
+The compiled code is kept in Numba's cache when there is a writable place for it; Numba renews that
+cache when the kernel's file or the processor changes, and kernels call nothing outside their file
+that could make the cache stale. Without a writable place they are compiled at every import (about a
+second).
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numba
+
+__all__ = ["compiled"]
+
+
+def compiled(signature: Any, function: Any, *, nogil: bool = True) -> Any:
+    """Compile `function` for `signature`.
+
+    `nogil` gives the interpreter's lock away while it runs; in an audio callback, which would have
+    to wait to get it back, it had better not.
+    """
+    try:
+        return numba.njit(signature, nogil=nogil, cache=True)(function)
+    except RuntimeError:
+        # Numba found no folder it may write its cache to.
+        return numba.njit(signature, nogil=nogil)(function)

@@ -1,0 +1,126 @@
+"""Keeping the change from sounding before the signal does, compiled by Numba.
+
+The streaming twin of `uncodec.networks.spectra.hold_back`, which tells what it is good for.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import InvalidValue
+from uncodec.live.compiled import compiled
+from uncodec.networks.spectra import HELD
+
+__all__ = ["HoldBack"]
+
+Array = NDArray[np.float32]
+
+_SIGNATURE = (
+    "void(float32[:, :, ::1], float32[:, ::1], float32[::1], int64, int64, float64[:, ::1],"
+    " float64[::1])"
+)
+
+
+def _hold_back(
+    frames: Array,
+    coded: Array,
+    shape: Array,
+    hop: int,
+    held: int,
+    steep: NDArray[np.float64],
+    limit: NDArray[np.float64],
+) -> None:
+    count, channels, length = frames.shape
+    half = held // 2
+    for number in range(count):
+        change = frames[number]
+        heard = coded[:, number * hop : number * hop + length]
+        steep[:] = 0.0
+        for channel in range(channels):
+            one, two, three, four = 0.0, 0.0, 0.0, 0.0
+            for i in range(length):
+                now = np.float64(change[channel, i])
+                rise = now - 2.0 * one + two
+                two, one = one, now
+                steep[0, i] += rise * rise
+                now = np.float64(heard[channel, i]) * shape[i]
+                rise = now - 2.0 * three + four
+                four, three = three, now
+                steep[1, i] += rise * rise
+        # Power of the change in `limit`, then what the coded signal's allows, as running sums.
+        peak_is, peak_may, sum_is, sum_may = 0.0, 0.0, 0.0, 0.0
+        for i in range(half - 1):
+            sum_is += steep[0, i]
+            sum_may += steep[1, i]
+        for i in range(length):
+            if i + half - 1 < length:
+                sum_is += steep[0, i + half - 1]
+                sum_may += steep[1, i + half - 1]
+            if i > half:
+                sum_is -= steep[0, i - half - 1]
+                sum_may -= steep[1, i - half - 1]
+            peak_is = max(peak_is, sum_is)
+            peak_may = max(peak_may, sum_may)
+            limit[i] = max(sum_may, 0.0) / max(sum_is, 1e-14 * held)
+        most = peak_is / max(peak_may, 1e-12 * held)
+        for i in range(length):
+            limit[i] = min(np.sqrt(limit[i] * most), 1.0)
+        for channel in range(channels):
+            for i in range(length):
+                change[channel, i] *= np.float32(limit[i])
+
+
+_kernel = compiled(_SIGNATURE, _hold_back)
+
+
+class HoldBack:
+    """Limits the frames of a change, one after another, by the coded signal they belong to.
+
+    Parameters
+    ----------
+    channels : int
+    window : ndarray [shape=(length,)], float32
+        The analysis window, which the frames of the change bear as well.
+    hop : int
+        In samples.
+    """
+
+    def __init__(self, channels: int, window: Array, hop: int) -> None:
+        self.hop = hop
+        self._window = np.ascontiguousarray(window, np.float32)
+        self._past: Array = np.zeros((channels, len(window) - hop), np.float32)
+        self._steep = np.zeros((2, len(window)))
+        self._limit = np.zeros(len(window))
+
+    def hold_into(self, frames: Array, coded: Array) -> None:
+        """Limit frames in place.
+
+        Parameters
+        ----------
+        frames : ndarray [shape=(frames, channels, length)], float32, C-contiguous
+            Samples of the change to mid and side.
+        coded : ndarray [shape=(channels, frames * hop)], float32
+            Mid and side; frame k ends with sample ``(k + 1) * hop``.
+
+        Raises
+        ------
+        InvalidValue
+            A shape does not fit; nothing was done then.
+        """
+        channels, length = len(self._past), len(self._window)
+        if frames.ndim != 3 or frames.shape[1:] != (channels, length):
+            wanted = f"(frames, {channels}, {length})"
+            raise InvalidValue(f"frames: must have shape {wanted}, got {frames.shape}")
+        if coded.shape != (channels, len(frames) * self.hop):
+            wanted = f"({channels}, {len(frames) * self.hop})"
+            raise InvalidValue(f"coded: must have shape {wanted}, got {coded.shape}")
+        heard = np.concatenate([self._past, coded], axis=1)
+        _kernel(frames, heard, self._window, self.hop, HELD, self._steep, self._limit)
+        self._past = heard[:, heard.shape[1] - self._past.shape[1] :].copy()
+
+    def clone(self) -> HoldBack:
+        """An independent copy that goes on from the same state."""
+        twin = HoldBack(len(self._past), self._window, self.hop)
+        twin._past = self._past.copy()
+        return twin
