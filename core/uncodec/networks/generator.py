@@ -12,10 +12,8 @@ the whole frame at once, coarsely, and lays out levels for each patch of eight b
 that is the same for every patch then looks at the bins themselves and at their neighbours, and
 decides which of them lack energy. Levels are learned relative to an outline of the spectrum that is
 carried on beyond the last bin with content: whether a recording is dark or bright is then seen at
-the edge of what the codec left, and need not be guessed.
-
-Encoders that turn a signal down before they code it (LAME multiplies by 0.95 at constant rates) are
-recognised over seconds, and the whole signal is turned up again by as much: makeup gain.
+the edge of what the codec left, and need not be guessed. On top of it all comes the makeup gain
+(`uncodec.networks.makeup`).
 """
 
 from __future__ import annotations
@@ -27,6 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from uncodec.errors import InvalidValue
+from uncodec.networks.makeup import GROUP, STATISTICS, Makeup
 
 __all__ = ["CHANNELS", "Generator", "GeneratorConfig"]
 
@@ -43,8 +42,6 @@ AROUND = 4
 """Bins that a patch sees of its neighbours on either side."""
 LEVELS = 6
 """What is decided for a bin: a gain, a level of noise, a level of overtones; for mid and side."""
-TURNED_DOWN = 0.95
-"""What LAME multiplies a signal by before it codes it at a constant rate."""
 
 
 @dataclass(frozen=True)
@@ -95,15 +92,15 @@ class GeneratorConfig:
         tuple of Tensor
             Recurrent state [shape=(1, batch, hidden)], level reference [shape=(batch, 1)] in
             decades, the previous frame's levels relative to it [shape=(batch, 2, 1, bins - 1)],
-            the decaying peaks of its bands [shape=(batch, 2, 1, (bins - 1) // 4)] and the odds of
-            a makeup gain so far, with the number of frames they came from [shape=(batch, 2)].
+            the decaying peaks of its bands [shape=(batch, 2, 1, (bins - 1) // 4)] and what `Makeup`
+            has heard so far [shape=(batch, 8 * ((bins - 1) // 16) + 2)].
         """
         return (
             torch.zeros(1, batch, self.hidden, device=device),
             torch.full((batch, 1), -8.0, device=device),
             torch.full((batch, 2, 1, self.bins - 1), -1.0, device=device),
             torch.full((batch, 2, 1, (self.bins - 1) // BAND), -8.0, device=device),
-            torch.zeros(batch, 2, device=device),
+            torch.zeros(batch, STATISTICS * ((self.bins - 1) // GROUP) + 2, device=device),
         )
 
 
@@ -130,11 +127,6 @@ class Generator(nn.Module):
     # Decades per second, at 44.1 kHz, by which the level reference and the peaks of bands fall.
     REFERENCE_FALL = 1.7
     BAND_FALL = 14.0
-    # Seconds over which it is judged whether there is to be a makeup gain, frames that the
-    # judgement waits for, and the mean log odds from which on the gain begins to be applied.
-    MAKEUP_SECONDS = 10.0
-    MAKEUP_WAIT = 40.0
-    MAKEUP_ODDS = 1.0
 
     def __init__(self, config: GeneratorConfig) -> None:
         super().__init__()
@@ -145,20 +137,16 @@ class Generator(nn.Module):
         self.band_decay = self.BAND_FALL * config.hop / 44100
         self.floor = self.FLOOR
         self.silence = self.SILENCE
-        self.makeup = 1 / TURNED_DOWN - 1
-        self.makeup_keep = 1 - config.hop / (44100 * self.MAKEUP_SECONDS)
-        self.makeup_wait = self.MAKEUP_WAIT
-        self.makeup_odds = self.MAKEUP_ODDS
         self.encode = nn.Linear(6 * self.patches + 1, config.encoder)
         self.recur = nn.GRU(config.encoder, config.hidden, batch_first=True)
         both = config.encoder + config.hidden
         self.layout = nn.Linear(both, config.context * self.patches)
         self.gate = nn.Linear(both, 1)
-        self.level = nn.Linear(both, 1)
         seen = 4 * (PATCH + 2 * AROUND) + 4 * (PATCH // BAND) + config.context
         self.look = nn.Linear(seen, config.local)
         self.fuse = nn.Linear(config.local, config.local)
         self.decide = nn.Linear(config.local, LEVELS * PATCH)
+        self.makeup = Makeup(config.bins, config.hop)
         # Against over-fitting: the recordings to train on are few.
         self.dropout = nn.Dropout(0.1)
         place = torch.arange((config.bins - 1) // BAND, dtype=torch.float32)
@@ -175,8 +163,6 @@ class Generator(nn.Module):
             self.decide.bias[4 * PATCH :] = -0.5
             self.gate.weight.mul_(0.1)
             nn.init.constant_(self.gate.bias, 1.0)
-            self.level.weight.mul_(0.1)
-            nn.init.zeros_(self.level.bias)
 
     @torch.jit.ignore  # type: ignore[untyped-decorator]
     def trim_excitation(self, gain_db: float) -> None:
@@ -242,43 +228,24 @@ class Generator(nn.Module):
         Returns
         -------
         delta : Tensor [shape=(batch, 2, frames, bins, 2)]
-        odds : Tensor [shape=(batch, frames, 2)]
-            Log odds that the signal is damaged (at -4 and below the delta is exactly 0), and that
-            the encoder turned it down.
+        damage : Tensor [shape=(batch, frames)]
+            Log odds that the signal is damaged. At -4 and below the delta is exactly 0.
         state : tuple of Tensor
         """
-        delta, odds, state = self.repair(spectra, state)
+        delta, damage, state = self.repair(spectra, state)
         coded = spectra[:, 0:2]
-        power = coded.square().sum(4).mean((1, 3))
-        heard = torch.log10(power + self.floor) > self.silence
-        gain, judged = self._makeup(odds, heard.to(odds.dtype), state[4])
-        gain = gain[:, None, :, None, None]
-        delta = delta + gain * (delta + coded)
-        return delta, odds, (state[0], state[1], state[2], state[3], judged)
-
-    def _makeup(self, odds: Tensor, heard: Tensor, judged: Tensor) -> tuple[Tensor, Tensor]:
-        """Makeup gain less 1 of each frame, [shape=(batch, frames)], out of all odds up to it.
-
-        `heard` is 0 for frames of silence, which tell nothing, and 1 for all others. The mean of
-        the odds falls off into the past; where it is doubtful there is no gain, nor where the
-        signal may be undamaged. Steady as it is, it costs no fidelity: a gain that every frame
-        chose anew would flicker.
-        """
-        sure = torch.minimum(odds[:, :, 0], odds[:, :, 1]).clamp(-8.0, 8.0)
-        frames = sure.shape[1]
-        age = torch.arange(frames, device=sure.device, dtype=sure.dtype)
-        age = age[:, None] - age[None, :]
-        weight = torch.where(age >= 0, self.makeup_keep ** age.clamp(min=0.0), 0.0)
-        begun = self.makeup_keep ** (1.0 + torch.arange(frames, device=sure.device))
-        both = torch.stack([sure * heard, heard], dim=1)
-        sums = both @ weight.t() + judged[:, :, None] * begun
-        mean = sums[:, 0] / (sums[:, 1] + self.makeup_wait)
-        return self.makeup * (mean - self.makeup_odds).clamp(0.0, 1.0), sums[:, :, -1]
+        energy = torch.log10(coded.square().sum(4).mean((1, 3)) + self.floor)
+        sounding = (energy > self.silence).to(damage.dtype)
+        gain, heard = self.makeup(coded, damage, sounding, state[4])
+        # The bin at 0 Hz is left alone.
+        coded = torch.nn.functional.pad(coded[:, :, :, 1:], [0, 0, 1, 0])
+        delta = delta + gain[:, None, :, None, None] * (delta + coded)
+        return delta, damage, (state[0], state[1], state[2], state[3], heard)
 
     @torch.jit.export  # type: ignore[untyped-decorator]
     def repair(self, spectra: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """`forward` without the makeup gain, whose part of the state it hands on untouched."""
-        hidden, held, previous, peaks, judged = state
+        hidden, held, previous, peaks, heard_so_far = state
         real, imag = spectra[:, :, :, 1:, 0], spectra[:, :, :, 1:, 1]
         batch, _, frames, bins = real.shape
         patches = self.patches
@@ -307,7 +274,6 @@ class Generator(nn.Module):
         both = self.dropout(torch.cat([encoded, recurred.to(encoded.dtype)], dim=2))
         laid = self.layout(both).reshape(batch, frames, patches, self.context)
         damage = self.gate(both).reshape(batch, frames).float()
-        turned_down = self.level(both).reshape(batch, frames).float()
         # Shut only where an undamaged signal is all but certain, open from even odds upwards.
         gate = (1.0 + 0.25 * damage).clamp(0.0, 1.0)
         # Silence far below the rounding noise of a 16-bit file stays silence.
@@ -345,8 +311,7 @@ class Generator(nn.Module):
         real = (factors * real).reshape(batch, 3, 2, frames, bins).sum(1)
         imag = (factors * imag).reshape(batch, 3, 2, frames, bins).sum(1)
         delta = torch.nn.functional.pad(torch.stack([real, imag], dim=-1), [0, 0, 1, 0])
-        odds = torch.stack([damage, turned_down], dim=2)
-        return delta, odds, (hidden, held, previous, peaks, judged)
+        return delta, damage, (hidden, held, previous, peaks, heard_so_far)
 
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""

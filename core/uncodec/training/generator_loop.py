@@ -14,7 +14,8 @@ from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
 from uncodec.networks.codec_net import CodecNet
-from uncodec.networks.generator import TURNED_DOWN, Generator, GeneratorConfig
+from uncodec.networks.generator import Generator, GeneratorConfig
+from uncodec.networks.makeup import TURNED_DOWN
 from uncodec.networks.spectra import change_to_audio, generator_input, left_right
 from uncodec.training.adversary import ADVERSARIES, Adversary
 from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
@@ -123,8 +124,8 @@ def restore_batch(
     -------
     restored, delta : Tensor [shape=(batch, 2, trimmed)]
         Left and right, from the first sample on, without the end that fewer frames cover.
-    odds : Tensor [shape=(batch, frames, 2)]
-        See `Generator.forward`.
+    damage : Tensor [shape=(batch, frames)]
+        Log odds that the signal is damaged.
     """
     window, hop = generator.config.window, generator.config.hop
     source = torch.Generator().manual_seed(seed)
@@ -136,11 +137,11 @@ def restore_batch(
     frames = generator_input(padded, noise, window, hop)
     with torch.autocast(coded.device.type, torch.bfloat16, enabled=half):
         step = generator if makeup else generator.repair
-        delta, odds, _ = step(frames, generator.initial_state(coded.shape[0]))
+        delta, damage, _ = step(frames, generator.initial_state(coded.shape[0]))
     change, heard = (torch.view_as_complex(part) for part in (delta.float(), frames[:, :2]))
     delta = left_right(change_to_audio(change, heard, window, hop))[..., edge:-edge]
     kept = coded[..., : delta.shape[-1]]
-    return kept + delta, delta, odds.float()
+    return kept + delta, delta, damage.float()
 
 
 def _level_losses(
@@ -183,10 +184,10 @@ def _losses(
     """Everything a step lowers, by name; the adversary learns on the way."""
     clean, coded, is_clean = batch
     seed = settings.seed * 1_000_003 + step
-    restored, delta, odds = restore_batch(generator, coded, seed=seed, makeup=False)
+    restored, delta, damage = restore_batch(generator, coded, seed=seed, makeup=False)
     clean, coded = clean[..., : restored.shape[-1]], coded[..., : restored.shape[-1]]
-    # Whether an encoder turned the signal down is learned by itself, and what is to be filled in
-    # then at the level that the encoder left.
+    # What is to be filled in is learned at the level that the encoder left; turning the whole up
+    # again is another matter (`uncodec.training.makeup_loop`).
     turned_down = was_turned_down(clean, coded) * (1 - is_clean)
     clean = clean * (1 - (1 - TURNED_DOWN) * turned_down)[:, None, None]
     if settings.objective == "mse":
@@ -201,13 +202,10 @@ def _losses(
         parts["hinge"] = torch.tensor(hinge)  # for the log; it moves nothing
     # The gate alone lets a clean signal pass untouched, and it has no gradient where it is shut or
     # open, so the odds behind it are also told directly.
-    target = torch.stack([1 - is_clean, turned_down], 1)[:, None].expand_as(odds)
-    judged = torch.nn.functional.binary_cross_entropy_with_logits(
-        odds, target, reduction="none"
-    ).mean((0, 1))
+    target = (1 - is_clean)[:, None].expand_as(damage)
+    judged = torch.nn.functional.binary_cross_entropy_with_logits(damage, target)
     parts["null"] = 0.02 * (clean_null_penalty(clean, delta) * is_clean).mean()
-    parts["gate"] = 0.3 * judged[0]
-    parts["makeup"] = 0.1 * judged[1]
+    parts["gate"] = 0.3 * judged
     return parts
 
 

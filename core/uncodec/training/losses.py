@@ -7,7 +7,7 @@ import math
 import torch
 from torch import Tensor
 
-from uncodec.networks.generator import TURNED_DOWN
+from uncodec.networks.makeup import TURNED_DOWN
 from uncodec.networks.spectra import real_fft
 
 __all__ = [

@@ -1,0 +1,93 @@
+"""Training of the makeup gain, a small part of the generator, after all else."""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor, nn
+
+from uncodec.networks.generator import Generator
+from uncodec.networks.makeup import Makeup
+from uncodec.networks.spectra import audio_to_frames, mid_side
+from uncodec.training.losses import was_turned_down
+from uncodec.training.pairs import PairSet
+
+__all__ = ["gather_holes", "score_makeup", "train_makeup"]
+
+BATCH = 16
+SECONDS = 3.0
+DROPOUT = 0.3
+EPOCHS = 150
+
+
+@torch.inference_mode()
+def gather_holes(
+    generator: Generator, pairs: PairSet, seed: int, count: int | None = None
+) -> tuple[Tensor, Tensor]:
+    """Hear crops of `pairs` as the makeup gain does after some seconds.
+
+    Parameters
+    ----------
+    generator : Generator
+    pairs : PairSet
+    seed : int
+        Of the crops.
+    count : int, optional
+        Number of crops, as many as pairs if not given.
+
+    Returns
+    -------
+    holes : Tensor [shape=(count, 8 * groups)]
+        Averages of `Makeup.holes`.
+    turned_down : Tensor [shape=(count,)]
+        1 or 0.
+    """
+    window, hop = generator.config.window, generator.config.hop
+    count = len(pairs) if count is None else count
+    holes, labels = [], []
+    for first in range(0, count, BATCH):
+        size = min(BATCH, count - first)
+        arrays = pairs.batch(first // BATCH, size, round(SECONDS * 44100), seed)
+        clean, coded, is_clean = (torch.from_numpy(array) for array in arrays)
+        spectra = torch.view_as_real(audio_to_frames(mid_side(coded), window, hop))
+        sounding = (spectra.square().sum((1, 3, 4)) > 1e-6).float()[..., None]
+        found = generator.makeup.holes(spectra) * sounding
+        holes.append(found.sum(1) / sounding.sum(1).clamp(min=1))
+        labels.append(was_turned_down(clean, coded) * (1 - is_clean))
+    return torch.cat(holes), torch.cat(labels)
+
+
+def train_makeup(generator: Generator, pairs: PairSet, seed: int = 0) -> None:
+    """Train the makeup gain of `generator` in place; nothing else of it changes.
+
+    Parameters
+    ----------
+    generator : Generator
+    pairs : PairSet
+    seed : int
+    """
+    makeup = generator.makeup
+    holes, labels = gather_holes(generator, pairs, seed)
+    mean, spread = holes.mean(0), holes.std(0) + 1e-3
+    holes = (holes - mean) / spread
+    torch.manual_seed(seed)
+    fresh = Makeup(generator.config.bins, generator.config.hop)
+    drop = nn.Dropout(DROPOUT)
+    optimiser = torch.optim.AdamW(fresh.parameters(), lr=1e-3, weight_decay=0.05)
+    rng = np.random.default_rng([seed, 6])
+    for _ in range(EPOCHS):
+        order = torch.from_numpy(rng.permutation(len(holes)))
+        for part in order.split(64):
+            laid = torch.nn.functional.silu(fresh.weigh(drop(holes[part])))
+            odds = fresh.judge(drop(laid))[:, 0]
+            loss = nn.functional.binary_cross_entropy_with_logits(odds, labels[part])
+            optimiser.zero_grad(set_to_none=True)
+            torch.autograd.backward(loss)
+            optimiser.step()
+    with torch.no_grad():
+        # The scaling of what goes in becomes part of the first layer.
+        fresh.weigh.weight /= spread
+        fresh.weigh.bias -= fresh.weigh.weight @ mean
+    makeup.load_state_dict(fresh.state_dict())
+
+
