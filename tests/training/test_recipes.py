@@ -31,6 +31,8 @@ local = 8
 steps = 20
 batch = 1
 seconds = 0.3
+[makeup]
+seconds = 0.3
 [release]
 excitation_trim_db = -1.0
 """

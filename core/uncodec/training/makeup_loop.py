@@ -12,17 +12,16 @@ from uncodec.networks.spectra import audio_to_frames, mid_side
 from uncodec.training.losses import was_turned_down
 from uncodec.training.pairs import PairSet
 
-__all__ = ["gather_holes", "score_makeup", "train_makeup"]
+__all__ = ["gather_holes", "train_makeup"]
 
 BATCH = 16
-SECONDS = 3.0
 DROPOUT = 0.3
 EPOCHS = 150
 
 
-@torch.inference_mode()
+@torch.no_grad()
 def gather_holes(
-    generator: Generator, pairs: PairSet, seed: int, count: int | None = None
+    generator: Generator, pairs: PairSet, seed: int, seconds: float
 ) -> tuple[Tensor, Tensor]:
     """Hear crops of `pairs` as the makeup gain does after some seconds.
 
@@ -32,8 +31,8 @@ def gather_holes(
     pairs : PairSet
     seed : int
         Of the crops.
-    count : int, optional
-        Number of crops, as many as pairs if not given.
+    seconds : float
+        Length of a crop, at 44.1 kHz; as many are heard as there are pairs.
 
     Returns
     -------
@@ -43,11 +42,11 @@ def gather_holes(
         1 or 0.
     """
     window, hop = generator.config.window, generator.config.hop
-    count = len(pairs) if count is None else count
+    count, samples = len(pairs), round(seconds * 44100)
     holes, labels = [], []
     for first in range(0, count, BATCH):
         size = min(BATCH, count - first)
-        arrays = pairs.batch(first // BATCH, size, round(SECONDS * 44100), seed)
+        arrays = pairs.batch(first // BATCH, size, samples, seed)
         clean, coded, is_clean = (torch.from_numpy(array) for array in arrays)
         spectra = torch.view_as_real(audio_to_frames(mid_side(coded), window, hop))
         sounding = (spectra.square().sum((1, 3, 4)) > 1e-6).float()[..., None]
@@ -57,7 +56,9 @@ def gather_holes(
     return torch.cat(holes), torch.cat(labels)
 
 
-def train_makeup(generator: Generator, pairs: PairSet, seed: int = 0) -> None:
+def train_makeup(
+    generator: Generator, pairs: PairSet, *, seed: int = 0, seconds: float = 3.0
+) -> None:
     """Train the makeup gain of `generator` in place; nothing else of it changes.
 
     Parameters
@@ -65,9 +66,12 @@ def train_makeup(generator: Generator, pairs: PairSet, seed: int = 0) -> None:
     generator : Generator
     pairs : PairSet
     seed : int
+        Of the crops, the order and the first weights.
+    seconds : float
+        Length of the crops, at 44.1 kHz, no longer than the pairs.
     """
     makeup = generator.makeup
-    holes, labels = gather_holes(generator, pairs, seed)
+    holes, labels = gather_holes(generator, pairs, seed, seconds)
     mean, spread = holes.mean(0), holes.std(0) + 1e-3
     holes = (holes - mean) / spread
     torch.manual_seed(seed)
@@ -89,5 +93,3 @@ def train_makeup(generator: Generator, pairs: PairSet, seed: int = 0) -> None:
         fresh.weigh.weight /= spread
         fresh.weigh.bias -= fresh.weigh.weight @ mean
     makeup.load_state_dict(fresh.state_dict())
-
-

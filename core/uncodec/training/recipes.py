@@ -214,7 +214,8 @@ def _build(recipe: Recipe, data: Path, run: Run, workers: int, skip: bool, told:
 
 
 class _GeneratorTrainer:
-    """Trains a live generator: by itself, then, if the recipe has that table, with an adversary."""
+    """Trains a live generator: by itself, then, where the recipe has tables for it, with an
+    adversary, and at last its makeup gain."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
         from uncodec.networks.generator import GeneratorConfig
@@ -230,6 +231,7 @@ class _GeneratorTrainer:
                 if table == "training" or table in recipe.tables
             ]
             self.trim_db = float(recipe.tables["release"]["excitation_trim_db"])
+            self.makeup = recipe.tables.get("makeup")
         if run.steps is not None:
             self.stages = [(f, replace(s, steps=run.steps)) for f, s in self.stages]
         self.folder = self.stages[-1][0]
@@ -245,12 +247,18 @@ class _GeneratorTrainer:
 
     def release(self) -> None:
         from uncodec.networks.store import save_weights
+        from uncodec.training.makeup_loop import train_makeup
+        from uncodec.training.pairs import PairSet
 
         # Training that is asked for no step more than there were gives the averaged weights back.
         folder, settings = self.stages[-1]
         steps = _steps_done(folder / "checkpoint.pt")
         generator = self._go_on(folder, replace(settings, steps=steps), None, None)
         generator.trim_excitation(self.trim_db)
+        if self.makeup is not None:
+            # A minute or two, and no part of the checkpoints: it needs nothing of the rest.
+            with self.recipe.checked():
+                train_makeup(generator, PairSet(self.run.work / "pairs"), **self.makeup)
         save_weights(
             self.run.release, generator, name=self.recipe.name, version=self.recipe.version
         )
