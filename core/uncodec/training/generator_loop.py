@@ -23,6 +23,7 @@ from uncodec.training.losses import (
     clean_null_penalty,
     distance_of_spectra,
     fidelity_penalty,
+    level_penalty,
     log_spectral_distance,
     short_time_spectra,
     si_sdr,
@@ -34,7 +35,7 @@ __all__ = ["LoopSettings", "restore_batch", "train_generator", "validate"]
 
 CHECKPOINT_VERSION = 3
 # Weights of the losses beside the log-spectral distance.
-DROP_WEIGHT = 0.3
+LOUDNESS_WEIGHT = 0.2
 # (window, hop, share of the steps): the metric's own resolution most of the time, shorter ones so
 # that energy is also placed right in time.
 OBJECTIVES = ("levels", "mse")
@@ -60,6 +61,8 @@ class LoopSettings:
         Decay per step of the averaged weights, which are what is kept.
     allowed_drop_db : float
         Fall in SI-SDR that is not punished.
+    fidelity : float
+        Weight of that punishment, for a dB.
     objective : str
         "levels": log-spectral distances and the waveform's fidelity. "mse": the mean square error
         of the waveform alone, the baseline that over-smooths.
@@ -78,6 +81,7 @@ class LoopSettings:
     seed: int = 0
     average: float = 0.995
     allowed_drop_db: float = 0.0
+    fidelity: float = 0.3
     objective: str = "levels"
     adversary: str = "none"
     adversary_after: int = 0
@@ -161,10 +165,12 @@ def _level_losses(
     distance = distance_of_spectra(wanted, got)
     image = distance_of_spectra(_mid_side_spectra(wanted), _mid_side_spectra(got))
     drop = fidelity_penalty(clean, coded, restored, settings.allowed_drop_db) * (1 - is_clean)
+    loudness = level_penalty(clean, coded, restored) * (1 - is_clean)
     return {
         "lsd": distance.mean(),
         "image": 0.15 * image.mean(),
-        "drop": DROP_WEIGHT * drop.mean(),
+        "drop": settings.fidelity * drop.mean(),
+        "loudness": LOUDNESS_WEIGHT * loudness.mean(),
     }
 
 

@@ -15,6 +15,7 @@ __all__ = [
     "distance_of_spectra",
     "fidelity_penalty",
     "level_error",
+    "level_penalty",
     "log_spectral_distance",
     "short_time_spectra",
     "si_sdr",
@@ -127,6 +128,30 @@ def fidelity_penalty(clean: Tensor, coded: Tensor, restored: Tensor, allowed_db:
         before = (coded - target).square().sum(1) + floor
     after = (restored - target).square().sum(1) + floor
     return torch.relu(10 * torch.log10(after / before) - allowed_db).clamp(max=20.0)
+
+
+def level_penalty(clean: Tensor, coded: Tensor, restored: Tensor) -> Tensor:
+    """By how many dB the error of the level exceeds the coded input's.
+
+    The log-spectral distance is lowest at the mean of logarithms, which is below the mean of
+    powers: left to itself a generator turns down what the codec kept.
+
+    Parameters
+    ----------
+    clean, coded, restored : Tensor [shape=(batch, channels, samples)]
+
+    Returns
+    -------
+    Tensor [shape=(batch,)], dB, 0 or more
+    """
+
+    def level(audio: Tensor) -> Tensor:
+        return 10 * torch.log10(audio.square().mean((1, 2)) + 1e-9)
+
+    with torch.no_grad():
+        wanted = level(clean)
+        before = (level(coded) - wanted).abs()
+    return torch.relu((level(restored) - wanted).abs() - before)
 
 
 def clean_null_penalty(clean: Tensor, delta: Tensor, target_db: float = -66.0) -> Tensor:
