@@ -221,6 +221,11 @@ def test_there_is_no_makeup_gain_where_it_is_doubtful(generator, damaged, turned
 
 
 @torch.inference_mode()
+def test_untrained_there_is_no_makeup_gain(generator):
+    assert not any(gain_found(generator, spectra(400)))
+
+
+@torch.inference_mode()
 def test_silence_says_nothing_about_the_makeup_gain(generator):
     sure_of(generator, damaged=5.0, turned_down=5.0)
     inputs = spectra(400)

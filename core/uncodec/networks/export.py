@@ -13,7 +13,7 @@ import torch
 from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
-from uncodec.networks.generator import CHANNELS
+from uncodec.networks.generator import CHANNEL_NAMES
 from uncodec.networks.store import LoadedModel
 
 __all__ = ["DESCRIPTION", "export_model"]
@@ -49,7 +49,8 @@ def export_model(
     described = {
         "name": model.name,
         "version": model.version,
-        "channels": CHANNELS,
+        "inputs": CHANNEL_NAMES,
+        "delay": model.config.window - model.config.hop,
         "bins": model.config.bins,
         "state": [_described(tensor) for tensor in model.initial_state()],
         **asdict(model.config),

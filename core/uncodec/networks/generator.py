@@ -27,12 +27,20 @@ from torch import Tensor, nn
 from uncodec.errors import InvalidValue
 from uncodec.networks.makeup import GROUP, STATISTICS, Makeup
 
-__all__ = ["CHANNELS", "Generator", "GeneratorConfig"]
+__all__ = ["CHANNELS", "CHANNEL_NAMES", "Generator", "GeneratorConfig"]
 
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
-CHANNELS = 6
-"""Channels of the input: coded mid and side, noise for mid and side, overtones of mid and side."""
+CHANNEL_NAMES = (
+    "mid",
+    "side",
+    "noise of mid",
+    "noise of side",
+    "overtones of mid",
+    "overtones of side",
+)
+"""The channels of the input, see `uncodec.networks.spectra.generator_input`."""
+CHANNELS = len(CHANNEL_NAMES)
 
 BAND = 4
 """Bins of a band, the resolution of the outline."""

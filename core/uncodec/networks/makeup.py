@@ -53,6 +53,9 @@ class Makeup(nn.Module):
         self.gain = 1.0 / TURNED_DOWN - 1.0
         self.weigh = nn.Linear(self.statistics, 48)
         self.judge = nn.Linear(48, 1)
+        # Until it has learned to judge there is no gain.
+        nn.init.zeros_(self.judge.weight)
+        nn.init.constant_(self.judge.bias, -8.0)
 
     def holes(self, coded: Tensor) -> Tensor:
         """Statistics of the holes of each frame.

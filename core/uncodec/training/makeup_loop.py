@@ -76,6 +76,7 @@ def train_makeup(
     holes = (holes - mean) / spread
     torch.manual_seed(seed)
     fresh = Makeup(generator.config.bins, generator.config.hop)
+    fresh.judge.reset_parameters()
     drop = nn.Dropout(DROPOUT)
     optimiser = torch.optim.AdamW(fresh.parameters(), lr=1e-3, weight_decay=0.05)
     rng = np.random.default_rng([seed, 6])
