@@ -13,6 +13,7 @@ import numpy as np
 import pytest
 
 from uncodec import DiffusionRestorer
+from uncodec.analysis.loudness import integrated_loudness
 from uncodec.analysis.metrics import lsd, null_depth, si_sdr
 from uncodec.codecs import round_trip
 from uncodec.networks import load_diffusion
@@ -43,6 +44,15 @@ def test_it_comes_clearly_closer_and_keeps_the_waveform(music, codec, kbps):
 
 def test_clean_music_is_not_touched(music):
     assert null_depth(music, DiffusionRestorer(steps=2)(music, RATE)) < -60
+
+
+@pytest.mark.parametrize(("codec", "kbps"), [("mp3", 64), ("opus", 32)])
+def test_the_loudness_is_kept(music, codec, kbps):
+    coded = round_trip(music, RATE, codec, kbps=kbps)
+    restored = DiffusionRestorer(steps=2)(coded, RATE)
+    loud = [integrated_loudness(audio, RATE) for audio in (music, coded, restored)]
+    assert abs(loud[2] - loud[1]) < 0.5
+    assert abs(loud[2] - loud[0]) < abs(loud[1] - loud[0]) + 0.3
 
 
 def test_silence_stays_silence():
