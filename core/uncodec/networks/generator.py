@@ -250,7 +250,7 @@ class Generator(nn.Module):
         delta = delta + gain[:, None, :, None, None] * (delta + coded)
         return delta, damage, (state[0], state[1], state[2], state[3], heard)
 
-    @torch.jit.export  # type: ignore[untyped-decorator]
+    @torch.jit.export
     def repair(self, spectra: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
         """`forward` without the makeup gain, whose part of the state it hands on untouched."""
         hidden, held, previous, peaks, heard_so_far = state

@@ -88,7 +88,9 @@ class Makeup(nn.Module):
 
     def odds(self, holes: Tensor) -> Tensor:
         """Log odds that the signal was turned down, of averages of `holes` along dimension -1."""
-        return self.judge(torch.nn.functional.silu(self.weigh(holes)))[..., 0]
+        laid = torch.nn.functional.silu(self.weigh(holes))
+        odds: Tensor = self.judge(laid)
+        return odds[..., 0]
 
     def forward(
         self, coded: Tensor, damage: Tensor, sounding: Tensor, heard: Tensor

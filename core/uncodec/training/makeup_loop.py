@@ -82,7 +82,8 @@ def train_makeup(
     rng = np.random.default_rng([seed, 6])
     for _ in range(EPOCHS):
         order = torch.from_numpy(rng.permutation(len(holes)))
-        for part in order.split(64):
+        for first in range(0, len(order), 64):
+            part = order[first : first + 64]
             laid = torch.nn.functional.silu(fresh.weigh(drop(holes[part])))
             odds = fresh.judge(drop(laid))[:, 0]
             loss = nn.functional.binary_cross_entropy_with_logits(odds, labels[part])
@@ -91,6 +92,6 @@ def train_makeup(
             optimiser.step()
     with torch.no_grad():
         # The scaling of what goes in becomes part of the first layer.
-        fresh.weigh.weight /= spread
-        fresh.weigh.bias -= fresh.weigh.weight @ mean
+        fresh.weigh.weight.div_(spread)
+        fresh.weigh.bias.sub_(fresh.weigh.weight @ mean)
     makeup.load_state_dict(fresh.state_dict())
