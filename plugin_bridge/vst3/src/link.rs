@@ -65,6 +65,8 @@ struct Shared {
     session: u64,
     network: Option<Network>,
     reason: String,
+    /// What was said last on standard error.
+    said: String,
 }
 
 struct Common {
@@ -299,9 +301,12 @@ impl Common {
         }
     }
 
-    /// Once for the same reason in a row.
+    /// Once for the same reason in a row, however often the host sets up in between.
     fn log(&self, reason: &str) {
-        if self.lock().reason != reason {
+        let mut shared = self.lock();
+        if shared.said != reason {
+            reason.clone_into(&mut shared.said);
+            drop(shared);
             // Not `eprintln`, which panics where there is no standard error.
             let _ = writeln!(std::io::stderr(), "uncodec: {reason}; the audio goes on dry");
         }
