@@ -78,6 +78,16 @@ def test_pieces_are_joined_to_the_whole_signal(folder, monkeypatch):
         np.testing.assert_allclose(restorer(audio, 44100), audio, atol=1e-6)
 
 
+def test_a_long_sound_is_made_in_pieces(folder, monkeypatch):
+    monkeypatch.setattr(study, "_PIECE", 8192)
+    monkeypatch.setattr(study, "_OVERLAP", 2048)
+    audio = music(20000)
+    restored = StudyRestorer(folder, steps=1)(audio, 44100)
+    assert restored.shape == audio.shape
+    assert np.isfinite(restored).all()
+    assert np.abs(restored[:, 15000:]).max() > 0
+
+
 def test_the_noise_belongs_to_absolute_frames(folder):
     restorer = StudyRestorer(folder, seed=3)
     whole = restorer._noise(0, 5000, 4)

@@ -73,7 +73,7 @@ class StudyRestorer:
         # Silence has no level to be brought to, and stays silent.
         return (out / gain * (coded.abs().amax(1, keepdim=True) > 0)).numpy()
 
-    @torch.inference_mode()
+    @torch.no_grad()
     def _restore(self, coded: torch.Tensor, first: int) -> torch.Tensor:
         shape = self._network.representation
         samples = coded.shape[1]
