@@ -70,11 +70,11 @@ def test_checkpoints_of_other_runs_are_refused(pairs, tmp_path):
     train_generator(pairs, tmp_path, short, config=SMALL)
     with pytest.raises(ModelError, match="was begun with"):
         train_generator(pairs, tmp_path, LoopSettings(steps=1, batch=3, seconds=0.3), config=SMALL)
-    with pytest.raises(ModelError, match="holds a generator"):
+    with pytest.raises(ModelError, match="holds a network"):
         train_generator(pairs, tmp_path, short, config=GeneratorConfig(window=512, hop=256))
     kept = torch.load(tmp_path / "checkpoint.pt", weights_only=True)
     torch.save(kept | {"version": 99}, tmp_path / "checkpoint.pt")
-    with pytest.raises(ModelError, match="must be a checkpoint of version 3, got 99"):
+    with pytest.raises(ModelError, match="must be a checkpoint of version 4, got 99"):
         train_generator(pairs, tmp_path, short, config=SMALL)
 
 

@@ -120,7 +120,7 @@ def test_an_adversary_goes_on_from_what_was_trained_without(data, tmp_path):
     assert kept[0]["adversary"] is None
     assert kept[1]["adversary"] is not None
     # One step of Adam moves no weight by more than the learning rate, whatever it began with.
-    moved = kept[1]["generator"]["gate.weight"] - kept[0]["average"]["gate.weight"]
+    moved = kept[1]["network"]["gate.weight"] - kept[0]["average"]["gate.weight"]
     assert 0 < moved.abs().max() < 1e-3
     assert load_model(run.release).name == "tiny"
 

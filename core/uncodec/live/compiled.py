@@ -16,14 +16,15 @@ import numba
 __all__ = ["compiled"]
 
 
-def compiled(signature: Any, function: Any, *, nogil: bool = True) -> Any:
+def compiled(signature: Any, function: Any, *, nogil: bool = True, fastmath: Any = False) -> Any:
     """Compile `function` for `signature`.
 
     `nogil` gives the interpreter's lock away while it runs; in an audio callback, which would have
-    to wait to get it back, it had better not.
+    to wait to get it back, it had better not. `fastmath` is Numba's.
     """
+    how = {"nogil": nogil, "fastmath": fastmath}
     try:
-        return numba.njit(signature, nogil=nogil, cache=True)(function)
+        return numba.njit(signature, cache=True, **how)(function)
     except RuntimeError:
         # Numba found no folder it may write its cache to.
-        return numba.njit(signature, nogil=nogil)(function)
+        return numba.njit(signature, **how)(function)

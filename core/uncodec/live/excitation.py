@@ -5,11 +5,44 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.live.compiled import compiled
 from uncodec.networks.spectra import SWELL
 
 __all__ = ["Excitation"]
 
 Array = NDArray[np.float32]
+
+_SIGNATURE = "void(float32[:, :], float32[:, :], float32[:, :], float32[:, ::1], float32[::1])"
+
+
+def _excite(image: Array, noise: Array, tones: Array, last: Array, rises: Array) -> None:
+    """Write overtones and shape noise, see `Excitation`.
+
+    `last` holds the last sample and the last rise of each channel, `rises` a ring of the rises of
+    both channels with its next place behind them. The sum over the ring is made anew for each
+    sample: nothing of a loud past stays behind, as it would in a running one.
+    """
+    span = len(rises) - 1
+    place = int(rises[span])
+    for i in range(image.shape[1]):
+        both = np.float32(0)
+        for channel in range(2):
+            now = image[channel, i]
+            rise = abs(now - last[0, channel])
+            tones[channel, i] = rise - last[1, channel]
+            last[0, channel], last[1, channel] = now, rise
+            both += rise
+        rises[place] = both
+        place = (place + 1) % span
+        total = np.float32(0)
+        for k in range(span):
+            total += rises[k]
+        for channel in range(2):
+            noise[channel, i] *= total / np.float32(span)
+    rises[span] = place
+
+
+_kernel = compiled(_SIGNATURE, _excite, fastmath={"reassoc"})
 
 
 class Excitation:
@@ -20,43 +53,26 @@ class Excitation:
     """
 
     def __init__(self) -> None:
-        self._last: Array = np.zeros((2, 1), np.float32)
-        # The rises of the last millisecond, channel by channel and of both together.
-        self._rise: Array = np.zeros((2, 1), np.float32)
-        self._rises: Array = np.zeros(SWELL - 1, np.float32)
+        self._last: Array = np.zeros((2, 2), np.float32)
+        self._rises: Array = np.zeros(SWELL + 1, np.float32)
 
     def push_into(self, image: Array, noise: Array, tones: Array) -> None:
-        """Write the overtones of the next samples, and shape their noise.
+        """Write the overtones of the next samples, and shape their noise; allocates nothing.
 
         Parameters
         ----------
         image : ndarray [shape=(2, n)], float32
-            Mid and side; n of 1 or more.
+            Mid and side.
         noise : ndarray [shape=(2, n)], float32
             White; shaped in place.
         tones : ndarray [shape=(2, n)], float32
             Takes the overtones; must not overlap `image`.
         """
-        np.subtract(image[:, 1:], image[:, :-1], out=tones[:, 1:])
-        np.subtract(image[:, :1], self._last, out=tones[:, :1])
-        np.abs(tones, out=tones)
-        both = np.concatenate([self._rises, tones[0] + tones[1]])
-        self._rises = both[-(SWELL - 1) :]
-        # Sums of 48 numbers each time, not a running one: nothing of a loud past stays behind.
-        noise *= np.convolve(both, _MEAN, mode="valid")
-        rise = tones[:, -1:].copy()
-        np.subtract(tones[:, 1:], tones[:, :-1], out=tones[:, 1:])
-        tones[:, :1] -= self._rise
-        self._last[:] = image[:, -1:]
-        self._rise = rise
+        _kernel(image, noise, tones, self._last, self._rises)
 
     def clone(self) -> Excitation:
         """An independent copy that goes on from the same state."""
         twin = Excitation()
         twin._last[:] = self._last
-        twin._rise = self._rise.copy()
-        twin._rises = self._rises.copy()
+        twin._rises[:] = self._rises
         return twin
-
-
-_MEAN: Array = np.full(SWELL, 1 / SWELL, np.float32)

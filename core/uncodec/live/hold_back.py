@@ -17,25 +17,30 @@ __all__ = ["HoldBack"]
 Array = NDArray[np.float32]
 
 _SIGNATURE = (
-    "void(float32[:, :, ::1], float32[:, ::1], float32[::1], int64, int64, float64[:, ::1],"
-    " float64[::1])"
+    "void(float32[:, :, ::1], float32[:, :], float32[:, ::1], float32[::1], int64,"
+    " float64[:, ::1], float64[::1])"
 )
 
 
 def _hold_back(
     frames: Array,
     coded: Array,
+    heard: Array,
     shape: Array,
-    hop: int,
     held: int,
     steep: NDArray[np.float64],
     limit: NDArray[np.float64],
 ) -> None:
     count, channels, length = frames.shape
+    hop = coded.shape[1] // count
     half = held // 2
     for number in range(count):
         change = frames[number]
-        heard = coded[:, number * hop : number * hop + length]
+        for channel in range(channels):
+            for i in range(length - hop):
+                heard[channel, i] = heard[channel, i + hop]
+            for i in range(hop):
+                heard[channel, length - hop + i] = coded[channel, number * hop + i]
         steep[:] = 0.0
         for channel in range(channels):
             one, two, three, four = 0.0, 0.0, 0.0, 0.0
@@ -89,17 +94,18 @@ class HoldBack:
     def __init__(self, channels: int, window: Array, hop: int) -> None:
         self.hop = hop
         self._window = np.ascontiguousarray(window, np.float32)
-        self._past: Array = np.zeros((channels, len(window) - hop), np.float32)
+        # The last samples of the coded signal, as many as a frame has.
+        self._heard: Array = np.zeros((channels, len(window)), np.float32)
         self._steep = np.zeros((2, len(window)))
         self._limit = np.zeros(len(window))
 
     def hold_into(self, frames: Array, coded: Array) -> None:
-        """Limit frames in place.
+        """Limit frames in place; allocates nothing.
 
         Parameters
         ----------
         frames : ndarray [shape=(frames, channels, length)], float32, C-contiguous
-            Samples of the change to mid and side.
+            Samples of the change to mid and side, one frame or more.
         coded : ndarray [shape=(channels, frames * hop)], float32
             Mid and side; frame k ends with sample ``(k + 1) * hop``.
 
@@ -108,19 +114,18 @@ class HoldBack:
         InvalidValue
             A shape does not fit; nothing was done then.
         """
-        channels, length = len(self._past), len(self._window)
+        channels, length = self._heard.shape
         if frames.ndim != 3 or frames.shape[1:] != (channels, length):
             wanted = f"(frames, {channels}, {length})"
             raise InvalidValue(f"frames: must have shape {wanted}, got {frames.shape}")
         if coded.shape != (channels, len(frames) * self.hop):
             wanted = f"({channels}, {len(frames) * self.hop})"
             raise InvalidValue(f"coded: must have shape {wanted}, got {coded.shape}")
-        heard = np.concatenate([self._past, coded], axis=1)
-        _kernel(frames, heard, self._window, self.hop, HELD, self._steep, self._limit)
-        self._past = heard[:, heard.shape[1] - self._past.shape[1] :].copy()
+        if len(frames):
+            _kernel(frames, coded, self._heard, self._window, HELD, self._steep, self._limit)
 
     def clone(self) -> HoldBack:
         """An independent copy that goes on from the same state."""
-        twin = HoldBack(len(self._past), self._window, self.hop)
-        twin._past = self._past.copy()
+        twin = HoldBack(len(self._heard), self._window, self.hop)
+        twin._heard[:] = self._heard
         return twin

@@ -2,17 +2,21 @@
 
 from __future__ import annotations
 
+import copy
 import json
 from collections.abc import Mapping
+from dataclasses import asdict, replace
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import torch
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError
 
-__all__ = ["Average", "Log", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Average", "Log", "go_on", "read_checkpoint", "write_checkpoint"]
+
+Network = TypeVar("Network", bound=nn.Module)
 
 
 class Average:
@@ -41,12 +45,87 @@ class Average:
             else:
                 kept.copy_(value)
 
+    def twin(self, network: Network) -> Network:
+        """A copy of `network` with the averaged weights, in evaluation mode."""
+        twin = copy.deepcopy(network)
+        twin.load_state_dict(self.weights)
+        return twin.eval()
 
-def write_checkpoint(path: Path, content: Mapping[str, Any]) -> None:
-    """Write a checkpoint under its name when it is complete."""
+
+def write_checkpoint(
+    path: Path,
+    version: int,
+    step: int,
+    settings: Any,
+    network: Any,
+    optimiser: torch.optim.Optimizer,
+    average: Average,
+    **more: Any,
+) -> None:
+    """Write a checkpoint under its name when it is complete.
+
+    Parameters
+    ----------
+    path : Path
+    version : int
+        Of what the loop keeps.
+    step : int
+        Steps that were done.
+    settings : dataclass
+        With a field `steps`.
+    network : Module
+        With a method `describe`.
+    optimiser : Optimizer
+    average : Average
+    **more
+        What else a loop keeps.
+    """
+    kept = {
+        "version": version,
+        "step": step,
+        "config": network.describe(),
+        "settings": asdict(settings),
+        "network": network.state_dict(),
+        "average": average.weights,
+        "optimiser": optimiser.state_dict(),
+        **more,
+    }
     part = path.with_suffix(".part")
-    torch.save(dict(content), part)
+    torch.save(kept, part)
     part.replace(path)
+
+
+def go_on(
+    path: Path,
+    version: int,
+    settings: Any,
+    network: Any,
+    optimiser: torch.optim.Optimizer,
+    average: Average,
+) -> dict[str, Any]:
+    """Put a run back to where `write_checkpoint` left it.
+
+    `settings` has to be what the run was begun with but for `steps`, which may be another.
+
+    Returns
+    -------
+    dict
+        All that was kept; ``step`` is the first step to do.
+
+    Raises
+    ------
+    ModelError
+        The checkpoint is unreadable, of another version, network or run.
+    """
+    kept = read_checkpoint(path, version)
+    if kept["config"] != network.describe():
+        raise ModelError(f"{path}: holds a network {kept['config']}, not {network.describe()}")
+    if replace(type(settings)(**kept["settings"]), steps=settings.steps) != settings:
+        raise ModelError(f"{path}: was begun with {kept['settings']}, not {asdict(settings)}")
+    network.load_state_dict(kept["network"])
+    optimiser.load_state_dict(kept["optimiser"])
+    average.weights = kept["average"]
+    return kept
 
 
 def read_checkpoint(path: Path, version: int) -> dict[str, Any]:

@@ -3,16 +3,15 @@
 from __future__ import annotations
 
 import math
-from dataclasses import asdict, dataclass
+from dataclasses import dataclass
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uncodec.errors import InvalidValue, ModelError
+from uncodec.errors import InvalidValue
 from uncodec.networks.codec_net import (
     CODEC_NAMES,
     HOP,
@@ -22,12 +21,12 @@ from uncodec.networks.codec_net import (
     codec_levels,
 )
 from uncodec.networks.spectra import audio_to_frames, mid_side
-from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
+from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
 from uncodec.training.pairs import PairSet
 
 __all__ = ["CodecLoopSettings", "measured_cutoff", "score_codec_net", "train_codec_net"]
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 
 
 @dataclass(frozen=True)
@@ -117,7 +116,7 @@ def train_codec_net(
     folder : path
         Takes ``checkpoint.pt`` and ``log.jsonl``.
     settings : CodecLoopSettings
-        A resumed run must have the same.
+        A resumed run must have the same settings but for `steps`.
     config : CodecNetConfig, optional
     every : int
         Steps between checkpoints.
@@ -140,15 +139,9 @@ def train_codec_net(
     network = CodecNet(config).to(device)
     optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
     average = Average(network, 0.99)
-    about: dict[str, Any] = {"settings": asdict(settings), "config": network.describe()}
     first = 0
     if path.exists():
-        kept = read_checkpoint(path, CHECKPOINT_VERSION)
-        if kept["about"] != about:
-            raise ModelError(f"{path}: was begun with {kept['about']}, not {about}")
-        network.load_state_dict(kept["network"])
-        optimiser.load_state_dict(kept["optimiser"])
-        average.weights = kept["average"]
+        kept = go_on(path, CHECKPOINT_VERSION, settings, network, optimiser, average)
         first = int(kept["step"])
     samples = round(settings.seconds * 44100)
     for step in range(first, settings.steps):
@@ -179,18 +172,9 @@ def train_codec_net(
             )
         if (step + 1) % every == 0 or step + 1 == settings.steps:
             write_checkpoint(
-                path,
-                {
-                    "version": CHECKPOINT_VERSION,
-                    "about": about,
-                    "step": step + 1,
-                    "network": network.state_dict(),
-                    "optimiser": optimiser.state_dict(),
-                    "average": average.weights,
-                },
+                path, CHECKPOINT_VERSION, step + 1, settings, network, optimiser, average
             )
-    network.load_state_dict(average.weights)
-    return network.eval()
+    return average.twin(network)
 
 
 @torch.inference_mode()

@@ -5,7 +5,7 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Sequence
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -14,7 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uncodec.errors import InvalidValue, ModelError
+from uncodec.errors import InvalidValue
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.diffusion_scene import Scene, compand, look_at, start_from
 from uncodec.networks.spectra import (
@@ -25,7 +25,7 @@ from uncodec.networks.spectra import (
     mid_side,
 )
 from uncodec.offline.bridge_process import advance, between, time_grid
-from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
+from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
 from uncodec.training.losses import (
     clean_null_penalty,
     fidelity_penalty,
@@ -287,7 +287,8 @@ def train_diffusion(
     average = Average(network, settings.average)
     first = 0
     if path.exists():
-        first = _resume(path, network, optimiser, average, settings)
+        kept = go_on(path, CHECKPOINT_VERSION, settings, network, optimiser, average)
+        first = int(kept["step"])
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
     samples = round(settings.seconds * 44100)
@@ -310,46 +311,14 @@ def train_diffusion(
             log.write({"step": step + 1, **mean, "seconds_per_step": seconds})
             recent.clear()
         if (step + 1) % every == 0 or step + 1 == settings.steps:
-            kept = {
-                "version": CHECKPOINT_VERSION,
-                "step": step + 1,
-                "config": network.describe(),
-                "settings": asdict(settings),
-                "network": network.state_dict(),
-                "average": average.weights,
-                "optimiser": optimiser.state_dict(),
-            }
-            write_checkpoint(path, kept)
+            write_checkpoint(
+                path, CHECKPOINT_VERSION, step + 1, settings, network, optimiser, average
+            )
             torch.save(average.weights, root / f"average-{step + 1:06d}.pt")
             if validation is not None:
-                scores = validate(_averaged(network, average), validation)
+                scores = validate(average.twin(network), validation)
                 log.write({"step": step + 1, "validation": scores})
-    return _averaged(network, average)
-
-
-def _averaged(network: DiffusionNetwork, average: Average) -> DiffusionNetwork:
-    twin = DiffusionNetwork(network.config).to(network.gate.weight.device)
-    twin.load_state_dict(average.weights)
-    return twin.eval()
-
-
-def _resume(
-    path: Path,
-    network: DiffusionNetwork,
-    optimiser: torch.optim.Optimizer,
-    average: Average,
-    settings: DiffusionSettings,
-) -> int:
-    kept = read_checkpoint(path, CHECKPOINT_VERSION)
-    if kept["config"] != network.describe():
-        raise ModelError(f"{path}: holds a network {kept['config']}, not {network.describe()}")
-    begun = replace(DiffusionSettings(**kept["settings"]), steps=settings.steps)
-    if begun != settings:
-        raise ModelError(f"{path}: was begun with {kept['settings']}, not {asdict(settings)}")
-    network.load_state_dict(kept["network"])
-    optimiser.load_state_dict(kept["optimiser"])
-    average.weights = kept["average"]
-    return int(kept["step"])
+    return average.twin(network)
 
 
 def validate(

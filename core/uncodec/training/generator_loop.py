@@ -5,20 +5,20 @@ from __future__ import annotations
 import math
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
 import torch
 from torch import Tensor
 
-from uncodec.errors import InvalidValue, ModelError
+from uncodec.errors import InvalidValue
 from uncodec.networks.codec_net import CodecNet
 from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.makeup import TURNED_DOWN
 from uncodec.networks.spectra import change_to_audio, generator_input, left_right
 from uncodec.training.adversary import ADVERSARIES, Adversary
-from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
+from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
 from uncodec.training.losses import (
     clean_null_penalty,
     distance_of_spectra,
@@ -33,7 +33,7 @@ from uncodec.training.pairs import PairSet
 
 __all__ = ["LoopSettings", "restore_batch", "train_generator", "validate"]
 
-CHECKPOINT_VERSION = 3
+CHECKPOINT_VERSION = 4
 # Weights of the losses beside the log-spectral distance.
 LOUDNESS_WEIGHT = 0.2
 # (window, hop, share of the steps): the metric's own resolution most of the time, shorter ones so
@@ -282,7 +282,10 @@ def train_generator(
         )
     first = 0
     if path.exists():
-        first = _resume(path, generator, optimiser, average, adversary, settings)
+        kept = go_on(path, CHECKPOINT_VERSION, settings, generator, optimiser, average)
+        first = int(kept["step"])
+        if adversary is not None:
+            adversary.load_state_dict(kept["adversary"])
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
     samples = round(settings.seconds * 44100)
@@ -309,49 +312,14 @@ def train_generator(
             log.write({"step": step + 1, **mean, "seconds_per_step": seconds})
             recent.clear()
         if (step + 1) % every == 0 or step + 1 == settings.steps:
-            kept = {
-                "version": CHECKPOINT_VERSION,
-                "step": step + 1,
-                "config": generator.describe(),
-                "settings": asdict(settings),
-                "generator": generator.state_dict(),
-                "average": average.weights,
-                "optimiser": optimiser.state_dict(),
-                "adversary": adversary.state_dict() if adversary is not None else None,
-            }
-            write_checkpoint(path, kept)
+            extra = {"adversary": adversary.state_dict() if adversary is not None else None}
+            write_checkpoint(
+                path, CHECKPOINT_VERSION, step + 1, settings, generator, optimiser, average, **extra
+            )
             if validation is not None:
-                scores = validate(_averaged(generator, average), validation)
+                scores = validate(average.twin(generator), validation)
                 log.write({"step": step + 1, "validation": scores})
-    return _averaged(generator, average)
-
-
-def _averaged(generator: Generator, average: Average) -> Generator:
-    twin = Generator(generator.config).to(generator.gate.weight.device)
-    twin.load_state_dict(average.weights)
-    return twin.eval()
-
-
-def _resume(
-    path: Path,
-    generator: Generator,
-    optimiser: torch.optim.Optimizer,
-    average: Average,
-    adversary: Adversary | None,
-    settings: LoopSettings,
-) -> int:
-    kept = read_checkpoint(path, CHECKPOINT_VERSION)
-    if kept["config"] != generator.describe():
-        raise ModelError(f"{path}: holds a generator {kept['config']}, not {generator.describe()}")
-    begun = replace(LoopSettings(**kept["settings"]), steps=settings.steps)
-    if begun != settings:
-        raise ModelError(f"{path}: was begun with {kept['settings']}, not {asdict(settings)}")
-    generator.load_state_dict(kept["generator"])
-    optimiser.load_state_dict(kept["optimiser"])
-    average.weights = kept["average"]
-    if adversary is not None:
-        adversary.load_state_dict(kept["adversary"])
-    return int(kept["step"])
+    return average.twin(generator)
 
 
 def _level_db(audio: Tensor, reference: Tensor) -> Tensor:

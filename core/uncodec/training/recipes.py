@@ -22,14 +22,9 @@ from uncodec.errors import InvalidValue, ModelError
 if TYPE_CHECKING:
     from torch import Tensor
 
-    from uncodec.networks.codec_net import CodecNet
-    from uncodec.networks.diffusion import DiffusionNetwork
     from uncodec.networks.generator import Generator
-    from uncodec.networks.study import StudyNetwork
-    from uncodec.training.diffusion_loop import DiffusionSettings
     from uncodec.training.generator_loop import LoopSettings
     from uncodec.training.pairs import PairSet
-    from uncodec.training.study_loop import StudySettings
 
 __all__ = ["PARTS", "TRAINERS", "Listener", "Part", "Recipe", "Run", "find_recipe", "run_recipe"]
 
@@ -287,125 +282,111 @@ class _GeneratorTrainer:
         )
 
 
-class _DiffusionTrainer:
-    """Trains the network of the offline engine."""
+class _NetworkTrainer:
+    """Trains a network in one go, with one table for its shape and one for the training."""
+
+    table: str
+    """Name of the table of the network's shape."""
+    judged = True
+    """Whether training looks at the validation pairs."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
-        from uncodec.networks.diffusion import DiffusionConfig
-        from uncodec.training.diffusion_loop import DiffusionSettings
-
         self.recipe, self.run, self.folder = recipe, run, run.checkpoints
+        config, settings = self.tables()
         with recipe.checked():
-            self.config = DiffusionConfig(**recipe.tables["diffusion"])
-            self.settings = DiffusionSettings(**recipe.tables["training"])
-        if run.steps is not None:
-            self.settings = replace(self.settings, steps=run.steps)
-
-    def train(self, told: Listener) -> None:
-        from uncodec.training.pairs import PairSet
-
-        with _following(self.folder / "log.jsonl", told):
-            self._go_on(self.settings, PairSet(self.run.work / "validation"))
-
-    def release(self) -> None:
-        from uncodec.networks.store import save_weights
-
-        steps = _steps_done(self.folder / "checkpoint.pt")
-        network = self._go_on(replace(self.settings, steps=steps), None)
-        save_weights(self.run.release, network, name=self.recipe.name, version=self.recipe.version)
-
-    def _go_on(self, settings: DiffusionSettings, validation: PairSet | None) -> DiffusionNetwork:
-        from uncodec.training.diffusion_loop import train_diffusion
-        from uncodec.training.pairs import PairSet
-
-        return train_diffusion(
-            PairSet(self.run.work / "pairs"),
-            self.folder,
-            settings,
-            config=self.config,
-            validation=validation,
-            device=self.run.device,
-        )
-
-
-class _CodecNetTrainer:
-    """Trains a codec classifier."""
-
-    def __init__(self, recipe: Recipe, run: Run) -> None:
-        from uncodec.networks.codec_net import CodecNetConfig
-        from uncodec.training.codec_loop import CodecLoopSettings
-
-        self.recipe, self.run, self.folder = recipe, run, run.checkpoints
-        with recipe.checked():
-            self.config = CodecNetConfig(**recipe.tables["codec-net"])
-            self.settings = CodecLoopSettings(**recipe.tables["training"])
-        if run.steps is not None:
-            self.settings = replace(self.settings, steps=run.steps)
-
-    def train(self, told: Listener) -> None:
-        from uncodec.training.codec_loop import score_codec_net
-        from uncodec.training.pairs import PairSet
-
-        with _following(self.folder / "log.jsonl", told):
-            network = self._go_on()
-        told("scores", score_codec_net(network, PairSet(self.run.work / "validation")))
-
-    def release(self) -> None:
-        from uncodec.networks.store import save_weights
-
-        save_weights(
-            self.run.release, self._go_on(), name=self.recipe.name, version=self.recipe.version
-        )
-
-    def _go_on(self) -> CodecNet:
-        from uncodec.training.codec_loop import train_codec_net
-        from uncodec.training.pairs import PairSet
-
-        return train_codec_net(
-            PairSet(self.run.work / "pairs"),
-            self.folder,
-            self.settings,
-            config=self.config,
-            device=self.run.device,
-        )
-
-
-class _StudyTrainer:
-    """Trains a member of the diffusion study."""
-
-    def __init__(self, recipe: Recipe, run: Run) -> None:
-        from uncodec.networks.study import StudyConfig
-        from uncodec.training.study_loop import StudySettings
-
-        self.recipe, self.run, self.folder = recipe, run, run.checkpoints
-        with recipe.checked():
-            self.config = StudyConfig(**recipe.tables["study"])
-            self.settings = StudySettings(**recipe.tables["training"])
+            self.config = config(**recipe.tables[self.table])
+            self.settings = settings(**recipe.tables["training"])
             if run.steps is not None:
                 self.settings = replace(self.settings, steps=run.steps)
 
+    def tables(self) -> tuple[type[Any], type[Any]]:
+        """What the two tables are read into."""
+        raise NotImplementedError
+
+    def go_on(self, settings: Any, pairs: PairSet, validation: PairSet | None) -> Any:
+        """Train to the end of `settings` and return the network with the averaged weights."""
+        raise NotImplementedError
+
     def train(self, told: Listener) -> None:
+        from uncodec.training.pairs import PairSet
+
         with _following(self.folder / "log.jsonl", told):
-            self._go_on(self.settings)
+            validation = PairSet(self.run.work / "validation") if self.judged else None
+            network = self.go_on(self.settings, PairSet(self.run.work / "pairs"), validation)
+        self.judge(network, validation, told)
+
+    def judge(self, network: Any, validation: PairSet | None, told: Listener) -> None:
+        """Tell scores of the whole run, where the loop does not log any."""
 
     def release(self) -> None:
         from uncodec.networks.store import save_weights
+        from uncodec.training.pairs import PairSet
 
-        steps = _steps_done(self.folder / "checkpoint.pt")
-        network = self._go_on(replace(self.settings, steps=steps))
+        # Training that is asked for no step more than there were gives the averaged weights back.
+        done = replace(self.settings, steps=_steps_done(self.folder / "checkpoint.pt"))
+        network = self.go_on(done, PairSet(self.run.work / "pairs"), None)
         save_weights(self.run.release, network, name=self.recipe.name, version=self.recipe.version)
 
-    def _go_on(self, settings: StudySettings) -> StudyNetwork:
-        from uncodec.training.pairs import PairSet
+
+class _DiffusionTrainer(_NetworkTrainer):
+    """Trains the network of the offline engine."""
+
+    table = "diffusion"
+
+    def tables(self) -> tuple[type[Any], type[Any]]:
+        from uncodec.networks.diffusion import DiffusionConfig
+        from uncodec.training.diffusion_loop import DiffusionSettings
+
+        return DiffusionConfig, DiffusionSettings
+
+    def go_on(self, settings: Any, pairs: PairSet, validation: PairSet | None) -> Any:
+        from uncodec.training.diffusion_loop import train_diffusion
+
+        where = {"config": self.config, "device": self.run.device}
+        return train_diffusion(pairs, self.folder, settings, validation=validation, **where)
+
+
+class _CodecNetTrainer(_NetworkTrainer):
+    """Trains a codec classifier."""
+
+    table = "codec-net"
+
+    def tables(self) -> tuple[type[Any], type[Any]]:
+        from uncodec.networks.codec_net import CodecNetConfig
+        from uncodec.training.codec_loop import CodecLoopSettings
+
+        return CodecNetConfig, CodecLoopSettings
+
+    def go_on(self, settings: Any, pairs: PairSet, validation: PairSet | None) -> Any:
+        from uncodec.training.codec_loop import train_codec_net
+
+        where = {"config": self.config, "device": self.run.device}
+        return train_codec_net(pairs, self.folder, settings, **where)
+
+    def judge(self, network: Any, validation: PairSet | None, told: Listener) -> None:
+        from uncodec.training.codec_loop import score_codec_net
+
+        if validation is not None:
+            told("scores", score_codec_net(network, validation))
+
+
+class _StudyTrainer(_NetworkTrainer):
+    """Trains a member of the diffusion study."""
+
+    table = "study"
+    judged = False
+
+    def tables(self) -> tuple[type[Any], type[Any]]:
+        from uncodec.networks.study import StudyConfig
+        from uncodec.training.study_loop import StudySettings
+
+        return StudyConfig, StudySettings
+
+    def go_on(self, settings: Any, pairs: PairSet, validation: PairSet | None) -> Any:
         from uncodec.training.study_loop import train_study
 
-        return train_study(
-            PairSet(self.run.work / "pairs"),
-            self.folder,
-            settings,
-            config=self.config,
-            device=self.run.device,
-        )
+        where = {"config": self.config, "device": self.run.device}
+        return train_study(pairs, self.folder, settings, **where)
 
 
 def _steps_done(checkpoint: Path) -> int:

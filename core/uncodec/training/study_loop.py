@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import math
 import time
-from dataclasses import asdict, dataclass, replace
+from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
@@ -16,10 +16,10 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
-from uncodec.errors import InvalidValue, ModelError
+from uncodec.errors import InvalidValue
 from uncodec.networks.study import StudyConfig, StudyNetwork
 from uncodec.offline.ddim import mix, velocity
-from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
+from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
 from uncodec.training.losses import log_spectral_distance, si_sdr
 from uncodec.training.pairs import PairSet
 
@@ -67,14 +67,9 @@ class StudySettings:
 
     def rate_at(self, step: int) -> float:
         """Learning rate of a step."""
-        first, last = (
-            (0, self.autoencoder)
-            if step < self.autoencoder
-            else (
-                self.autoencoder,
-                self.steps,
-            )
-        )
+        first, last = 0, self.autoencoder
+        if step >= self.autoencoder:
+            first, last = self.autoencoder, self.steps
         place = (step - first) / (last - first)
         warm = min(1.0, (step - first + 1) / 50)
         return self.learning_rate * warm * (0.02 + 0.49 * (1 + math.cos(math.pi * place)))
@@ -155,7 +150,12 @@ def train_study(
         )
     optimiser = torch.optim.AdamW(network.parameters(), lr=1e-3, betas=(0.9, 0.99))
     average = Average(network, settings.average)
-    first = _resume(path, network, optimiser, average, settings) if path.exists() else 0
+    first = 0
+    if path.exists():
+        kept = go_on(path, CHECKPOINT_VERSION, settings, network, optimiser, average)
+        first = int(kept["step"])
+        if settings.autoencoder and first > settings.autoencoder:
+            network.representation.requires_grad_(False)
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
     batches = pairs.batches(first, settings.steps, settings.batch, settings.samples, settings.seed)
@@ -190,36 +190,7 @@ def train_study(
             log.write({"step": step + 1, **mean, "seconds_per_step": seconds})
             recent.clear()
         if (step + 1) % every == 0 or step + 1 == settings.steps:
-            kept = {
-                "version": CHECKPOINT_VERSION,
-                "step": step + 1,
-                "config": network.describe(),
-                "settings": asdict(settings),
-                "network": network.state_dict(),
-                "average": average.weights,
-                "optimiser": optimiser.state_dict(),
-            }
-            write_checkpoint(path, kept)
-    network.load_state_dict(average.weights)
-    return network.eval()
-
-
-def _resume(
-    path: Path,
-    network: StudyNetwork,
-    optimiser: torch.optim.Optimizer,
-    average: Average,
-    settings: StudySettings,
-) -> int:
-    kept = read_checkpoint(path, CHECKPOINT_VERSION)
-    if kept["config"] != network.describe():
-        raise ModelError(f"{path}: holds a network {kept['config']}, not {network.describe()}")
-    begun = replace(StudySettings(**kept["settings"]), steps=settings.steps)
-    if begun != settings:
-        raise ModelError(f"{path}: was begun with {kept['settings']}, not {asdict(settings)}")
-    network.load_state_dict(kept["network"])
-    optimiser.load_state_dict(kept["optimiser"])
-    average.weights = kept["average"]
-    if settings.autoencoder and kept["step"] > settings.autoencoder:
-        network.representation.requires_grad_(False)
-    return int(kept["step"])
+            write_checkpoint(
+                path, CHECKPOINT_VERSION, step + 1, settings, network, optimiser, average
+            )
+    return average.twin(network)
