@@ -8,6 +8,8 @@ import numpy as np
 import numpy.typing as npt
 import pytest
 
+from uncodec.codecs import backends
+
 Array = npt.NDArray[np.float32]
 
 
@@ -69,3 +71,9 @@ def lag() -> Callable[..., int]:
 @pytest.fixture
 def delay() -> Callable[..., tuple[float, float]]:
     return find_delay
+
+
+@pytest.fixture
+def without_pyav(monkeypatch: pytest.MonkeyPatch) -> None:
+    """As where PyAV is not installed."""
+    monkeypatch.setattr(backends, "has_pyav", lambda: False)

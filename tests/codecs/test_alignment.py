@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uncodec.codecs import CODECS, available, round_trip
+from uncodec.codecs import CODECS, available, backends, round_trip
 from uncodec.codecs.rules import make_plan
 
 # Bit rates high enough for most of the wave to survive, so that the phase can be read, and those
@@ -151,3 +151,43 @@ def test_the_end_is_not_lost(noise):
         coded = round_trip(audio, 44100, codec)
         before, after = np.std(audio[:, -400:]), np.std(coded[:, -400:])
         assert after > 0.5 * before, codec
+
+
+WITHOUT_PYAV = [
+    *(("mp3", {"kbps": kbps}) for kbps in (16, 24, 32, 48, 64, 128, 320)),
+    ("mp3", {"vbr_quality": 2}),
+    ("mp3", {"vbr_quality": 9}),
+    ("mp3", {"kbps": 128, "cutoff_hz": 8000}),
+    *(("opus", {"kbps": kbps}) for kbps in (12, 16, 24, 32, 48, 64, 96)),
+    ("vorbis", {"kbps": 96}),
+]
+
+
+@pytest.mark.parametrize("rate", [44100, 48000])
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize(("codec", "settings"), WITHOUT_PYAV, ids=_title)
+def test_libsndfile_alone_gives_back_the_wave_in_place(
+    codec, settings, channels, rate, noise, lag, delay, without_pyav
+):
+    audio = noise(2 * rate + 4801, channels, rate, 3500.0)
+    coded = round_trip(audio, rate, codec, **settings)
+    assert coded.shape == audio.shape
+    assert lag(audio, coded) == 0
+    shift, level = delay(audio, coded, rate, 300.0, 3000.0)
+    # Opus' speech layer is 0.3 samples from a whole one.
+    speech = codec == "opus" and settings["kbps"] < 64
+    assert abs(shift) < (0.5 if speech else 0.1)
+    if not speech and settings.get("kbps", 128) >= 96:
+        assert abs(level) < 0.5
+
+
+@pytest.mark.parametrize(("kbps", "db"), [(64, -0.45), (128, -0.45), (256, 0.0)])
+def test_libsndfile_and_pyav_change_the_level_alike(kbps, db, noise, delay, monkeypatch):
+    audio = noise(2 * 44100, 2, 44100, 3500.0)
+    levels = []
+    for pyav in (True, False):
+        monkeypatch.setattr(backends, "has_pyav", lambda pyav=pyav: pyav)
+        coded = round_trip(audio, 44100, "mp3", kbps=kbps)
+        levels.append(delay(audio, coded, 44100, 300.0, 3000.0)[1])
+    assert levels[0] == pytest.approx(levels[1], abs=0.03)
+    assert levels[1] == pytest.approx(db, abs=0.06)

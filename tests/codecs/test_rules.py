@@ -7,7 +7,15 @@ import multiprocessing
 import numpy as np
 import pytest
 
-from uncodec.codecs import CODECS, available, decode, encode, round_trip
+from uncodec.codecs import (
+    CODECS,
+    available,
+    backends,
+    decode,
+    encode,
+    encoder_of,
+    round_trip,
+)
 from uncodec.codecs.rules import make_plan
 from uncodec.errors import CodecError, InvalidType, InvalidValue, UncodecError
 
@@ -176,3 +184,58 @@ def test_several_processes_give_the_same_as_one():
 
 def test_errors_have_one_root():
     assert issubclass(CodecError, UncodecError)
+
+
+@pytest.mark.parametrize("kbps", [8, 16, 24, 32, 64, 96, 160, 320])
+def test_libsndfile_keeps_constant_bit_rates(kbps, noise, without_pyav):
+    audio = noise(44100 * 2, 2, 44100, 16000.0)
+    measured = len(encode(audio, 44100, "mp3", kbps=kbps)) * 8 / 2000
+    assert abs(measured - kbps) < 0.05 * kbps + 2
+
+
+def test_libsndfile_spends_on_opus_and_variable_rates_what_it_is_told(noise, without_pyav):
+    audio = noise(44100 * 2, 2, 44100, 16000.0)
+    sizes = [len(encode(audio, 44100, "mp3", vbr_quality=quality)) for quality in (9, 4, 0)]
+    assert sizes == sorted(sizes)
+    assert sizes[-1] > 2 * sizes[0]
+    for kbps in (12, 32, 96):
+        measured = len(encode(audio, 44100, "opus", kbps=kbps)) * 8 / 2000
+        # Pages of one packet each cost 2 kb/s; what noise costs below the rate is the encoder's.
+        assert 0.9 * kbps < measured < kbps + 6
+
+
+@pytest.mark.parametrize(
+    ("codec", "settings", "words"),
+    [
+        (
+            "aac",
+            {},
+            "codec='aac': must be one of mp3, opus, vorbis, gsm where PyAV",
+        ),
+        ("wma", {}, "(pip install av)"),
+        ("mp3", {"joint_stereo": False}, "joint_stereo=False: mp3 must be coded in joint stereo"),
+        ("opus", {"kbps": 8}, "kbps=8: opus with 2 channels takes at least 12"),
+    ],
+)
+def test_what_needs_pyav_says_so(codec, settings, words, without_pyav):
+    with pytest.raises(CodecError) as caught:
+        round_trip(np.zeros((2, 1000), np.float32), 44100, codec, **settings)
+    assert words in str(caught.value)
+    assert "pip install av" in str(caught.value)
+
+
+def test_the_encoder_is_told(monkeypatch):
+    assert encoder_of("mp3").startswith("libmp3lame (PyAV ")
+    assert encoder_of("vorbis").startswith("VORBIS (libsndfile ")
+    monkeypatch.setattr(backends, "has_pyav", lambda: False)
+    assert encoder_of("mp3").startswith("MPEG_LAYER_III (libsndfile ")
+    assert available() == ("mp3", "opus", "vorbis", "gsm")
+
+
+def test_decoding_does_without_pyav(noise, without_pyav):
+    audio = noise(20000, 2, 44100, 3000.0)
+    decoded, rate = decode(encode(audio, 44100, "mp3", kbps=128))
+    assert (rate, decoded.shape) == (44100, audio.shape)
+    for data in (b"", b"OggS", b"OggS" + bytes(40)):
+        with pytest.raises(CodecError):
+            decode(data, "opus")

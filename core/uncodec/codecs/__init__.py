@@ -7,7 +7,7 @@ compared or trained on directly.
 
 from __future__ import annotations
 
-from uncodec.codecs.roundtrip import available, decode, encode, round_trip
+from uncodec.codecs.roundtrip import available, decode, encode, encoder_of, round_trip
 from uncodec.codecs.specs import CODECS, CodecSpec
 
-__all__ = ["CODECS", "CodecSpec", "available", "decode", "encode", "round_trip"]
+__all__ = ["CODECS", "CodecSpec", "available", "decode", "encode", "encoder_of", "round_trip"]

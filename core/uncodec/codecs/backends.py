@@ -1,11 +1,14 @@
-"""The two libraries behind the codecs, each as one pair of functions on (channels, n) float32."""
+"""The two libraries behind the codecs, each as one pair of functions on (channels, n) float32.
+
+PyAV is imported where it is needed: pairs can be coded, and models trained, without it.
+"""
 
 from __future__ import annotations
 
 import io
+from functools import cache
 from typing import Any
 
-import av
 import numpy as np
 import numpy.typing as npt
 import soundfile
@@ -13,7 +16,16 @@ import soundfile
 from uncodec.codecs.rules import Plan
 from uncodec.errors import CodecError
 
-__all__ = ["decode_av", "decode_soundfile", "encode_av", "encode_soundfile", "frame_to_float"]
+__all__ = [
+    "decode_av",
+    "decode_soundfile",
+    "encode_av",
+    "encode_soundfile",
+    "frame_to_float",
+    "has_pyav",
+    "ogg_packets",
+    "version_of",
+]
 
 Array = npt.NDArray[np.float32]
 
@@ -24,6 +36,38 @@ _QUALITY_UNIT = 118
 _HEADERLESS = ("aptx", "aptx_hd")
 # libsndfile's Vorbis writer keeps a whole write on the stack of libvorbis: give it small ones.
 _SOUNDFILE_BLOCK = 8192
+# libsndfile spreads LAME's constant bit rates over its compression level: from the level 0 to 1 it
+# goes from the highest to the lowest rate in kb/s there are at the sample rate, and cuts the
+# fraction off. libopus': per channel, in bit/s.
+_LEVEL_KBPS = ((32000, 32, 320), (16000, 8, 160), (0, 8, 64))
+_OPUS_LEVEL = (6000, 256000)
+
+
+@cache
+def has_pyav() -> bool:
+    """Whether PyAV is installed."""
+    try:
+        import av  # noqa: F401  # whether it can be imported is the question
+    except ImportError:
+        return False
+    return True
+
+
+def _import_av() -> Any:
+    try:
+        import av
+    except ImportError as error:
+        raise CodecError(
+            f"av: must be installed to code or decode this (pip install av), got: {error}"
+        ) from error
+    return av
+
+
+def version_of(backend: str) -> str:
+    """Name and version of a library, for instance ``"libsndfile 1.2.2"``."""
+    if backend == "soundfile":
+        return f"libsndfile {soundfile.__libsndfile_version__}"
+    return f"PyAV {_import_av().__version__}"
 
 
 def _to_sample_format(audio: Array, sample_format: str) -> npt.NDArray[Any]:
@@ -71,6 +115,7 @@ def _av_options(plan: Plan) -> dict[str, str]:
 
 def encode_av(audio: Array, plan: Plan) -> bytes:
     """Encode and mux with PyAV into memory."""
+    av = _import_av()
     spec = plan.spec
     buffer = io.BytesIO()
     try:
@@ -109,6 +154,7 @@ def decode_av(
     `rate` is told to demuxers of formats that do not carry it (aptX). The first byte of every
     packet is appended to `packets`.
     """
+    av = _import_av()
     # No protocol: a playlist in `data` must not make us open anything.
     options = {"protocol_whitelist": "none"}
     if rate and demuxer in _HEADERLESS:
@@ -132,11 +178,30 @@ def decode_av(
     return np.concatenate(parts, axis=1), found
 
 
+def _soundfile_options(plan: Plan) -> dict[str, Any]:
+    """Compression level, 0 for the most bits, and mode."""
+    if plan.spec.name == "mp3" and plan.bit_rate is not None:
+        low, high = next((low, high) for edge, low, high in _LEVEL_KBPS if plan.rate >= edge)
+        # Half a kb/s above: its integer part must not fall below what was asked for. The level 1
+        # itself is refused, because it is tried as a quality of variable bit rate first.
+        kbps = plan.bit_rate / 1000 + 0.5
+        return {
+            "compression_level": max(0.0, (high - kbps) / (high - low)),
+            "bitrate_mode": "CONSTANT",
+        }
+    if plan.spec.name == "opus" and plan.bit_rate is not None:
+        low, high = (plan.channels * edge for edge in _OPUS_LEVEL)
+        return {"compression_level": min(1.0, max(0.0, (high - plan.bit_rate) / (high - low)))}
+    if plan.quality is None:
+        return {}
+    level = plan.quality / 10 if plan.spec.name == "mp3" else 1.0 - plan.quality
+    return {"compression_level": level}
+
+
 def encode_soundfile(audio: Array, plan: Plan) -> bytes:
     """Encode with libsndfile into memory."""
     spec = plan.spec
     buffer = io.BytesIO()
-    level = None if plan.quality is None else 1.0 - plan.quality
     try:
         with soundfile.SoundFile(
             buffer,
@@ -145,7 +210,7 @@ def encode_soundfile(audio: Array, plan: Plan) -> bytes:
             plan.channels,
             format=spec.container,
             subtype=spec.encoder,
-            compression_level=level,
+            **_soundfile_options(plan),
         ) as file:
             for start in range(0, audio.shape[1], _SOUNDFILE_BLOCK):
                 file.write(np.ascontiguousarray(audio[:, start : start + _SOUNDFILE_BLOCK].T))
@@ -165,3 +230,22 @@ def decode_soundfile(data: bytes) -> tuple[Array, int]:
             return np.ascontiguousarray(audio.T), int(file.samplerate)
     except (soundfile.SoundFileError, ValueError) as error:
         raise CodecError(f"data: cannot be decoded: {error}") from error
+
+
+def ogg_packets(data: bytes) -> list[int]:
+    """First byte of every packet of audio in an Ogg file of one Opus stream (RFC 3533, RFC 7845).
+
+    The first two packets are headers and left out.
+    """
+    firsts: list[int] = []
+    place, begins = 0, True
+    while data[place : place + 4] == b"OggS" and len(data) > place + 26:
+        laces = data[place + 27 : place + 27 + data[place + 26]]
+        place += 27 + len(laces)
+        for lace in laces:
+            if begins and lace and place < len(data):
+                firsts.append(data[place])
+            # A lace of 255 says that the packet goes on, in the next page if need be.
+            begins = lace < 255
+            place += lace
+    return firsts[2:]

@@ -12,10 +12,10 @@ import numpy.typing as npt
 from uncodec.codecs import backends
 from uncodec.codecs.resampling import low_pass, output_length, resample
 from uncodec.codecs.rules import Plan, find_delay, make_plan
-from uncodec.codecs.specs import CODECS, CodecSpec
+from uncodec.codecs.specs import CODECS, WITHOUT_PYAV, CodecSpec
 from uncodec.errors import CodecError, InvalidType, InvalidValue
 
-__all__ = ["available", "decode", "encode", "round_trip"]
+__all__ = ["available", "decode", "encode", "encoder_of", "round_trip"]
 
 Array = npt.NDArray[np.float32]
 
@@ -23,13 +23,38 @@ Array = npt.NDArray[np.float32]
 _SHORTEST = 4608
 
 
-@cache
 def available() -> tuple[str, ...]:
-    """Names of the codecs that can be encoded and decoded with the libraries installed here."""
-    return tuple(name for name, spec in CODECS.items() if _is_available(spec))
+    """Names of the codecs that can be encoded and decoded with the libraries installed here.
+
+    Without PyAV those that libsndfile codes are left: MP3, Opus, Vorbis and GSM.
+    """
+    return tuple(name for name in CODECS if _is_available(_spec(name)))
+
+
+def encoder_of(codec: str) -> str:
+    """What encodes a codec here, for instance ``"libmp3lame (PyAV 18.1.0)"``.
+
+    Raises
+    ------
+    CodecError
+        Unknown or missing codec.
+    """
+    spec = _find(codec)
+    return f"{spec.encoder} ({backends.version_of(spec.backend)})"
+
+
+def _spec(codec: str) -> CodecSpec:
+    if backends.has_pyav():
+        return CODECS[codec]
+    return WITHOUT_PYAV.get(codec, CODECS[codec])
 
 
 def _is_available(spec: CodecSpec) -> bool:
+    return (spec.backend == "soundfile" or backends.has_pyav()) and _has_encoder(spec)
+
+
+@cache
+def _has_encoder(spec: CodecSpec) -> bool:
     if spec.backend == "soundfile":
         import soundfile
 
@@ -47,10 +72,15 @@ def _is_available(spec: CodecSpec) -> bool:
 def _find(codec: str) -> CodecSpec:
     if not isinstance(codec, str):
         raise InvalidType(f"codec={codec!r}: must be a name, one of {', '.join(CODECS)}")
-    spec = CODECS.get(codec)
-    if spec is None:
+    if codec not in CODECS:
         raise CodecError(f"codec={codec!r}: must be one of {', '.join(CODECS)}")
-    if codec not in available():
+    spec = _spec(codec)
+    if not _is_available(spec):
+        if not backends.has_pyav():
+            raise CodecError(
+                f"codec={codec!r}: must be one of {', '.join(available())} where PyAV is not "
+                "installed (pip install av)"
+            )
         raise CodecError(f"codec={codec!r}: {spec.title} has no encoder in the installed libraries")
     return spec
 
@@ -91,6 +121,8 @@ def _decode(
     data: bytes, spec: CodecSpec, rate: int | None = None, packets: list[int] | None = None
 ) -> tuple[Array, int]:
     if spec.backend == "soundfile":
+        if packets is not None and spec.name == "opus":
+            packets += backends.ogg_packets(data)
         return backends.decode_soundfile(data)
     return backends.decode_av(data, spec.demuxer, rate, packets)
 
@@ -163,6 +195,8 @@ def decode(data: bytes, codec: str | None = None) -> tuple[Array, int]:
     """
     if codec is not None:
         return _decode(data, _find(codec))
+    if not backends.has_pyav():
+        return backends.decode_soundfile(data)
     return backends.decode_av(data)
 
 
@@ -198,9 +232,10 @@ def round_trip(
         Variable bit rate instead: MP3 0 (best) to 9 as LAME's -V, AAC 0.1 to 5 (best), Vorbis 0 to
         1 (best).
     joint_stereo : bool
-        False keeps MP3 and AAC from coding mid and side; the other codecs ignore it.
+        False keeps MP3 and AAC from coding mid and side; the other codecs ignore it. MP3 needs
+        PyAV for that.
     cutoff_hz : float, optional
-        Low-pass: the encoder's own where it has one (MP3, AAC), else before the encoder.
+        Low-pass: the encoder's own where it has one (MP3, AAC with PyAV), else before the encoder.
 
     Returns
     -------

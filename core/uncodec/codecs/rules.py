@@ -17,6 +17,9 @@ __all__ = ["Plan", "find_delay", "make_plan", "vorbis_nominal_kbps"]
 # low-pass (4 kHz at 24 kb/s, 5.5 at 32, 7.5 at 48, 11 at 64, 15 at 96) from the bit rate alone.
 _MP3_TOP_RATE = ((16, 12000), (24, 16000), (40, 24000), (64, 32000))
 
+# LAME's encoder is 576 samples late, the decoder 529.
+_LAME_DELAY = 1105
+
 # libvorbis: nominal kb/s at quality 0.0, 0.1, ... 1.0, as its headers state them, mono and stereo,
 # for the set-ups it keeps per range of sample rates (lower edge of each range in Hz).
 _VORBIS_NOMINAL: tuple[tuple[int, tuple[int, ...], tuple[int, ...]], ...] = (
@@ -71,7 +74,7 @@ class Plan:
 
     @property
     def native_cutoff(self) -> bool:
-        return self.spec.name in ("mp3", "aac")
+        return self.spec.name in ("mp3", "aac") and self.spec.backend == "av"
 
 
 def _names(values: tuple[float, ...]) -> str:
@@ -163,6 +166,11 @@ def _check_kbps(spec: CodecSpec, rate: int, channels: int, kbps: float) -> None:
         raise CodecError(f"kbps={kbps:g}: {spec.name} takes {_names(spec.kbps_steps)}")
     if spec.name == "ac3" and channels == 6 and kbps < 64:
         raise CodecError(f"kbps={kbps:g}: ac3 with 6 channels takes at least 64")
+    if spec.name == "opus" and spec.backend == "soundfile" and kbps < 6 * channels:
+        raise CodecError(
+            f"kbps={kbps:g}: opus with {channels} channels takes at least {6 * channels} where "
+            "PyAV is not installed (pip install av)"
+        )
     most = _most_kbps(spec, rate, channels)
     if kbps > most:
         raise CodecError(
@@ -216,6 +224,11 @@ def make_plan(
                 f"vbr_quality={vbr_quality:g}: "
                 f"{spec.name} takes {worst:g} (worst) to {best:g} (best)"
             )
+    if spec.name == "mp3" and spec.backend == "soundfile" and channels == 2 and not joint_stereo:
+        raise CodecError(
+            "joint_stereo=False: mp3 must be coded in joint stereo where PyAV is not installed "
+            "(pip install av)"
+        )
     default = kbps is None and vbr_quality is None
     if default:
         kbps = spec.kbps_default
@@ -255,22 +268,37 @@ def find_delay(plan: Plan, data: bytes, packets: Sequence[int]) -> int:
         # band: together 9 bands and one sample late.
         return (9 * (8 if data[1] & 1 else 4)) + 1
     if name == "opus":
-        return _opus_delay(packets)
+        return _opus_delay(packets, plan.spec.backend)
+    if name == "mp3" and plan.spec.backend == "soundfile":
+        return _mp3_delay(data)
     return plan.spec.delay
 
 
-def _opus_delay(packets: Sequence[int]) -> int:
+def _mp3_delay(data: bytes) -> int:
+    """What libsndfile leaves of the delay: nothing where LAME's tag tells it, else all of it.
+
+    The tag lies in the first frame, behind the 4 bytes of the header and 9 to 32 of side
+    information, where it fits into a frame of that bit rate.
+    """
+    tagged = any(data[at : at + 4] in (b"Info", b"Xing") for at in (13, 21, 36))
+    return 0 if tagged else _LAME_DELAY
+
+
+def _opus_delay(packets: Sequence[int], backend: str) -> int:
     """Shift of the mode that most packets use (measured against libopus 1.5).
 
-    The music layer is exact. Narrow-band speech comes 6 samples (of 48 kHz) late, wide-band and
-    hybrid speech a third of a sample early, and 3 samples earlier still when coded in stereo.
-    Within one file the encoder may change modes; the shift then is right for most of it.
+    The music layer is exact. Through FFmpeg's decoder narrow-band speech comes 6 samples (of 48
+    kHz) late, wide-band and hybrid speech a third of a sample early, and 3 samples earlier still
+    when coded in stereo; through libopus' own (libsndfile) they come 3 late and 2.3 early. Within
+    one file the encoder may change modes; the shift then is right for most of it.
     """
     votes: Counter[int] = Counter()
     for first in packets:
         mode, stereo = first >> 3, first >> 2 & 1
         if mode >= 16:
             votes[0] += 1
+        elif backend == "soundfile":
+            votes[3 if mode < 4 else -2] += 1
         else:
             votes[(6 if mode < 4 else 0) - (3 if stereo else 0)] += 1
     return votes.most_common(1)[0][0] if votes else 0

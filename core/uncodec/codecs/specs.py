@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from collections.abc import Mapping
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from types import MappingProxyType
 from typing import Literal
 
-__all__ = ["CODECS", "CodecSpec"]
+__all__ = ["CODECS", "WITHOUT_PYAV", "CodecSpec"]
 
 MPEG1_KBPS = (32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
 AC3_KBPS = (*MPEG1_KBPS, 384, 448, 512, 576, 640)
@@ -251,3 +251,13 @@ _ALL = (
 
 CODECS: Mapping[str, CodecSpec] = MappingProxyType({spec.name: spec for spec in _ALL})
 """Every codec this package knows, by name; `available()` tells which of them run here."""
+
+WITHOUT_PYAV: Mapping[str, CodecSpec] = MappingProxyType(
+    {
+        "mp3": replace(
+            CODECS["mp3"], backend="soundfile", encoder="MPEG_LAYER_III", container="MP3"
+        ),
+        "opus": replace(CODECS["opus"], backend="soundfile", encoder="OPUS", container="OGG"),
+    }
+)
+"""What libsndfile codes instead where PyAV is not installed. It is the same LAME and libopus."""

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import hashlib
 import json
+import logging
 import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -20,7 +21,7 @@ import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from uncodec.codecs import round_trip
+from uncodec.codecs import available, backends, encoder_of, round_trip
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
 from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source, scan_folder
@@ -32,6 +33,8 @@ Array = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 FORMAT = 3
 _CHUNK = 16
+
+_log = logging.getLogger(__name__)
 
 # (share of the pairs, rates in kb/s). Low rates are drawn as often as high ones: each is one step
 # of damage to learn, whatever its popularity.
@@ -50,6 +53,8 @@ FIRST_MENU = (
     *(("opus", kbps) for kbps in (96, 128)),
     *(("vorbis", kbps) for kbps in (112, 160, 192)),
 )
+
+JOINT_ONLY = "mp3 without joint stereo"
 
 # What a restorer is judged by while it trains.
 VALIDATION_MENU = (
@@ -103,10 +108,16 @@ class Coding:
             cutoff_hz=self.cutoff_hz,
         )
 
+    def encoders(self) -> list[str]:
+        """What encodes it here, in the order of the codings; empty for none."""
+        first = [] if self.before is None else self.before.encoders()
+        return first if self.codec == "clean" else [*first, encoder_of(self.codec)]
+
 
 def draw_coding(rng: np.random.Generator) -> Coding:
-    """Draw a codec and its settings from the menu."""
-    names = list(CODEC_MENU)
+    """Draw a codec and its settings from the menu, as far as it can be coded here."""
+    absent = left_out()
+    names = [name for name in CODEC_MENU if name not in absent]
     shares = np.array([CODEC_MENU[name][0] for name in names])
     codec = names[int(rng.choice(len(names), p=shares / shares.sum()))]
     kbps = int(rng.choice(CODEC_MENU[codec][1]))
@@ -114,14 +125,29 @@ def draw_coding(rng: np.random.Generator) -> Coding:
         return Coding(codec, kbps)
     before = None
     if rng.random() < TWICE:
-        before = Coding(*FIRST_MENU[int(rng.integers(len(FIRST_MENU)))])
+        first = [entry for entry in FIRST_MENU if entry[0] not in absent]
+        before = Coding(*first[int(rng.integers(len(first)))])
     if codec not in ("mp3", "aac"):
         return Coding(codec, kbps, before=before)
     if codec == "mp3" and rng.random() < 0.1:
         return Coding(codec, 0, vbr_quality=int(rng.integers(2, 10)), before=before)
     cutoff = int(rng.integers(10, 19)) * 1000 if kbps >= 64 and rng.random() < 0.1 else None
-    joint = bool(rng.random() < 0.85)
+    joint = bool(rng.random() < 0.85) or JOINT_ONLY in absent
     return Coding(codec, kbps, joint_stereo=joint, cutoff_hz=cutoff, before=before)
+
+
+def left_out() -> list[str]:
+    """What of the menu cannot be coded with the libraries installed here.
+
+    Returns
+    -------
+    list of str
+        Names of codecs, and `JOINT_ONLY` where MP3 cannot be coded without joint stereo. Empty
+        where PyAV is installed; ["aac", "mp3 without joint stereo"] where libsndfile is alone.
+    """
+    here = available()
+    absent = [name for name in CODEC_MENU if name != "clean" and name not in here]
+    return absent if backends.has_pyav() else [*absent, JOINT_ONLY]
 
 
 def build_pairs(
@@ -142,7 +168,8 @@ def build_pairs(
         Folder of clean recordings, or the recordings.
     folder : path
         Where the pairs go; one ``.npy`` of [shape=(2, 2, samples)] (clean, coded) and one ``.json``
-        each.
+        each, which tells what it went through and what encoded it. ``pairs.json`` tells what all
+        have in common, and what of the menu was left out for want of an encoder.
     count : int
         At least 1.
     seconds, seed
@@ -157,7 +184,7 @@ def build_pairs(
     AudioFileError
         `data` cannot be used; see `scan_folder`.
     InvalidValue
-        `folder` was begun with other settings or recordings.
+        `folder` was begun with other settings, recordings or encoders.
     UncodecError
         A worker died; what was built is kept.
     """
@@ -165,8 +192,10 @@ def build_pairs(
         raise InvalidValue(f"count={count}, workers={workers}: must be positive")
     root = Path(folder)
     sources = _recordings(data)
-    _begin(root, sources, seconds=seconds, seed=seed)
+    lacks = _begin(root, sources, seconds=seconds, seed=seed)
     missing = [i for i in range(count) if not (root / f"{i:06d}.json").exists()]
+    if missing:
+        _check_menu(root, lacks)
     done = count - len(missing)
     chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
     builder = _Builder(root, seconds, seed, sources)
@@ -194,8 +223,11 @@ def _built(builder: _Builder, chunks: list[list[int]], workers: int) -> Iterator
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(root: Path, sources: Sequence[Source], **settings: Any) -> None:
-    """Note what a folder is made of, or check that it goes on with the same."""
+def _begin(root: Path, sources: Sequence[Source], **settings: Any) -> list[str]:
+    """Note what a folder is made of, or check that it goes on with the same.
+
+    Returns what was left out of the menu when it was begun.
+    """
     root.mkdir(parents=True, exist_ok=True)
     wanted = {
         "format": FORMAT,
@@ -206,10 +238,30 @@ def _begin(root: Path, sources: Sequence[Source], **settings: Any) -> None:
     head = root / "pairs.json"
     if head.exists():
         begun = _read_json(head)
+        lacks: list[str] = begun.pop("left_out", [])
         if begun != wanted:
             raise InvalidValue(f"{root}: was begun with {begun}, now asked for {wanted}")
-    else:
-        _write_json(head, wanted)
+        return lacks
+    lacks = left_out()
+    _write_json(head, wanted | ({"left_out": lacks} if lacks else {}))
+    return lacks
+
+
+def _check_menu(root: Path, lacks: list[str]) -> None:
+    """Pairs that are to be built now must come out of the menu that the others came out of."""
+    now = left_out()
+    if now != lacks:
+        was, here = (", ".join(names) or "nothing" for names in (lacks, now))
+        raise InvalidValue(
+            f"{root}: was begun with {was} left out, now with {here}: must go on with the "
+            "libraries that it was begun with (PyAV: pip install av), or in another folder"
+        )
+    if now:
+        _log.warning(
+            "PyAV is not installed: %s codes the pairs, with %s left out (pip install av)",
+            backends.version_of("soundfile"),
+            ", ".join(now),
+        )
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -272,20 +324,27 @@ def build_validation(
         raise AudioFileError(
             f"data: must hold a recording of {seconds:g} s or more to validate with"
         )
-    _begin(root, sources, seconds=seconds, seed=seed, excerpts=excerpts)
+    lacks = _begin(root, sources, seconds=seconds, seed=seed, excerpts=excerpts)
     rng = np.random.default_rng([seed, 4])
     chosen = [long_enough[int(i)] for i in rng.permutation(len(long_enough))[:excerpts]]
+    # Every entry keeps its number, whether or not all before it can be coded here.
+    absent = left_out()
+    menu = [place for place, (codec, _) in enumerate(VALIDATION_MENU) if codec not in absent]
+    missing = [
+        [i for i in (first + place for place in menu) if not (root / f"{i:06d}.json").exists()]
+        for first in range(0, len(chosen) * len(VALIDATION_MENU), len(VALIDATION_MENU))
+    ]
+    if any(missing):
+        _check_menu(root, lacks)
     for number, source in enumerate(chosen):
         info = sf.info(str(source.path))
         count = round(seconds * info.samplerate)
         # Drawn also for what is there already, so that a later run goes on with the same.
         start = int(rng.integers(0, info.frames - count + 1))
-        places = range(number * len(VALIDATION_MENU), (number + 1) * len(VALIDATION_MENU))
-        missing = [i for i in places if not (root / f"{i:06d}.json").exists()]
-        if missing:
+        if missing[number]:
             cut, rate = sf.read(str(source.path), count, start, dtype="float32", always_2d=True)
             clean = np.ascontiguousarray(np.broadcast_to(cut.T, (2, count)))
-            for index in missing:
+            for index in missing[number]:
                 coding = Coding(*VALIDATION_MENU[index % len(VALIDATION_MENU)])
                 _write_pair(root, index, rate, clean, coding, kind=source.kind)
         if progress is not None:
@@ -338,6 +397,7 @@ def _write_pair(
         np.save(file, np.stack([clean, coded]).astype(np.float32))
     part.replace(target)
     note = {"index": index, "rate": rate, "kind": kind, **asdict(coding)}
+    note["encoders"] = coding.encoders()
     # The note comes last: a pair counts as there only with it.
     _write_json(folder / f"{index:06d}.json", note)
 
