@@ -124,7 +124,8 @@ def go_on(
         raise ModelError(f"{path}: was begun with {kept['settings']}, not {asdict(settings)}")
     network.load_state_dict(kept["network"])
     optimiser.load_state_dict(kept["optimiser"])
-    average.weights = kept["average"]
+    for name, value in kept["average"].items():
+        average.weights[name].copy_(value)
     return kept
 
 
@@ -137,7 +138,8 @@ def read_checkpoint(path: Path, version: int) -> dict[str, Any]:
         It is unreadable or of another version.
     """
     try:
-        kept: dict[str, Any] = torch.load(path, weights_only=True)
+        # Whatever it was trained on may not be here.
+        kept: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{path}: must be a checkpoint, cannot be read ({reason})") from error

@@ -22,6 +22,7 @@ from uncodec.networks.codec_net import (
 )
 from uncodec.networks.spectra import audio_to_frames, mid_side
 from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
+from uncodec.training.feed import device_of, to_device
 from uncodec.training.pairs import PairSet
 
 __all__ = ["CodecLoopSettings", "measured_cutoff", "score_codec_net", "train_codec_net"]
@@ -144,9 +145,9 @@ def train_codec_net(
         kept = go_on(path, CHECKPOINT_VERSION, settings, network, optimiser, average)
         first = int(kept["step"])
     samples = round(settings.seconds * 44100)
-    for step in range(first, settings.steps):
-        arrays = pairs.batch(step, settings.batch, samples, settings.seed)
-        clean, coded = (torch.from_numpy(a).to(device) for a in arrays[:2])
+    batches = pairs.batches(first, settings.steps, settings.batch, samples, settings.seed)
+    for step, arrays in enumerate(batches, first):
+        clean, coded = to_device(arrays[:2], device)
         codec, octaves, known = (
             label.to(device)
             for label in _labels(pairs, pairs.numbers(step, settings.batch, settings.seed))
@@ -190,12 +191,13 @@ def score_codec_net(network: CodecNet, pairs: PairSet) -> dict[str, float]:
     right: dict[str, list[float]] = {name: [] for name in CODEC_NAMES}
     rate_errors, cutoff_errors = [], []
     for number in range(len(pairs)):
-        clean, coded = (torch.from_numpy(np.array(part))[None] for part in pairs.pair(number))
+        # A copy: the pair is mapped from its file and may not be written to.
+        clean, coded = to_device(np.array(pairs.pair(number))[:, None], device_of(network))
         codec, octaves, known = _labels(pairs, np.array([number]))
         odds, rate, end = network(codec_levels(coded))
-        right[CODEC_NAMES[int(codec)]].append(float(odds.argmax(1) == codec))
+        right[CODEC_NAMES[int(codec)]].append(float(odds.argmax(1).cpu() == codec))
         if bool(known):
-            rate_errors.append(float((rate - octaves).abs()))
+            rate_errors.append(float((rate.cpu() - octaves).abs()))
         cutoff_errors.append(float((end - measured_cutoff(clean, coded)).abs()))
     everything = [value for values in right.values() for value in values]
     scores = {"codec_accuracy": float(np.mean(everything))}

@@ -19,6 +19,7 @@ from uncodec.networks.makeup import TURNED_DOWN
 from uncodec.networks.spectra import change_to_audio, generator_input, left_right
 from uncodec.training.adversary import ADVERSARIES, Adversary
 from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
+from uncodec.training.feed import device_of, to_device
 from uncodec.training.losses import (
     clean_null_penalty,
     distance_of_spectra,
@@ -291,7 +292,7 @@ def train_generator(
     samples = round(settings.seconds * 44100)
     batches = pairs.batches(first, settings.steps, settings.batch, samples, settings.seed)
     for step, arrays in enumerate(batches, first):
-        clean, coded, flags = (torch.from_numpy(a).to(device) for a in arrays)
+        clean, coded, flags = to_device(arrays, device)
         for group in optimiser.param_groups:
             group["lr"] = settings.rate_at(step)
         # Dropout draws from the global generator; a resumed run has to draw the same.
@@ -338,7 +339,8 @@ def validate(generator: Generator, pairs: PairSet) -> dict[str, dict[str, float]
     """
     groups: dict[str, list[dict[str, float]]] = {}
     for number, note in enumerate(pairs.notes):
-        clean, coded = (torch.from_numpy(np.array(part))[None] for part in pairs.pair(number))
+        # A copy: the pair is mapped from its file and may not be written to.
+        clean, coded = to_device(np.array(pairs.pair(number))[:, None], device_of(generator))
         restored, delta, _ = restore_batch(generator, coded, seed=number)
         clean, coded = clean[..., : restored.shape[-1]], coded[..., : restored.shape[-1]]
         row = {

@@ -9,6 +9,7 @@ from torch import Tensor, nn
 from uncodec.networks.generator import Generator
 from uncodec.networks.makeup import Makeup
 from uncodec.networks.spectra import audio_to_frames, mid_side
+from uncodec.training.feed import device_of, to_device
 from uncodec.training.losses import was_turned_down
 from uncodec.training.pairs import PairSet
 
@@ -37,7 +38,7 @@ def gather_holes(
     Returns
     -------
     holes : Tensor [shape=(count, 8 * groups)]
-        Averages of `Makeup.holes`.
+        Averages of `Makeup.holes`, on the processor: what learns from them is small.
     turned_down : Tensor [shape=(count,)]
         1 or 0.
     """
@@ -47,13 +48,13 @@ def gather_holes(
     for first in range(0, count, BATCH):
         size = min(BATCH, count - first)
         arrays = pairs.batch(first // BATCH, size, samples, seed)
-        clean, coded, is_clean = (torch.from_numpy(array) for array in arrays)
+        clean, coded, is_clean = to_device(arrays, device_of(generator))
         spectra = torch.view_as_real(audio_to_frames(mid_side(coded), window, hop))
         sounding = (spectra.square().sum((1, 3, 4)) > 1e-6).float()[..., None]
         found = generator.makeup.holes(spectra) * sounding
         holes.append(found.sum(1) / sounding.sum(1).clamp(min=1))
         labels.append(was_turned_down(clean, coded) * (1 - is_clean))
-    return torch.cat(holes), torch.cat(labels)
+    return torch.cat(holes).cpu(), torch.cat(labels).cpu()
 
 
 def train_makeup(

@@ -10,10 +10,12 @@ import hashlib
 import json
 import logging
 import signal
+from collections import deque
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
+from itertools import islice
 from pathlib import Path
 from typing import Any
 
@@ -409,10 +411,14 @@ class PairSet:
     ----------
     folder : path
         As written by `build_pairs`.
+    readers : int
+        Threads that read ahead in `batches`, each a batch.
     """
 
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
+    def __init__(self, folder: str | Path, readers: int = 1) -> None:
+        if readers < 1:
+            raise InvalidValue(f"readers={readers}: must be a positive integer")
+        self.folder, self.readers = Path(folder), readers
         self.notes: list[dict[str, Any]] = [
             _read_json(path) for path in sorted(self.folder.glob("[0-9]*.json"))
         ]
@@ -458,12 +464,17 @@ class PairSet:
     def batches(
         self, first: int, stop: int, size: int, samples: int, seed: int = 0
     ) -> Iterator[tuple[Array, Array, Array]]:
-        """Batches of the steps from `first` up to `stop`, one read ahead; see `batch`."""
-        with ThreadPoolExecutor(1) as pool:
-            ahead = pool.submit(self.batch, first, size, samples, seed)
-            for step in range(first, stop):
-                ready = ahead.result()
-                ahead = pool.submit(self.batch, step + 1, size, samples, seed)
+        """Batches of the steps from `first` up to `stop`, read ahead; see `batch`."""
+        steps = iter(range(first, stop))
+        with ThreadPoolExecutor(self.readers) as pool:
+            ahead = deque(
+                pool.submit(self.batch, step, size, samples, seed)
+                for step in islice(steps, self.readers)
+            )
+            while ahead:
+                ready = ahead.popleft().result()
+                for step in islice(steps, 1):
+                    ahead.append(pool.submit(self.batch, step, size, samples, seed))
                 yield ready
 
 

@@ -95,6 +95,13 @@ class Run:
         """Folder of the checkpoint and the log."""
         return self.work / "checkpoints"
 
+    def pairs(self) -> PairSet:
+        """The training pairs, read ahead as the device needs it."""
+        from uncodec.training.feed import readers_for
+        from uncodec.training.pairs import PairSet
+
+        return PairSet(self.work / "pairs", readers_for(self.device))
+
 
 def find_recipe(model: str | os.PathLike[str]) -> Recipe:
     """Read a recipe, given the name of a model that came with the package, a folder or a file.
@@ -243,7 +250,6 @@ class _GeneratorTrainer:
     def release(self) -> None:
         from uncodec.networks.store import save_weights
         from uncodec.training.makeup_loop import train_makeup
-        from uncodec.training.pairs import PairSet
 
         # Training that is asked for no step more than there were gives the averaged weights back.
         folder, settings = self.stages[-1]
@@ -253,7 +259,7 @@ class _GeneratorTrainer:
         if self.makeup is not None:
             # A minute or two, and no part of the checkpoints: it needs nothing of the rest.
             with self.recipe.checked():
-                train_makeup(generator, PairSet(self.run.work / "pairs"), **self.makeup)
+                train_makeup(generator, self.run.pairs(), **self.makeup)
         save_weights(
             self.run.release, generator, name=self.recipe.name, version=self.recipe.version
         )
@@ -267,11 +273,10 @@ class _GeneratorTrainer:
     ) -> Generator:
         from uncodec.networks.store import load_codec_net
         from uncodec.training.generator_loop import train_generator
-        from uncodec.training.pairs import PairSet
 
         projected = settings.adversary in ("projected", "both")
         return train_generator(
-            PairSet(self.run.work / "pairs"),
+            self.run.pairs(),
             folder,
             settings,
             config=self.config,
@@ -312,7 +317,7 @@ class _NetworkTrainer:
 
         with _following(self.folder / "log.jsonl", told):
             validation = PairSet(self.run.work / "validation") if self.judged else None
-            network = self.go_on(self.settings, PairSet(self.run.work / "pairs"), validation)
+            network = self.go_on(self.settings, self.run.pairs(), validation)
         self.judge(network, validation, told)
 
     def judge(self, network: Any, validation: PairSet | None, told: Listener) -> None:
@@ -320,11 +325,10 @@ class _NetworkTrainer:
 
     def release(self) -> None:
         from uncodec.networks.store import save_weights
-        from uncodec.training.pairs import PairSet
 
         # Training that is asked for no step more than there were gives the averaged weights back.
         done = replace(self.settings, steps=_steps_done(self.folder / "checkpoint.pt"))
-        network = self.go_on(done, PairSet(self.run.work / "pairs"), None)
+        network = self.go_on(done, self.run.pairs(), None)
         save_weights(self.run.release, network, name=self.recipe.name, version=self.recipe.version)
 
 
@@ -393,7 +397,7 @@ def _steps_done(checkpoint: Path) -> int:
     import torch
 
     try:
-        step = torch.load(checkpoint, weights_only=True)["step"]
+        step = torch.load(checkpoint, weights_only=True, map_location="cpu")["step"]
     except Exception as error:  # torch raises whatever its unpickler came to
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{checkpoint}: must be a checkpoint ({reason})") from error

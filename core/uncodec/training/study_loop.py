@@ -20,6 +20,7 @@ from uncodec.errors import InvalidValue
 from uncodec.networks.study import StudyConfig, StudyNetwork
 from uncodec.offline.ddim import mix, velocity
 from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
+from uncodec.training.feed import to_device
 from uncodec.training.losses import log_spectral_distance, si_sdr
 from uncodec.training.pairs import PairSet
 
@@ -159,9 +160,8 @@ def train_study(
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
     batches = pairs.batches(first, settings.steps, settings.batch, settings.samples, settings.seed)
-    for step, (clean_pair, coded_pair, _) in enumerate(batches, first):
-        clean = torch.from_numpy(clean_pair).to(device).flatten(0, 1)
-        coded = torch.from_numpy(coded_pair).to(device).flatten(0, 1)
+    for step, arrays in enumerate(batches, first):
+        clean, coded = (part.flatten(0, 1) for part in to_device(arrays[:2], device))
         gain = network.gain(coded)
         clean, coded = clean * gain, coded * gain
         stage = step - settings.autoencoder
