@@ -9,6 +9,7 @@ import torch
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError
 from uncodec.networks import GeneratorConfig
+from uncodec.training.checkpoints import Due
 from uncodec.training.generator_loop import LoopSettings, restore_batch, train_generator, validate
 from uncodec.training.losses import (
     clean_null_penalty,
@@ -63,6 +64,38 @@ def test_an_interrupted_run_ends_where_a_whole_one_does(pairs, tmp_path):
         train_generator(Interrupted(pairs.folder), tmp_path / "part", QUICK, config=SMALL, every=3)
     resumed = train_generator(pairs, tmp_path / "part", QUICK, config=SMALL, every=3)
     assert torch.equal(weights(resumed), weights(whole))
+
+
+def test_an_interruption_costs_what_was_done_since_the_clock_last_struck(
+    pairs, tmp_path, monkeypatch
+):
+    whole = train_generator(pairs, tmp_path / "whole", QUICK, config=SMALL)
+
+    class Interrupted(PairSet):
+        def batch(self, step, *rest):
+            if step == 5:
+                raise KeyboardInterrupt
+            return super().batch(step, *rest)
+
+    monkeypatch.setattr(Due, "SECONDS", 0.0)
+    with pytest.raises(KeyboardInterrupt):
+        train_generator(Interrupted(pairs.folder), tmp_path / "part", QUICK, config=SMALL)
+    path = tmp_path / "part" / "checkpoint.pt"
+    assert torch.load(path, weights_only=True)["step"] in (4, 5)
+    resumed = train_generator(pairs, tmp_path / "part", QUICK, config=SMALL, validation=pairs)
+    assert torch.equal(weights(resumed), weights(whole))
+    # A checkpoint by the clock is not judged, the last one is.
+    assert (tmp_path / "part" / "log.jsonl").read_text().count("validation") == 1
+
+
+def test_checkpoints_are_due_at_marks_at_the_end_and_by_the_clock(monkeypatch):
+    now = 0.0
+    monkeypatch.setattr("time.monotonic", lambda: now)
+    due = Due(10, 25)
+    assert [done for done in range(1, 26) if due.now(done)] == [10, 20, 25]
+    now = 61.0
+    assert [due.now(done) for done in (11, 12, 20)] == [True, False, True]
+    assert not due.mark(11)
 
 
 def test_checkpoints_of_other_runs_are_refused(pairs, tmp_path):

@@ -1,6 +1,7 @@
 """Pairs: codings over the whole menu, crops varied alike, folders that keep to their recordings."""
 
 import json
+import signal
 from concurrent.futures.process import BrokenProcessPool
 
 import numpy as np
@@ -59,6 +60,21 @@ def test_a_folder_of_pairs_stays_with_its_recordings(tmp_path):
     sf.write(data / "a.wav", 0.1 * rng.standard_normal((12 * 44100, 2)), 44100)
     with pytest.raises(InvalidValue, match="was begun with"):
         build_pairs(data, tmp_path / "pairs", count=2, seconds=0.5)
+
+
+def test_workers_ignore_ctrl_c_where_the_first_process_does(monkeypatch):
+    kept = signal.getsignal(signal.SIGINT)
+    try:
+        for handler, wanted in (
+            (signal.SIG_IGN, signal.SIG_IGN),
+            (signal.default_int_handler, signal.SIG_DFL),
+        ):
+            signal.signal(signal.SIGINT, handler)
+            monkeypatch.setattr(pairs_module, "_builder", None, raising=False)
+            pairs_module._set_builder(None)
+            assert signal.getsignal(signal.SIGINT) is wanted
+    finally:
+        signal.signal(signal.SIGINT, kept)
 
 
 def test_a_process_that_dies_is_told(tmp_path, monkeypatch):

@@ -7,6 +7,7 @@ import pytest
 import soundfile as sf
 
 from uncodec.codecs import round_trip
+from uncodec.codecs.resampling import low_pass
 from uncodec.errors import AudioFileError
 from uncodec.training.recordings import scan_folder, split_folder
 
@@ -62,6 +63,39 @@ def test_recordings_that_were_coded_are_named(folder, codec, kbps):
     assert "good" not in message
 
 
+@pytest.mark.parametrize("dither", [False, True])
+def test_recordings_with_nothing_above_8_khz_are_named(folder, dither):
+    low = low_pass(noise(seed=1), 44100, 8000)
+    clipped = np.clip(low * 4, -1, 1) * (np.arange(low.shape[1]) < 10000) + low
+    for name, audio in (("low", low), ("clipped", clipped)):
+        rng = np.random.default_rng(2)
+        # Triangular, as mastering tools do.
+        extra = rng.uniform(-0.5, 0.5, (2, *audio.shape)).sum(0) / 32768 if dither else 0
+        write(folder / "solo" / f"{name}.wav", np.clip(audio + extra, -1, 1))
+    with pytest.raises(AudioFileError, match="2 of 3 files") as caught:
+        scan_folder(folder)
+    for name in ("low", "clipped"):
+        assert f"solo/{name}.wav (silent above 10 kHz)" in str(caught.value)
+
+
+def test_loud_recordings_that_were_coded_are_named_although_they_clip(folder):
+    bursts = np.arange(11 * 44100) % 44100 < 2000
+    audio = noise() * (1 + 5 * bursts).astype(np.float32)
+    coded = round_trip(np.clip(audio, -1, 1), 44100, "mp3", kbps=128)
+    assert (np.abs(coded) > 1).any()
+    write(folder / "solo" / "loud.wav", np.clip(coded, -1, 1))
+    with pytest.raises(AudioFileError, match=r"loud\.wav \(band-limited: nothing above 18 kHz\)"):
+        scan_folder(folder)
+
+
+def test_samples_that_are_not_finite_are_named(folder):
+    audio = noise(seed=1)
+    audio[1, 220500] = np.nan
+    write(folder / "nan.wav", audio, subtype="FLOAT")
+    with pytest.raises(AudioFileError, match=r"nan\.wav \(holds NaN or infinite samples\)"):
+        scan_folder(folder)
+
+
 @pytest.mark.parametrize(
     ("audio", "rate", "reason"),
     [
@@ -109,7 +143,8 @@ def test_too_little_is_refused(tmp_path):
     with pytest.raises(AudioFileError, match=r"must hold at least 10 s .* got 0\.0 s"):
         scan_folder(tmp_path)
     write(tmp_path / "a.wav", noise(4.0))
-    with pytest.raises(AudioFileError, match=r"got 4\.0 s"):
+    (tmp_path / "b.mp3").write_bytes(b"another kind")
+    with pytest.raises(AudioFileError, match=r"got 4\.0 s in 1 such files of 2$"):
         scan_folder(tmp_path)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import copy
 import json
+import time
 from collections.abc import Mapping
 from dataclasses import asdict, replace
 from pathlib import Path
@@ -14,7 +15,7 @@ from torch import Tensor, nn
 
 from uncodec.errors import ModelError
 
-__all__ = ["Average", "Log", "go_on", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Average", "Due", "Log", "go_on", "read_checkpoint", "write_checkpoint"]
 
 Network = TypeVar("Network", bound=nn.Module)
 
@@ -50,6 +51,38 @@ class Average:
         twin = copy.deepcopy(network)
         twin.load_state_dict(self.weights)
         return twin.eval()
+
+
+class Due:
+    """When to write a checkpoint: every so many steps, after the last one, and once a minute.
+
+    The checkpoints by the clock change nothing of the run, but no interruption costs more than a
+    minute of it.
+
+    Parameters
+    ----------
+    every : int
+        Steps.
+    last : int
+        The step that ends the run.
+    """
+
+    SECONDS = 60.0
+
+    def __init__(self, every: int, last: int) -> None:
+        self.every, self.last = every, last
+        self._written = time.monotonic()
+
+    def mark(self, done: int) -> bool:
+        """Whether a mark is reached with `done` steps: there the run is also judged."""
+        return done % self.every == 0 or done == self.last
+
+    def now(self, done: int) -> bool:
+        """Whether to write a checkpoint after `done` steps."""
+        if not self.mark(done) and time.monotonic() - self._written < self.SECONDS:
+            return False
+        self._written = time.monotonic()
+        return True
 
 
 def write_checkpoint(

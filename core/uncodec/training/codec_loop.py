@@ -21,7 +21,7 @@ from uncodec.networks.codec_net import (
     codec_levels,
 )
 from uncodec.networks.spectra import audio_to_frames, mid_side
-from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
+from uncodec.training.checkpoints import Average, Due, Log, go_on, write_checkpoint
 from uncodec.training.feed import device_of, to_device
 from uncodec.training.pairs import PairSet
 
@@ -120,7 +120,7 @@ def train_codec_net(
         A resumed run must have the same settings but for `steps`.
     config : CodecNetConfig, optional
     every : int
-        Steps between checkpoints.
+        Steps between checkpoints; there is one every minute besides.
     device : str
 
     Returns
@@ -145,6 +145,7 @@ def train_codec_net(
         kept = go_on(path, CHECKPOINT_VERSION, settings, network, optimiser, average)
         first = int(kept["step"])
     samples = round(settings.seconds * 44100)
+    due = Due(every, settings.steps)
     batches = pairs.batches(first, settings.steps, settings.batch, samples, settings.seed)
     for step, arrays in enumerate(batches, first):
         clean, coded = to_device(arrays[:2], device)
@@ -171,7 +172,7 @@ def train_codec_net(
             log.write(
                 {"step": step + 1} | {k: round(float(v.detach()), 4) for k, v in parts.items()}
             )
-        if (step + 1) % every == 0 or step + 1 == settings.steps:
+        if due.now(step + 1):
             write_checkpoint(
                 path, CHECKPOINT_VERSION, step + 1, settings, network, optimiser, average
             )

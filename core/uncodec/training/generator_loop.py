@@ -18,7 +18,7 @@ from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.makeup import TURNED_DOWN
 from uncodec.networks.spectra import change_to_audio, generator_input, left_right
 from uncodec.training.adversary import ADVERSARIES, Adversary
-from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
+from uncodec.training.checkpoints import Average, Due, Log, go_on, write_checkpoint
 from uncodec.training.feed import device_of, to_device
 from uncodec.training.losses import (
     clean_null_penalty,
@@ -248,9 +248,9 @@ def train_generator(
     features : CodecNet, optional
         Feature network of a projected adversary.
     validation : PairSet, optional
-        Scored at every checkpoint.
+        Scored every `every` steps.
     every : int
-        Steps between checkpoints.
+        Steps between checkpoints; there is one every minute besides.
     device : str
 
     Returns
@@ -290,6 +290,7 @@ def train_generator(
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
     samples = round(settings.seconds * 44100)
+    due = Due(every, settings.steps)
     batches = pairs.batches(first, settings.steps, settings.batch, samples, settings.seed)
     for step, arrays in enumerate(batches, first):
         clean, coded, flags = to_device(arrays, device)
@@ -312,12 +313,12 @@ def train_generator(
             seconds = round((time.perf_counter() - started) / (step + 1 - first), 2)
             log.write({"step": step + 1, **mean, "seconds_per_step": seconds})
             recent.clear()
-        if (step + 1) % every == 0 or step + 1 == settings.steps:
+        if due.now(step + 1):
             extra = {"adversary": adversary.state_dict() if adversary is not None else None}
             write_checkpoint(
                 path, CHECKPOINT_VERSION, step + 1, settings, generator, optimiser, average, **extra
             )
-            if validation is not None:
+            if validation is not None and due.mark(step + 1):
                 scores = validate(average.twin(generator), validation)
                 log.write({"step": step + 1, "validation": scores})
     return average.twin(generator)

@@ -116,6 +116,8 @@ class Mixer:
                 ratio = speed * file.samplerate / self.sample_rate
         except (OSError, sf.LibsndfileError) as error:
             raise AudioFileError(f"{source.path}: cannot be read as audio ({error})") from error
+        if not np.isfinite(audio).all():
+            raise AudioFileError(f"{source.path}: must be finite, holds NaN or infinite samples")
         stereo = np.ascontiguousarray(np.broadcast_to(audio.T, (2, len(audio))))
         return stereo if ratio == 1 else _resample(stereo, ratio)
 

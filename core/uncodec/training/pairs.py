@@ -379,8 +379,10 @@ _builder: _Builder
 
 
 def _set_builder(builder: _Builder) -> None:
-    # Ctrl-C reaches all processes at once, and only the first has to say something about it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    # Ctrl-C reaches all processes at once, and only the first has to say something about it. Where
+    # that one was started to ignore it, as a script's background job is, so must the others.
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
     global _builder
     _builder = builder
 

@@ -19,7 +19,7 @@ from torch.nn import functional
 from uncodec.errors import InvalidValue
 from uncodec.networks.study import StudyConfig, StudyNetwork
 from uncodec.offline.ddim import mix, velocity
-from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
+from uncodec.training.checkpoints import Average, Due, Log, go_on, write_checkpoint
 from uncodec.training.feed import to_device
 from uncodec.training.losses import log_spectral_distance, si_sdr
 from uncodec.training.pairs import PairSet
@@ -123,7 +123,7 @@ def train_study(
         A resumed run must have the same but for `steps`, which may grow.
     config : StudyConfig, optional
     every : int
-        Steps between checkpoints.
+        Steps between checkpoints; there is one every minute besides.
     device : str
 
     Returns
@@ -159,6 +159,7 @@ def train_study(
             network.representation.requires_grad_(False)
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
+    due = Due(every, settings.steps)
     batches = pairs.batches(first, settings.steps, settings.batch, settings.samples, settings.seed)
     for step, arrays in enumerate(batches, first):
         clean, coded = (part.flatten(0, 1) for part in to_device(arrays[:2], device))
@@ -189,7 +190,7 @@ def train_study(
             seconds = round((time.perf_counter() - started) / (step + 1 - first), 3)
             log.write({"step": step + 1, **mean, "seconds_per_step": seconds})
             recent.clear()
-        if (step + 1) % every == 0 or step + 1 == settings.steps:
+        if due.now(step + 1):
             write_checkpoint(
                 path, CHECKPOINT_VERSION, step + 1, settings, network, optimiser, average
             )
