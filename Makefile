@@ -83,7 +83,7 @@ loom: ## model checks of the ring and of the bridge's slots, every thread interl
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
 		cargo test --release -p uncodec-dsp -p uncodec-proto --lib loom_
 
-bench: setup $(VENV)/.bench-stamp $(VENV)/.neutone-stamp ## speed, as ratios to named peers measured in the same run
+bench: setup plugin $(VENV)/.bench-stamp $(VENV)/.neutone-stamp ## speed, as ratios to named peers measured in the same run
 	$(PY) bench/run.py $(ARGS)
 
 bench-memory: setup ## peak memory of restoring a one-hour file (several minutes)

@@ -44,12 +44,19 @@ def _live_path() -> list[Row]:
     return live_path.rows()
 
 
+def _plugin() -> list[Row]:
+    import plugin
+
+    return plugin.rows()
+
+
 SECTIONS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "transforms": ("STFT and inverse STFT of one hop, 2 channels, one thread", _transforms),
     "overlap-add": ("Overlap-add, one thread", _overlap),
     "generator": ("Live engine hop by hop, one thread", _generator),
     "restore": ("Whole files", _whole_file),
     "live-path": ("Live paths in real time, 48 kHz, stereo, budget of ours 10 ms", _live_path),
+    "plugin": ("Loading the plugin without a core, in fresh processes", _plugin),
 }
 
 

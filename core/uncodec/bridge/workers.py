@@ -26,6 +26,8 @@ ANSWER_S = 2.0
 # before one is that could not load its model.
 FIRST_WAIT_S, LONGEST_WAIT_S, LIVED_S = 0.05, 5.0, 10.0
 FAILED_WAIT_S = 30.0
+# -P: modules come from the installation, not from where somebody happened to be.
+PROGRAM = ["-P", "-m", "uncodec.bridge"]
 
 
 class WorkerProcess:
@@ -103,8 +105,7 @@ class WorkerProcess:
             "load_limit": self._load_limit,
         }
         return subprocess.Popen(
-            # -P: modules come from the installation, not from where somebody happened to be.
-            [sys.executable, "-P", "-m", "uncodec.bridge", "worker", json.dumps(order)],
+            [sys.executable, *PROGRAM, "worker", json.dumps(order)],
             pass_fds=[control.fileno()],
             stdin=subprocess.DEVNULL,
             env=os.environ | {"OMP_NUM_THREADS": "1"},
