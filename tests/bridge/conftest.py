@@ -99,6 +99,19 @@ def wait():
 
 
 @pytest.fixture(scope="session")
+def is_alive():
+    """Whether a process runs; one that only waits to be asked for its end does not."""
+
+    def is_alive(pid):
+        try:
+            return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
+        except FileNotFoundError:
+            return False
+
+    return is_alive
+
+
+@pytest.fixture(scope="session")
 def noise():
     """Makes (channels, samples) of white noise."""
 

@@ -49,14 +49,6 @@ def holdings(pid):
     }
 
 
-def is_alive(pid):
-    """Whether a process runs; one that only waits to be asked for its end does not."""
-    try:
-        return "\nState:\tZ" not in Path(f"/proc/{pid}/status").read_text()
-    except FileNotFoundError:
-        return False
-
-
 class Stage:
     """Plays noise through the plugin and compares every sample that comes back.
 
@@ -182,7 +174,7 @@ def test_light_workers_killed_at_work_cost_no_sample_and_leak_nothing(short_path
     storm(short_path, LIGHT_KILLS, awaited=1, program=[LIGHT_WORKER])
 
 
-def test_cores_that_are_killed_whole_cost_no_sample_and_leave_no_worker(short_path):
+def test_cores_that_are_killed_whole_cost_no_sample_and_leave_no_worker(short_path, is_alive):
     times, workers = [], []
     core = subprocess.Popen([sys.executable, CORE, short_path, "live-gan"])
     try:

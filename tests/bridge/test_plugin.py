@@ -1,6 +1,7 @@
 """The plugin in pedalboard, attached to a core of this process."""
 
 import gc
+import signal
 import subprocess
 import sys
 from pathlib import Path
@@ -196,6 +197,29 @@ with rendering(plugin):
 np.testing.assert_allclose(after, before, atol=1e-6)
 print(status["pid"], core.status()["workers"][0]["pid"], core.path.parent)
 """
+
+
+KILLED = """
+import os, signal
+from uncodec import GANRestorer
+from uncodec.bridge.launcher import PrivateCore
+
+plugin = GANRestorer().as_plugin()
+core = next(iter(PrivateCore._running.values()))
+status = core.status()
+print(status["pid"], status["workers"][0]["pid"], core.path.parent, flush=True)
+os.kill(os.getpid(), signal.SIGKILL)
+"""
+
+
+def test_a_process_that_is_killed_leaves_no_core_and_no_folder(wait, is_alive):
+    done = subprocess.run(
+        [sys.executable, "-c", KILLED], capture_output=True, text=True, timeout=120, check=False
+    )
+    assert done.returncode == -signal.SIGKILL, done.stderr
+    *pids, folder = done.stdout.split()
+    wait(lambda: not any(is_alive(pid) for pid in pids))
+    assert not Path(folder).exists()
 
 
 def test_a_core_that_dies_is_told_comes_back_and_ends_with_the_process():

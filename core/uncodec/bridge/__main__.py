@@ -5,6 +5,7 @@ Not for people: ORDER is a JSON object from `uncodec.bridge.launcher` or the sup
 
 from __future__ import annotations
 
+import contextlib
 import json
 import logging
 import os
@@ -46,7 +47,17 @@ def run_core(order: dict[str, Any]) -> int:
     except CoreError as error:
         _tell(report, {"error": str(error)})
         return 1
+    if order["leased"]:
+        _clear(Path(order["path"]))
     return 0
+
+
+def _clear(path: Path) -> None:
+    """Remove what lies beside the socket, for an owner who may have died before he could."""
+    for name in (path.name + ".lock", path.name + ".log"):
+        path.with_name(name).unlink(missing_ok=True)
+    with contextlib.suppress(OSError):
+        path.parent.rmdir()
 
 
 def _report(supervisor: Any, report: socket.socket, leased: bool) -> None:

@@ -286,8 +286,8 @@ fn without_a_core_an_offline_render_does_not_wait() {
     for _ in 0..1000 {
         plugin.process(&mut blocks, 64, Mode::Offline);
     }
-    // A single wait would last two seconds.
-    assert!(start.elapsed().as_secs_f64() < 2.0);
+    // A single wait would last ten seconds.
+    assert!(start.elapsed().as_secs_f64() < 5.0);
 }
 
 #[test]

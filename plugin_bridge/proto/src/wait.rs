@@ -27,9 +27,10 @@ pub struct OfflineWait {
 
 impl OfflineWait {
     /// The longest wait.
-    pub const LIMIT: Duration = Duration::from_secs(2);
-    /// A core that was silent for so long is not waited for.
-    pub const SILENCE: Duration = Duration::from_secs(1);
+    pub const LIMIT: Duration = Duration::from_secs(10);
+    /// A core that was silent for so long is not waited for. On a machine with more to do than it
+    /// can, a process that is ready to run was seen to wait 1.8 s for a processor.
+    pub const SILENCE: Duration = Duration::from_secs(5);
 
     /// A policy that has not given up.
     #[must_use]

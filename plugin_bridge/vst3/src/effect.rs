@@ -25,8 +25,9 @@ use crate::state::{self, Settings, StateError, Status};
 
 /// Most channels of a bus: stereo.
 pub const MAX_CHANNELS: usize = 2;
-/// Longest wait for the core's answer when a host starts the plugin.
+/// Longest wait for the core's answer when a host starts the plugin to play, and to render.
 const SETTLE: Duration = Duration::from_millis(600);
+const SETTLE_OFFLINE: Duration = Duration::from_millis(2100);
 /// Between two looks while an offline render waits for the core.
 const LOOK_AGAIN: Duration = Duration::from_micros(100);
 
@@ -135,6 +136,7 @@ struct Audio {
 #[derive(Debug)]
 struct Control {
     setup: Option<Setup>,
+    offline: bool,
     channels: usize,
     /// The running path was made for these.
     current: Option<(Geometry, usize, u64)>,
@@ -177,6 +179,7 @@ impl Default for Effect {
             audio: Mutex::default(),
             control: Mutex::new(Control {
                 setup: None,
+                offline: false,
                 channels: MAX_CHANNELS,
                 current: None,
                 memory: None,
@@ -260,10 +263,18 @@ impl Effect {
 
     /// Prepares for blocks of at most `max_block` samples; longer ones are processed in parts.
     ///
+    /// `offline` says that starting may take its time, and nothing about any block.
+    ///
     /// # Errors
     /// [`SetupError`]; the effect passes its input through then.
-    pub fn set_up(&self, sample_rate: f64, max_block: usize) -> Result<(), SetupError> {
+    pub fn set_up(
+        &self,
+        sample_rate: f64,
+        max_block: usize,
+        offline: bool,
+    ) -> Result<(), SetupError> {
         let mut control = self.control();
+        control.offline = offline;
         control.setup = Some(Setup { sample_rate, max_block: max_block.clamp(1, MAX_BLOCK) });
         self.prepare(&mut control)
     }
@@ -284,7 +295,7 @@ impl Effect {
             return;
         }
         if let Some(link) = &control.link {
-            link.settle(SETTLE);
+            link.settle(if control.offline { SETTLE_OFFLINE } else { SETTLE });
         }
         drop(control);
         let mut audio = self.audio();

@@ -297,7 +297,8 @@ impl IAudioProcessorTrait for Component {
             if !is_single(setup.symbolicSampleSize) {
                 return kResultFalse;
             }
-            match self.effect.set_up(setup.sampleRate, longest) {
+            let offline = is_offline(setup.processMode);
+            match self.effect.set_up(setup.sampleRate, longest, offline) {
                 Ok(()) => kResultOk,
                 Err(error) => {
                     use std::io::Write as _;
@@ -332,7 +333,7 @@ impl IAudioProcessorTrait for Component {
                 let inputs = inputs.map(<*mut f32>::cast_const);
                 // SAFETY: as above; the block does not outlive this call.
                 let block = unsafe { Block::new(inputs, outputs, length) };
-                self.effect.process(block, data.processMode == ProcessModes_::kOffline as int32);
+                self.effect.process(block, is_offline(data.processMode));
                 // SAFETY: null or valid, and there is a first one if the number says so.
                 if let Some(bus) = unsafe { data.outputs.as_mut() }.filter(|_| data.numOutputs > 0)
                 {
@@ -494,6 +495,10 @@ fn is_bus(media: MediaType, direction: BusDirection, index: int32) -> bool {
 
 fn is_single(size: int32) -> bool {
     size == SymbolicSampleSizes_::kSample32 as int32
+}
+
+fn is_offline(mode: int32) -> bool {
+    mode == ProcessModes_::kOffline as int32
 }
 
 /// The channels of the first bus, null where there are none.
