@@ -30,7 +30,10 @@ def set_up():
     sys.modules["torch"].set_num_threads = lambda _: None
     sys.modules["torch"].set_flush_denormal = lambda _: None
     sys.modules["uncodec.networks"].load_model = lambda name, _: SimpleNamespace(
-        name=name, version="light", config=SimpleNamespace(window=WINDOW, hop=HOP)
+        name=name,
+        version="light",
+        device="cpu",
+        config=SimpleNamespace(window=WINDOW, hop=HOP),
     )
     from uncodec.live import hop_engine
 

@@ -126,6 +126,27 @@ def test_a_session_that_would_not_fit_is_refused_with_the_numbers(make_door, mak
     assert not door.open(make_host()).is_over
 
 
+def test_a_start_on_a_busy_machine_is_not_held_against_newcomers(make_door, monkeypatch):
+    engine_of = worker_module.restoring_engine
+
+    def kept_waiting(*arguments, **options):
+        engine = engine_of(*arguments, **options)
+        push_into = engine.push_into
+
+        def push_late_into(audio, out):
+            time.sleep(0.02)
+            push_into(audio, out)
+
+        engine.push_into = push_late_into
+        return engine
+
+    monkeypatch.setattr(worker_module, "restoring_engine", kept_waiting)
+    monkeypatch.setattr(worker_module, "REHEARSAL_HOPS", 20)
+    worker = make_door(load_limit=0.7).worker
+    worker.rehearse()
+    assert 0 < worker._rehearsed.percentile_s(50) < 0.01
+
+
 def test_without_a_limit_everybody_is_let_in(make_door, make_host):
     door = make_door()
     door.worker._rehearsed.add(round(0.4 * HOP / 48000 * 1e9))

@@ -499,9 +499,10 @@ fn the_status_is_visible_to_the_other_side() {
 fn only_an_offline_render_waits_and_only_once_too_long() {
     use std::time::Duration;
     let mut wait = OfflineWait::new();
-    let silent = Some(Duration::from_secs(1));
-    assert!(!wait.allows(true, silent, Duration::ZERO));
-    assert!(wait.allows(true, Some(Duration::ZERO), Duration::from_millis(1999)));
+    let instant = Duration::from_millis(1);
+    assert!(!wait.allows(true, Some(OfflineWait::SILENCE), Duration::ZERO));
+    assert!(wait.allows(true, Some(OfflineWait::SILENCE - instant), Duration::ZERO));
+    assert!(wait.allows(true, Some(Duration::ZERO), OfflineWait::LIMIT - instant));
     assert!(!wait.allows(true, Some(Duration::ZERO), OfflineWait::LIMIT));
     assert!(wait.has_given_up());
     wait.reset();
