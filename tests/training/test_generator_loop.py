@@ -111,6 +111,28 @@ def test_checkpoints_of_other_runs_are_refused(pairs, tmp_path):
         train_generator(pairs, tmp_path, short, config=SMALL)
 
 
+def test_what_another_run_was_begun_with_is_told_and_nothing_else(pairs, tmp_path):
+    train_generator(pairs, tmp_path, LoopSettings(steps=1, batch=2, seconds=0.3), config=SMALL)
+    settings = LoopSettings(steps=9, batch=3, seconds=0.3, seed=1)
+    with pytest.raises(ModelError) as caught:
+        train_generator(pairs, tmp_path, settings, config=SMALL)
+    told = "was begun with batch=2, seed=0, must go on with it, got batch=3, seed=1"
+    assert str(caught.value).endswith(told)
+    path = tmp_path / "checkpoint.pt"
+    kept = torch.load(path, weights_only=True)
+    torch.save(kept | {"settings": kept["settings"] | {"colour": "red"}}, path)
+    with pytest.raises(ModelError, match=r"begun with colour='red', must .* got colour=None"):
+        train_generator(pairs, tmp_path, replace(settings, batch=2, seed=0), config=SMALL)
+    torch.save([1, 2], path)
+    with pytest.raises(ModelError, match="checkpoint of version 4, got list"):
+        train_generator(pairs, tmp_path, settings, config=SMALL)
+
+
+def test_crops_longer_than_the_pairs_are_refused(pairs, tmp_path):
+    with pytest.raises(InvalidValue, match=r"samples=44100: a crop must not be .* got 22050"):
+        train_generator(pairs, tmp_path, replace(QUICK, seconds=1.0), config=SMALL)
+
+
 def test_batches_depend_on_seed_and_step_only(pairs):
     for first, second in zip(pairs.batch(3, 2, 1000, 1), pairs.batch(3, 2, 1000, 1), strict=True):
         np.testing.assert_array_equal(first, second)

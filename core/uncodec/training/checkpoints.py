@@ -6,7 +6,7 @@ import copy
 import json
 import time
 from collections.abc import Mapping
-from dataclasses import asdict, replace
+from dataclasses import asdict
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -14,6 +14,7 @@ import torch
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError
+from uncodec.training.pairs import differences
 
 __all__ = ["Average", "Due", "Log", "go_on", "read_checkpoint", "write_checkpoint"]
 
@@ -152,9 +153,13 @@ def go_on(
     """
     kept = read_checkpoint(path, version)
     if kept["config"] != network.describe():
-        raise ModelError(f"{path}: holds a network {kept['config']}, not {network.describe()}")
-    if replace(type(settings)(**kept["settings"]), steps=settings.steps) != settings:
-        raise ModelError(f"{path}: was begun with {kept['settings']}, not {asdict(settings)}")
+        was, now = differences(kept["config"], network.describe())
+        raise ModelError(f"{path}: holds a network with {was}, must go on with it, got {now}")
+    # What a run was begun without has the value that it has had since.
+    begun = asdict(type(settings)()) | kept["settings"] | {"steps": settings.steps}
+    if begun != asdict(settings):
+        was, now = differences(begun, asdict(settings))
+        raise ModelError(f"{path}: was begun with {was}, must go on with it, got {now}")
     network.load_state_dict(kept["network"])
     optimiser.load_state_dict(kept["optimiser"])
     for name, value in kept["average"].items():
@@ -176,9 +181,9 @@ def read_checkpoint(path: Path, version: int) -> dict[str, Any]:
     except Exception as error:
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{path}: must be a checkpoint, cannot be read ({reason})") from error
-    if kept.get("version") != version:
-        rule = f"must be a checkpoint of version {version}"
-        raise ModelError(f"{path}: {rule}, got {kept.get('version')}")
+    found = kept.get("version") if isinstance(kept, dict) else type(kept).__name__
+    if found != version:
+        raise ModelError(f"{path}: must be a checkpoint of version {version}, got {found}")
     return kept
 
 

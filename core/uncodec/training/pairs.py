@@ -11,7 +11,7 @@ import json
 import logging
 import signal
 from collections import deque
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
@@ -29,7 +29,7 @@ from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains
 
-__all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "draw_coding"]
+__all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "differences", "draw_coding"]
 
 Array = NDArray[np.float32]
 Progress = Callable[[int, int], None]
@@ -242,7 +242,11 @@ def _begin(root: Path, sources: Sequence[Source], **settings: Any) -> list[str]:
         begun = _read_json(head)
         lacks: list[str] = begun.pop("left_out", [])
         if begun != wanted:
-            raise InvalidValue(f"{root}: was begun with {begun}, now asked for {wanted}")
+            was, now = differences(begun, wanted)
+            raise InvalidValue(
+                f"{root}: was begun with {was}, now asked for {now}: must go on with the same, or "
+                "in another folder"
+            )
         return lacks
     lacks = left_out()
     _write_json(head, wanted | ({"left_out": lacks} if lacks else {}))
@@ -264,6 +268,15 @@ def _check_menu(root: Path, lacks: list[str]) -> None:
             backends.version_of("soundfile"),
             ", ".join(now),
         )
+
+
+def differences(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, str]:
+    """What two sets of settings do not share, as text: ``("seed=1", "seed=2")``."""
+    keys = [key for key in {**begun, **wanted} if begun.get(key) != wanted.get(key)]
+    was, now = (
+        ", ".join(f"{key}={values.get(key)!r}" for key in keys) for values in (begun, wanted)
+    )
+    return was, now
 
 
 def _write_json(path: Path, content: Any) -> None:
@@ -450,6 +463,11 @@ class PairSet:
         clean, coded : ndarray [shape=(size, 2, samples)]
         is_clean : ndarray [shape=(size,)]
             1 where the pair went through no codec.
+
+        Raises
+        ------
+        InvalidValue
+            `samples` is more than the pairs have.
         """
         rng = np.random.default_rng([seed, step, 5])
         clean = np.empty((size, 2, samples), np.float32)
@@ -457,6 +475,11 @@ class PairSet:
         flags = np.zeros(size, np.float32)
         for row, number in enumerate(self.numbers(step, size, seed)):
             pair = self.pair(int(number))
+            if samples > pair.shape[2]:
+                raise InvalidValue(
+                    f"samples={samples}: a crop must not be longer than the pairs, got "
+                    f"{pair.shape[2]} in {self.folder}"
+                )
             start = int(rng.integers(0, pair.shape[2] - samples + 1))
             clean[row], coded[row] = pair[:, :, start : start + samples]
             flags[row] = self.notes[int(number)]["codec"] == "clean"
