@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 import torch
+from safetensors import SafetensorError
 
-from uncodec.errors import AudioFileError, InvalidValue, ModelError
+from uncodec.errors import AudioFileError, InvalidValue, ModelError, UncodecError
 from uncodec.networks import load_codec_net, load_model
 from uncodec.training.pairs import PairSet, build_pairs, build_validation
 from uncodec.training.recipes import Run, find_recipe, run_recipe
@@ -106,6 +107,18 @@ def test_a_recipe_becomes_a_model_part_by_part(recipe, data, tmp_path):
     # Releasing takes the run as it is, and leaves it as it was.
     assert torch.load(run.checkpoints / "checkpoint.pt", weights_only=True)["step"] == 20
     assert len((run.checkpoints / "log.jsonl").read_text().splitlines()) == 2
+
+
+def test_a_model_that_cannot_be_written_is_told_in_a_line(recipe, data, tmp_path, monkeypatch):
+    def fail(*_, **__):
+        raise SafetensorError("No space left on device")
+
+    run = Run(tmp_path / "work", tmp_path / "model", steps=1)
+    run_recipe(recipe, data, run, only="pairs")
+    run_recipe(recipe, None, run, only="train")
+    monkeypatch.setattr("uncodec.networks.store.save_weights", fail)
+    with pytest.raises(UncodecError, match=r"model: cannot be written \(No space left on device"):
+        run_recipe(recipe, None, run, only="release")
 
 
 def test_an_adversary_goes_on_from_what_was_trained_without(data, tmp_path):

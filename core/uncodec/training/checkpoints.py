@@ -3,7 +3,9 @@
 from __future__ import annotations
 
 import copy
+import io
 import json
+import os
 import time
 from collections.abc import Mapping
 from dataclasses import asdict
@@ -13,7 +15,8 @@ from typing import Any, TypeVar
 import torch
 from torch import Tensor, nn
 
-from uncodec.errors import ModelError
+from uncodec.errors import ModelError, UncodecError
+from uncodec.training.files import write_whole
 from uncodec.training.pairs import differences
 
 __all__ = ["Average", "Due", "Log", "go_on", "read_checkpoint", "write_checkpoint"]
@@ -113,6 +116,11 @@ def write_checkpoint(
     average : Average
     **more
         What else a loop keeps.
+
+    Raises
+    ------
+    UncodecError
+        It cannot be written; the one before is still there.
     """
     kept = {
         "version": version,
@@ -124,9 +132,9 @@ def write_checkpoint(
         "optimiser": optimiser.state_dict(),
         **more,
     }
-    part = path.with_suffix(".part")
-    torch.save(kept, part)
-    part.replace(path)
+    content = io.BytesIO()
+    torch.save(kept, content)
+    write_whole(path, content.getbuffer())
 
 
 def go_on(
@@ -199,6 +207,20 @@ class Log:
         self.path = folder / "log.jsonl"
 
     def write(self, row: Mapping[str, Any]) -> None:
-        """Append a row."""
-        with self.path.open("a") as file:
-            file.write(json.dumps(row) + "\n")
+        """Append a row.
+
+        Raises
+        ------
+        UncodecError
+            It cannot be written; no part of it is left there.
+        """
+        size = self.path.stat().st_size if self.path.exists() else 0
+        try:
+            with self.path.open("a") as file:
+                file.write(json.dumps(row) + "\n")
+        except OSError as error:
+            if self.path.exists():
+                os.truncate(self.path, size)
+            raise UncodecError(
+                f"{self.path}: cannot be written ({error.strerror or error})"
+            ) from error

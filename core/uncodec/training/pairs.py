@@ -7,6 +7,7 @@ Building a set again, or a larger one, therefore only adds what is missing.
 from __future__ import annotations
 
 import hashlib
+import io
 import json
 import logging
 import signal
@@ -25,6 +26,7 @@ from numpy.typing import NDArray
 
 from uncodec.codecs import available, backends, encoder_of, round_trip
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.training.files import write_whole
 from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains
@@ -280,9 +282,7 @@ def differences(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[st
 
 
 def _write_json(path: Path, content: Any) -> None:
-    part = path.with_suffix(".json.part")
-    part.write_text(json.dumps(content))
-    part.replace(path)
+    write_whole(path, json.dumps(content).encode())
 
 
 def _read_json(path: Path) -> dict[str, Any]:
@@ -408,11 +408,9 @@ def _write_pair(
     folder: Path, index: int, rate: int, clean: Array, coding: Coding, kind: str
 ) -> None:
     coded = coding.apply(clean, rate)
-    target = folder / f"{index:06d}.npy"
-    part = target.with_suffix(".part")
-    with part.open("wb") as file:
-        np.save(file, np.stack([clean, coded]).astype(np.float32))
-    part.replace(target)
+    content = io.BytesIO()
+    np.save(content, np.stack([clean, coded]).astype(np.float32))
+    write_whole(folder / f"{index:06d}.npy", content.getbuffer())
     note = {"index": index, "rate": rate, "kind": kind, **asdict(coding)}
     note["encoders"] = coding.encoders()
     # The note comes last: a pair counts as there only with it.

@@ -17,7 +17,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from uncodec.errors import InvalidValue, ModelError
+from uncodec.errors import InvalidValue, ModelError, UncodecError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -248,7 +248,6 @@ class _GeneratorTrainer:
                 start = self._go_on(folder, settings, start, validation).state_dict()
 
     def release(self) -> None:
-        from uncodec.networks.store import save_weights
         from uncodec.training.makeup_loop import train_makeup
 
         # Training that is asked for no step more than there were gives the averaged weights back.
@@ -260,9 +259,7 @@ class _GeneratorTrainer:
             # A minute or two, and no part of the checkpoints: it needs nothing of the rest.
             with self.recipe.checked():
                 train_makeup(generator, self.run.pairs(), **self.makeup)
-        save_weights(
-            self.run.release, generator, name=self.recipe.name, version=self.recipe.version
-        )
+        _release(generator, self.recipe, self.run)
 
     def _go_on(
         self,
@@ -324,12 +321,10 @@ class _NetworkTrainer:
         """Tell scores of the whole run, where the loop does not log any."""
 
     def release(self) -> None:
-        from uncodec.networks.store import save_weights
-
         # Training that is asked for no step more than there were gives the averaged weights back.
         done = replace(self.settings, steps=_steps_done(self.folder / "checkpoint.pt"))
         network = self.go_on(done, self.run.pairs(), None)
-        save_weights(self.run.release, network, name=self.recipe.name, version=self.recipe.version)
+        _release(network, self.recipe, self.run)
 
 
 class _DiffusionTrainer(_NetworkTrainer):
@@ -391,6 +386,17 @@ class _StudyTrainer(_NetworkTrainer):
 
         where = {"config": self.config, "device": self.run.device}
         return train_study(pairs, self.folder, settings, **where)
+
+
+def _release(network: Any, recipe: Recipe, run: Run) -> None:
+    from safetensors import SafetensorError
+
+    from uncodec.networks.store import save_weights
+
+    try:
+        save_weights(run.release, network, name=recipe.name, version=recipe.version)
+    except SafetensorError as error:
+        raise UncodecError(f"{run.release}: cannot be written ({error})") from error
 
 
 def _steps_done(checkpoint: Path) -> int:
