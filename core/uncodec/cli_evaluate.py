@@ -91,13 +91,18 @@ def evaluate(
     ] = None,
     markdown: Annotated[
         str | None,
-        typer.Option(metavar="OUT", help="Write the table for people.", show_default=False),
+        typer.Option(
+            metavar="OUT",
+            help="Write the table for people, and the metrics that are not shown in a second one.",
+            show_default=False,
+        ),
     ] = None,
     plot: Annotated[
         str | None,
         typer.Option(
             metavar="OUT",
-            help="Draw scores over bit rate (.png, .svg, .pdf).",
+            help="Draw scores over bit rate (.png, .svg, .pdf); with --by-material one more, "
+            "OUT-MATERIAL, for each kind.",
             show_default=False,
         ),
     ] = None,
@@ -171,11 +176,15 @@ def _write(
     markdown: str | None,
     plot: str | None,
 ) -> None:
-    from uncodec.analysis.report import to_json, to_markdown, write_text
+    from pathlib import Path
+
+    from uncodec.analysis.report import FURTHER_COLUMNS, to_json, to_markdown, write_text
 
     table = to_markdown(rows)
+    # First of all: what can no longer be written must not hide what was computed.
+    typer.echo(table, nl=False)
     if markdown is not None:
-        write_text(markdown, table)
+        write_text(markdown, f"{table}\n{to_markdown(rows, columns=FURTHER_COLUMNS)}")
     if json is not None:
         # No path and no date: the same command gives the same file anywhere.
         about: dict[str, Any] = {
@@ -191,4 +200,6 @@ def _write(
         from uncodec.analysis.score_curves import draw_scores
 
         draw_scores(rows, plot)
-    typer.echo(table, nl=False)
+        place = Path(plot)
+        for kind in sorted({row.material for row in rows if row.material}):
+            draw_scores(rows, place.with_stem(f"{place.stem}-{kind}"), material=kind)

@@ -55,6 +55,15 @@ def test_full_band_material_and_silence_come_through_untouched():
     assert np.array_equal(exciter(silence, RATE), silence)
 
 
+@pytest.mark.parametrize("hertz", [3100.0, 3400.0])
+def test_tones_whose_harmonics_lie_far_above_are_not_blown_up(hertz):
+    """Rectified, they have nothing just above the edge to compare with."""
+    x = music(2.0, 4000.0)
+    x[:, RATE:] = 0.1 * np.sin(2 * np.pi * hertz * np.arange(RATE) / RATE)
+    fill = exciter(x, RATE) - x
+    assert np.square(fill[:, RATE + 4096 :]).sum() < np.square(x[:, RATE + 4096 :]).sum()
+
+
 def test_amount_scales_the_fill_and_nothing_else():
     x = music(1.0, 8000.0)
     assert np.array_equal(exciter(x, RATE, amount=0.0), x)

@@ -30,6 +30,26 @@ def test_every_codec_restorer_and_score_is_in_the_picture(rows, tmp_path):
     assert "ViSQOL" not in text  # not measured
 
 
+def test_a_kind_of_material_has_a_picture_of_its_own(tmp_path):
+    pytest.importorskip("matplotlib")
+    import matplotlib
+
+    rows = aggregate(
+        (
+            ClipScore(kind, codec, 32.0, UNTOUCHED, kind, {"lsd": 1.0})
+            for kind, codec in (("drums", "mp3"), ("voice", "opus"))
+        ),
+        by_material=True,
+    )
+    with matplotlib.rc_context({"svg.fonttype": "none"}):
+        text = draw_scores(rows, tmp_path / "drums.svg", material="drums").read_text()
+    assert ">drums<" in text
+    assert ">mp3<" in text
+    assert ">opus<" not in text
+    with pytest.raises(InvalidValue, match="got none"):
+        draw_scores(rows, tmp_path / "cats.svg", material="cats")
+
+
 def test_what_cannot_be_drawn_says_so(rows, tmp_path):
     pytest.importorskip("matplotlib")
     with pytest.raises(InvalidValue, match="must hold scores of codecs with a bit rate"):

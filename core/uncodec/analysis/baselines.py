@@ -114,7 +114,13 @@ def _fill(
     # A third of an octave on either side of the edge is compared.
     low, high = max(1, round(cutoff * 0.8)), min(round(cutoff * 1.25), harmonics.shape[-1])
     wanted = power[:, low:cutoff].mean(axis=-1, keepdims=True)
-    made = power_spectra(harmonics[:, cutoff:high]).mean(axis=-1, keepdims=True)
+    # The harmonics of a few tones may all lie above that: then the octave above the edge counts, or
+    # what is next to nothing would be raised to the level below the edge, and all else with it.
+    near, far = (
+        power_spectra(harmonics[:, cutoff:end]).mean(axis=-1, keepdims=True)
+        for end in (high, min(2 * cutoff, harmonics.shape[-1]))
+    )
+    made = np.maximum(near, far)
     gain = np.sqrt(wanted / np.maximum(made, 1e-20))
     octaves = np.log2(np.maximum(np.arange(harmonics.shape[-1]), cutoff) / cutoff)
     filled: NDArray[np.complexfloating] = harmonics * (

@@ -22,6 +22,7 @@ __all__ = [
     "CHANGE",
     "CLEAN",
     "DEFAULT_COLUMNS",
+    "FURTHER_COLUMNS",
     "HEADINGS",
     "UNTOUCHED",
     "ClipScore",
@@ -63,6 +64,8 @@ DEFAULT_COLUMNS: tuple[str, ...] = (
     "loudness_error_lu",
     "null_depth_db",
 )
+FURTHER_COLUMNS: tuple[str, ...] = tuple(key for key in HEADINGS if key not in DEFAULT_COLUMNS)
+"""The metrics that `DEFAULT_COLUMNS` leaves out."""
 _DECIMALS = {
     "lsd": 2,
     "lsd_low": 2,

@@ -19,19 +19,25 @@ DEFAULT_CURVES = ("lsd", "visqol", "si_sdr_db" + CHANGE)
 
 
 def draw_scores(
-    rows: Sequence[Row], path: str | Path, *, curves: Sequence[str] = DEFAULT_CURVES
+    rows: Sequence[Row],
+    path: str | Path,
+    *,
+    curves: Sequence[str] = DEFAULT_CURVES,
+    material: str = "",
 ) -> Path:
     """Draw scores over bit rate with their 95 % intervals.
 
     Parameters
     ----------
     rows : sequence of Row
-        Those over all material that have a bit rate are drawn.
+        Those of `material` that have a bit rate are drawn.
     path : path
         Of the picture; the suffix (.png, .svg, .pdf) chooses the format.
     curves : sequence of str
         A row of panels each: keys of `uncodec.analysis.report.HEADINGS`, also with ``_change``
         behind. Those without any value are left out.
+    material : str
+        Kind of material; empty for the rows over all of it.
 
     Returns
     -------
@@ -47,7 +53,7 @@ def draw_scores(
     AudioFileError
         The picture cannot be written.
     """
-    drawn = [row for row in rows if row.kbps is not None and not row.material]
+    drawn = [row for row in rows if row.kbps is not None and row.material == material]
     shown = [key for key in curves if any(not math.isnan(_value(r, key).mean) for r in drawn)]
     if not shown:
         raise InvalidValue("rows: must hold scores of codecs with a bit rate, got none")
@@ -87,6 +93,8 @@ def draw_scores(
         axes.set_xlabel("kb/s")
     handles, labels = grid[0][0].get_legend_handles_labels()
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(names)))
+    if material:
+        figure.supxlabel(material)
     try:
         target.parent.mkdir(parents=True, exist_ok=True)
         figure.savefig(target)
