@@ -96,7 +96,14 @@ impl Blocks {
         Self { inputs: buffers(), outputs: buffers(), in_place }
     }
 
-    /// Number of channels.
+    /// Buffers of a host with other channels on the way in than on the way out.
+    #[must_use]
+    pub fn uneven(inputs: usize, outputs: usize, samples: usize) -> Self {
+        let buffers = |channels| vec![vec![0.0; samples]; channels];
+        Self { inputs: buffers(inputs), outputs: buffers(outputs), in_place: false }
+    }
+
+    /// Number of channels on the way out.
     #[must_use]
     pub fn channels(&self) -> usize {
         self.outputs.len()
@@ -261,23 +268,23 @@ impl Plugin {
     ) -> tresult {
         let mut inputs = [std::ptr::null_mut(); 8];
         let mut outputs = [std::ptr::null_mut(); 8];
-        let channels = blocks.outputs.len();
-        for channel in 0..channels {
-            let samples = &mut blocks.outputs[channel][from..from + length];
-            outputs[channel] = samples.as_mut_ptr();
-            inputs[channel] = if blocks.in_place {
-                outputs[channel]
-            } else {
-                blocks.inputs[channel][from..from + length].as_mut_ptr()
-            };
+        for (pointer, samples) in outputs.iter_mut().zip(&mut blocks.outputs) {
+            *pointer = samples[from..from + length].as_mut_ptr();
+        }
+        if blocks.in_place {
+            inputs = outputs;
+        } else {
+            for (pointer, samples) in inputs.iter_mut().zip(&mut blocks.inputs) {
+                *pointer = samples[from..from + length].as_mut_ptr();
+            }
         }
         let bus = |channels: usize, buffers: &mut [*mut f32; 8]| AudioBusBuffers {
             numChannels: channels as int32,
             silenceFlags: 0,
             __field0: AudioBusBuffers__type0 { channelBuffers32: buffers.as_mut_ptr() },
         };
-        let mut input = bus(channels, &mut inputs);
-        let mut output = bus(channels, &mut outputs);
+        let mut input = bus(blocks.inputs.len(), &mut inputs);
+        let mut output = bus(blocks.outputs.len(), &mut outputs);
         self.call(&mut input, &mut output, length as int32, mode, changes)
     }
 

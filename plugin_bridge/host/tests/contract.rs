@@ -65,6 +65,32 @@ fn only_equal_arrangements_of_mono_and_stereo_are_taken() {
 }
 
 #[test]
+fn a_host_that_has_mono_in_and_stereo_out_all_the_same_gets_the_delayed_input() {
+    for set_up_as in [Arrangement::Mono, Arrangement::Stereo] {
+        let plugin = plugin_without_core();
+        assert_eq!(plugin.set_arrangement(set_up_as, set_up_as), OK);
+        assert_ne!(plugin.set_arrangement(Arrangement::Mono, Arrangement::Stereo), OK);
+        plugin.set_up(48_000.0, 64, Mode::Realtime);
+        plugin.set_active(true);
+        let latency = plugin.latency();
+        let mut blocks = Blocks::uneven(1, 2, 64);
+        for position in (0..latency + 1000).step_by(64) {
+            for (n, sample) in (position as u64..).zip(blocks.input(0)) {
+                *sample = signal::noise(0, n);
+            }
+            assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
+            for n in 0..64 {
+                let left = delayed(0, position + n, latency);
+                // A stereo plugin without a right input has silence there.
+                let right = if set_up_as == Arrangement::Mono { left } else { 0.0 };
+                let got = [blocks.output(0)[n], blocks.output(1)[n]];
+                assert_eq!(got.map(f32::to_bits), [left, right].map(f32::to_bits));
+            }
+        }
+    }
+}
+
+#[test]
 fn rates_out_of_range_are_refused_and_the_audio_passes() {
     let plugin = plugin_without_core();
     for rate in [0.0, 7_999.0, 44_100.5, 1e7, f64::NAN, -48_000.0] {
