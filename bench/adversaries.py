@@ -1,12 +1,14 @@
 """Does an adversary help, which one, and how steady is it? Several seeds each, from one start.
 
-    python bench/adversaries.py --work FOLDER --start CHECKPOINT --features CHECKPOINT
+    python bench/adversaries.py --work FOLDER --start CHECKPOINT
+    python bench/adversaries.py --work FOLDER --objective mse --learning-rate 1e-3
 
 FOLDER holds ``pairs`` and ``validation``, as training leaves them. Every run begins with the same
-generator, trained without an adversary, and goes on for as many steps on the same batches with each
-kind of adversary; what differs between seeds is the order of the batches, the noise, and the
-adversary's start. Written to FOLDER/adversaries: the runs, ``adversaries.json`` and
-``adversaries.png``. Interrupted, it goes on where it was.
+generator, trained without an adversary, or without `--start` from scratch, and goes on for as many
+steps on the same batches with each kind of adversary; what differs between seeds is the order of
+the batches, the noise, and the adversary's start (from scratch, the generator's too). Written to
+FOLDER/adversaries: the runs, ``adversaries.json`` and ``adversaries.png``. Interrupted, it goes on
+where it was.
 """
 
 from __future__ import annotations
@@ -22,8 +24,9 @@ import torch
 
 from uncodec.networks.codec_net import CodecNet, codec_levels
 from uncodec.networks.generator import Generator, GeneratorConfig
+from uncodec.networks.store import load_codec_net
 from uncodec.training.adversary import ADVERSARIES
-from uncodec.training.generator_loop import LoopSettings, restore_batch, train_generator
+from uncodec.training.generator_loop import OBJECTIVES, LoopSettings, restore_batch, train_generator
 from uncodec.training.pairs import PairSet
 
 
@@ -112,10 +115,9 @@ def _picture(found: dict[str, list[Any]], path: Path) -> None:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__.splitlines()[0])
     parser.add_argument("--work", type=Path, required=True)
-    parser.add_argument("--start", type=Path, required=True, help="checkpoint of a generator")
-    parser.add_argument(
-        "--features", type=Path, required=True, help="checkpoint of a codec network"
-    )
+    parser.add_argument("--start", type=Path, help="checkpoint of a generator; else from scratch")
+    parser.add_argument("--features", default="codec-net", help="model with a codec network")
+    parser.add_argument("--objective", choices=OBJECTIVES, default="levels")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--batch", type=int, default=8)
@@ -123,11 +125,11 @@ def main() -> None:
     parser.add_argument("--threads", type=int, default=1)
     options = parser.parse_args()
     torch.set_num_threads(options.threads)
-    kept = torch.load(options.start, weights_only=True)
-    config, start = GeneratorConfig(**kept["config"]), kept["average"]
-    features = CodecNet()
-    features.load_state_dict(torch.load(options.features, weights_only=True)["average"])
-    features.eval()
+    config, start = GeneratorConfig(), None
+    if options.start is not None:
+        kept = torch.load(options.start, weights_only=True)
+        config, start = GeneratorConfig(**kept["config"]), kept["average"]
+    features = load_codec_net(options.features)
     pairs, validation = PairSet(options.work / "pairs"), PairSet(options.work / "validation")
     settings = LoopSettings(
         steps=options.steps,
@@ -135,6 +137,7 @@ def main() -> None:
         seconds=1.0,
         learning_rate=options.learning_rate,
         average=0.98,
+        objective=options.objective,
     )
     root = options.work / "adversaries"
     found: dict[str, list[Any]] = {}
