@@ -14,10 +14,11 @@ def diffusion_folder(tmp_path_factory):
     """A model of the offline engine that is small, untrained, and changes what it gets."""
     import torch
 
-    from uncodec.networks import DiffusionConfig, DiffusionNetwork, save_weights
+    from uncodec.networks import DiffusionConfig, DiffusionNetwork, GeneratorConfig, save_weights
 
     torch.manual_seed(0)
-    config = DiffusionConfig(window=512, hop=128, width=16, dilations=(1, 2), local=4)
+    live = GeneratorConfig(window=256, hop=64, encoder=8, hidden=8, local=2)
+    config = DiffusionConfig(window=512, hop=128, width=16, dilations=(1, 2), local=4, live=live)
     folder = tmp_path_factory.mktemp("models") / "small"
     save_weights(folder, DiffusionNetwork(config), name="small", version="0.1")
     return folder

@@ -41,7 +41,7 @@ def test_steps_with_a_perfect_prediction_stay_on_the_way(ends):
     assert torch.equal(state, end)
 
 
-def test_fresh_noise_moves_the_state_and_keeps_its_power(ends):
+def test_noise_turns_phases_and_keeps_the_power(ends):
     scene, start, end, other = ends
     plain = advance(scene, start, end, 0.25, 0.5)
     churned = advance(scene, start, end, 0.25, 0.5, other, 0.5)

@@ -23,9 +23,9 @@ __all__ = ["DiffusionRestorer"]
 class DiffusionRestorer(Effect):
     """Restores what a lossy codec took, as finely as it can and not in real time.
 
-    A diffusion network leads the signal in several steps from the coded one, its empty bands filled
-    with noise, to what the recording may have been. It looks ahead as well as back, and adds its
-    result to the input (output = input + amount * delta). It works on whole signals;
+    A diffusion network leads the signal in several steps from what the live engine makes of it to
+    what the recording may have been. It looks ahead as well as back, and adds its result to the
+    input (output = input + amount * delta). It works on whole signals;
     `GANRestorer` streams, and `uncodec.offline.render.render_file` renders files of any length.
 
     Parameters

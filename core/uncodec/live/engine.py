@@ -15,13 +15,13 @@ from uncodec.live.overlap_add import OverlapAdd
 from uncodec.networks import CHANNELS, LoadedModel
 from uncodec.networks.spectra import sqrt_hann
 
-__all__ = ["DeltaEngine"]
+__all__ = ["RUN", "DeltaEngine"]
 
 Array = NDArray[np.float32]
 
-# Hops computed in one call of the network at most: enough to amortise its overhead, little enough
-# to keep the buffers small.
 RUN = 32
+"""Hops computed in one call of the network at most: enough to amortise its overhead, little enough
+to keep the buffers small."""
 
 
 class DeltaEngine:

@@ -11,8 +11,8 @@ several times faster in bfloat16 than in float32.
 from __future__ import annotations
 
 import math
-from collections.abc import Sequence
-from dataclasses import asdict, dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import asdict, dataclass, field
 from typing import Any
 
 import torch
@@ -20,7 +20,8 @@ from torch import Tensor, nn
 from torch.nn.functional import avg_pool1d, glu, pad, silu
 
 from uncodec.errors import InvalidValue
-from uncodec.networks.diffusion_scene import CELLS, GRAIN, SCENE_REACH, Scene, weigh
+from uncodec.networks.diffusion_scene import CELLS, SCENE_REACH, Scene, weigh
+from uncodec.networks.generator import Generator, GeneratorConfig
 
 __all__ = ["BANDS", "DiffusionConfig", "DiffusionNetwork"]
 
@@ -29,6 +30,8 @@ BANDS = ((16, 1), (16, 2), (16, 5))
 # Frames to either side over which the judgement on damage is averaged, and that the convolutions
 # see.
 JUDGED, LOCAL_REACH = 96, 2
+# The makeup gain at most: what LAME takes off is a twentieth.
+MOST_MAKEUP = 0.06
 
 
 @dataclass(frozen=True)
@@ -40,13 +43,15 @@ class DiffusionConfig:
     window : int
         STFT window in samples, a power of two, 256 or more.
     hop : int
-        STFT hop in samples, a multiple of 32.
+        STFT hop in samples.
     width : int
         Channels of a token.
     dilations : sequence of int
         One layer for each, looking so many frames back and ahead.
     local : int
         Channels of the convolution over bins and frames.
+    live : GeneratorConfig
+        Shape of the live generator whose restoration is the start; a mapping will do.
     """
 
     window: int = 2048
@@ -54,9 +59,12 @@ class DiffusionConfig:
     width: int = 96
     dilations: Sequence[int] = (1, 2, 4, 8, 16, 16)
     local: int = 16
+    live: GeneratorConfig = field(default_factory=GeneratorConfig)
 
     def __post_init__(self) -> None:
         object.__setattr__(self, "dilations", tuple(self.dilations))
+        if isinstance(self.live, Mapping):
+            object.__setattr__(self, "live", GeneratorConfig(**self.live))
         for name in ("window", "hop", "width", "local"):
             value = getattr(self, name)
             if not isinstance(value, int) or value < 1:
@@ -67,9 +75,6 @@ class DiffusionConfig:
             raise InvalidValue(
                 f"window={self.window}: must be a multiple of 2 * hop={2 * self.hop}"
             )
-        if self.hop % GRAIN:
-            # The start's grains have to lie at the same places wherever a file is cut.
-            raise InvalidValue(f"hop={self.hop}: must be a multiple of {GRAIN}")
         if not self.dilations or any(not isinstance(d, int) or d < 1 for d in self.dilations):
             raise InvalidValue(f"dilations={self.dilations}: must be positive integers")
 
@@ -145,7 +150,8 @@ class DiffusionNetwork(nn.Module):
 
     The delta is made of what is there, under a soft mask of what to trust: where the mask is 1 the
     coded bin stays, where it is 0 the bin gets a gain, and what the restoration has added so far
-    gets another.
+    gets another. What the live generator turned up as a whole stays turned up: the mask is for
+    bins, and a level is not seen in any one of them.
     """
 
     FEATURES = 8
@@ -153,6 +159,8 @@ class DiffusionNetwork(nn.Module):
     def __init__(self, config: DiffusionConfig) -> None:
         super().__init__()
         self.config = config
+        # Part of the model, and not looked up by name: another release would start elsewhere.
+        self.live = Generator(config.live).requires_grad_(False)
         cell = (config.bins - 1) // CELLS
         self.cell = cell
         width, local = config.width, config.local
@@ -181,6 +189,12 @@ class DiffusionNetwork(nn.Module):
             nn.init.zeros_(self.decide.bias)
             self.gate.weight.mul_(0.1)
             nn.init.constant_(self.gate.bias, 1.0)
+
+    def train(self, mode: bool = True) -> DiffusionNetwork:
+        """Switch to training or back; the live generator is never trained here."""
+        super().train(mode)
+        self.live.eval()
+        return self
 
     def forward(self, scene: Scene, missing: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
         """Predict the restored signal.
@@ -216,7 +230,9 @@ class DiffusionNetwork(nn.Module):
         open_ = gate[:, None, :, None] * (1.0 - trust)
         gain = torch.expm1(1.5 * torch.tanh(chosen[:, 2:4])) * open_
         added = torch.exp(2.302585093 * chosen[:, 4:6].clamp(-4.0, 3.0)) * open_
-        return weigh(scene.coded, gain) + weigh(missing, added), damage
+        makeup = (self._makeup(scene, missing) * gate)[:, None, :, None]
+        rest = missing - weigh(scene.coded, makeup)
+        return weigh(scene.coded, makeup + gain) + weigh(rest, added), damage
 
     def _features(self, scene: Scene, missing: Tensor) -> Tensor:
         """Eight numbers for each bin, [shape=(batch, frames, bins - 1, 8)]."""
@@ -280,6 +296,15 @@ class DiffusionNetwork(nn.Module):
         span = 2 * JUDGED + 1
         mean = avg_pool1d(both, span, stride=1, padding=JUDGED)
         return mean[:, 0] / (mean[:, 1] + 1e-6)
+
+    def _makeup(self, scene: Scene, missing: Tensor) -> Tensor:
+        """Gain common to all that the codec kept, around each frame: [shape=(batch, frames)]."""
+        coded = scene.coded
+        along = missing.real * coded.real + missing.imag * coded.imag
+        power = coded.real.square() + coded.imag.square()
+        both = torch.stack([(part * scene.content).sum((1, 3)) for part in (along, power)], dim=1)
+        mean = avg_pool1d(both, 2 * JUDGED + 1, stride=1, padding=JUDGED)
+        return (mean[:, 0] / (mean[:, 1] + 1e-9)).clamp(0.0, MOST_MAKEUP)
 
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""

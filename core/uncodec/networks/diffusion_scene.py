@@ -2,8 +2,8 @@
 
 Levels are decades of power (log10). The outline follows the peaks of the spectrum and is carried on
 beyond the last part with content, so that whether a recording is dark or bright is seen at the edge
-of what the codec left. Everything later is measured relative to it: the noise that the restoration
-starts from, the companded spectra, the network's features.
+of what the codec left. Everything later is measured relative to it: the companded spectra and the
+network's features.
 """
 
 from __future__ import annotations
@@ -12,30 +12,23 @@ from typing import NamedTuple
 
 import torch
 from torch import Tensor
-from torch.nn.functional import avg_pool1d, interpolate, max_pool1d, max_pool2d, pad
-
-from uncodec.networks.spectra import audio_to_frames
+from torch.nn.functional import max_pool1d, max_pool2d, pad
 
 __all__ = [
     "CELLS",
-    "GRAIN",
     "SCENE_REACH",
     "Scene",
     "compand",
     "expand",
     "look_at",
-    "start_from",
     "weigh",
 ]
 
 CELLS = 128
 """Parts of equal width that the outline divides the spectrum into."""
 
-SCENE_REACH = 19
-"""Frames to either side that a frame of the scene or of the start depends on."""
-
-GRAIN = 32
-"""Samples over which the coded signal's power is averaged to follow attacks and pitch pulses."""
+SCENE_REACH = 16
+"""Frames to either side that a frame of the scene depends on."""
 
 # log10 of power below which a bin counts as empty: near the rounding noise of a 16-bit file.
 FLOOR = 1e-8
@@ -148,41 +141,3 @@ def _to_bins(cells: Tensor, width: int) -> Tensor:
     """Repeat cells over their bins; the bin at half the rate continues the last."""
     wide = cells.repeat_interleave(width, dim=3)
     return torch.cat([wide, wide[..., -1:]], dim=3)
-
-
-def start_from(scene: Scene, coded: Tensor, noise: Tensor, window: int, hop: int) -> Tensor:
-    """Noise that fills what the codec emptied, to be added to the coded spectrum at the start.
-
-    The noise follows the fast changes of the coded signal's power, as an attack or the pulses of a
-    voice make them: those are finer than a frame, and no gain per bin could bring them back.
-
-    Parameters
-    ----------
-    scene : Scene
-    coded, noise : Tensor [shape=(batch, 2, samples)]
-        Mid and side of the coded signal; white noise of unit variance.
-    window, hop : int
-        Of the frames; in samples.
-
-    Returns
-    -------
-    Tensor [shape=(batch, 2, frames, bins)], complex
-        Along the outline where there is no content, 20 dB below it elsewhere.
-    """
-    spectra = audio_to_frames(noise * _pulse(coded), window, hop)
-    # E|STFT|^2 of unit white noise is the window's energy, half its length for a root-Hann window.
-    unit = (window / 2) ** -0.5
-    return weigh(spectra, scene.scale * (unit * (1.0 - 0.9 * scene.content)))
-
-
-def _pulse(coded: Tensor) -> Tensor:
-    """Fast changes of the power at high frequencies, as an amplitude of mean square 1."""
-    steep = torch.diff(pad(coded, (2, 0)), n=2)
-    samples = steep.shape[-1]
-    steep = pad(steep, (0, -samples % GRAIN))
-    power = steep.square().sum(1).reshape(steep.shape[0], 1, -1, GRAIN).mean(3)
-    fast = avg_pool1d(power, 3, stride=1, padding=1, count_include_pad=False)
-    slow = avg_pool1d(power, 65, stride=1, padding=32, count_include_pad=False)
-    ratio = (fast + 1e-12) / (slow + 1e-12)
-    pulse = ratio.sqrt().clamp(0.1, 3.0)
-    return interpolate(pulse, scale_factor=GRAIN, mode="linear")[..., :samples]

@@ -35,6 +35,7 @@ __all__ = [
     "list_models",
     "load_codec_net",
     "load_diffusion",
+    "load_generator",
     "load_model",
     "load_study",
     "model_roots",
@@ -91,6 +92,8 @@ class LoadedDiffusion:
     config : DiffusionConfig
     network : DiffusionNetwork
         In evaluation mode.
+    live : LoadedModel
+        The generator whose restoration it starts from.
     device : str
     digest : str
         SHA-256 over configuration and weights.
@@ -100,6 +103,7 @@ class LoadedDiffusion:
     version: str
     config: DiffusionConfig
     network: DiffusionNetwork
+    live: LoadedModel
     device: str
     digest: str
 
@@ -202,6 +206,13 @@ def load_model(model: str | os.PathLike[str] = "live-gan", device: str = "cpu") 
     return _load_generator(*_locate(model, device), device)
 
 
+def load_generator(model: str | os.PathLike[str] = "live-gan", device: str = "cpu") -> Generator:
+    """Load and check a generator to train with, not compiled; parameters and errors as
+    `load_model`."""
+    path, _ = _locate(model, device)
+    return cast(Generator, _build(path, "generator", device)[0])
+
+
 def load_diffusion(
     model: str | os.PathLike[str] = "diffusion", device: str = "cpu"
 ) -> LoadedDiffusion:
@@ -236,7 +247,10 @@ def _locate(model: str | os.PathLike[str], device: str) -> tuple[str, int]:
 @lru_cache(maxsize=4)
 def _load_generator(path: str, _modified: int, device: str) -> LoadedModel:
     network, header = _build(path, "generator", device)
-    generator = cast(Generator, network)
+    return _ready(cast(Generator, network), header, path, device)
+
+
+def _ready(generator: Generator, header: Mapping[str, str], path: str, device: str) -> LoadedModel:
     return LoadedModel(
         name=header.get("name", Path(path).parent.name),
         version=header.get("version", "0"),
@@ -250,11 +264,13 @@ def _load_generator(path: str, _modified: int, device: str) -> LoadedModel:
 def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
     network, header = _build(path, "diffusion", device)
     diffusion = cast(DiffusionNetwork, network)
+    live = _ready(diffusion.live, header, path, device)
     return LoadedDiffusion(
-        name=header.get("name", Path(path).parent.name),
-        version=header.get("version", "0"),
+        name=live.name,
+        version=live.version,
         config=diffusion.config,
         network=diffusion.requires_grad_(False),
+        live=live,
         device=device,
         digest=header["sha256"],
     )

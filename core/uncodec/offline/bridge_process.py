@@ -1,16 +1,18 @@
 """The process that leads from a coded signal to a restored one, in the companded spectral domain.
 
 It is a conditional flow (Lipman et al., "Flow matching for generative modeling", ICLR 2023) between
-two ends: the coded signal with its empty parts filled by noise, and the clean one. On the way, at
-time t, the companded spectrum is ``(1 - t) * start + t * end``. The network predicts the end from
-there (data prediction), and a step goes towards what it predicts.
+two ends: what the live engine restores, noise and all, and the clean signal. To start from what a
+faster network predicts and not from noise is the idea of StoRM (Lemercier et al., "StoRM: a
+diffusion-based stochastic regeneration model for speech enhancement and dereverberation", IEEE/ACM
+TASLP 31, 2023). On the way, at time t, the companded spectrum is ``(1 - t) * start + t * end``. The
+network predicts the end from there (data prediction), and a step goes towards what it predicts.
 """
 
 from __future__ import annotations
 
 from torch import Tensor
 
-from uncodec.networks.diffusion_scene import Scene, compand, expand
+from uncodec.networks.diffusion_scene import Scene, compand, expand, weigh
 
 __all__ = ["advance", "between", "time_grid"]
 
@@ -27,7 +29,7 @@ def between(scene: Scene, start: Tensor, end: Tensor, time: Tensor) -> Tensor:
     ----------
     scene : Scene
     start, end : Tensor [shape=(batch, 2, frames, bins)], complex
-        What was added there, see `start_from`.
+        What was added there.
     time : Tensor [shape=(batch,)]
         From 0 to 1.
 
@@ -47,13 +49,13 @@ def advance(
     delta: Tensor,
     time: float,
     later: float,
-    fresh: Tensor | None = None,
+    noise: Tensor | None = None,
     churn: float = 0.0,
 ) -> Tensor:
     """Go on from `time` to `later`, towards what the network predicts.
 
-    Without `fresh` this is a step of Euler's method along the flow (deterministic). With it, a part
-    of the start that the state still holds is replaced by the start made of other noise, which
+    Without `noise` this is a step of Euler's method along the flow (deterministic). With it, a part
+    of what was added at the start, and is still in the state, gets the phases of the noise and
     keeps its power: a step of the stochastic sampler.
 
     Parameters
@@ -65,18 +67,19 @@ def advance(
         What the network predicts for time 1.
     time, later : float
         ``0 <= time < later <= 1``.
-    fresh : Tensor [shape=(batch, 2, frames, bins)], complex, optional
-        From `start_from`, of other noise.
+    noise : Tensor [shape=(batch, 2, frames, bins)], complex, optional
+        Spectra of white noise.
     churn : float
-        Share of the amplitude that is replaced, 0 to 1.
+        Share of the amplitude that gets other phases, 0 to 1.
     """
     if later >= 1.0:
         return delta
     now = compand(scene.coded + missing, scene.scale)
     end = compand(scene.coded + delta, scene.scale)
     start = (now - time * end) / (1.0 - time)
-    if fresh is not None and churn > 0.0:
+    if noise is not None and churn > 0.0:
         base = compand(scene.coded, scene.scale)
-        other = compand(scene.coded + fresh, scene.scale)
-        start = base + (1.0 - churn**2) ** 0.5 * (start - base) + churn * (other - base)
+        added = start - base
+        turned = weigh(noise, added.abs() / (noise.abs() + 1e-12))
+        start = base + (1.0 - churn**2) ** 0.5 * added + churn * turned
     return expand(start + later * (end - start), scene.scale) - scene.coded

@@ -17,9 +17,10 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uncodec.errors import InvalidValue, UncodecError
+from uncodec.live.engine import DeltaEngine
 from uncodec.live.noise import HopNoise, check_seed
 from uncodec.networks import LoadedDiffusion
-from uncodec.networks.diffusion_scene import look_at, start_from
+from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
 from uncodec.offline.bridge_process import advance, time_grid
 
@@ -30,7 +31,7 @@ Sampler = Literal["ode", "sde"]
 
 MAX_STEPS = 32
 CHURN = 0.5
-"""Share of the noise's amplitude that the stochastic sampler draws anew in each step."""
+"""Share of the amplitude that the stochastic sampler gives other phases in each step."""
 
 # Frames that a piece is not cut below when memory runs out.
 _SMALLEST_PIECE = 64
@@ -95,13 +96,16 @@ class DiffusionEngine:
         self.piece = piece
         self.on_memory: Callable[[int], None] | None = None
         window, self.hop = model.config.window, model.config.hop
-        # A sample lies in so many frames before and after; twice, because the first step overlaps
-        # and cuts its start once more.
-        self.margin = (model.config.reach + 2 * (window // self.hop - 1)) * self.hop
+        # The frames that hold a sample reach so far beyond it.
+        self.margin = (model.config.reach + window // self.hop - 1) * self.hop
         self._times = time_grid(steps)
-        streams = steps if sampler == "sde" else 1
-        self._noise = [HopNoise(seed, 2, self.hop, stream) for stream in range(streams)]
+        # Stream 0 is the live generator's.
+        self._noise = [HopNoise(seed, 2, self.hop, stream) for stream in range(1, steps)]
         self._half = _half_precision(model.device)
+
+    def start(self, channels: int) -> DeltaEngine:
+        """A fresh live engine, whose delta the first step goes on from."""
+        return DeltaEngine(self.model.live, channels, self.seed)
 
     def step(self, number: int, first: int, coded: Array, missing: Array) -> Array:
         """Compute step `number` on a stretch.
@@ -115,7 +119,7 @@ class DiffusionEngine:
         coded : ndarray [shape=(2, margin + samples + margin)], float32
             Mid and side; `samples` a multiple of `hop`.
         missing : ndarray [shape=(2, margin + samples + margin)], float32
-            What the steps before have added; step 0 does not look at it.
+            What has been added so far: by the live generator, then by the steps before.
 
         Returns
         -------
@@ -171,21 +175,16 @@ class DiffusionEngine:
         with torch.inference_mode():
             audio = torch.from_numpy(np.ascontiguousarray(coded))[None].to(device)
             scene = look_at(audio_to_frames(audio, window, hop))
-            if number == 0:
-                noise = self._white(0, first, coded.shape[1])
-                begun = start_from(scene, audio, noise, window, hop)
-                added = frames_to_audio(begun, window, hop)
-            else:
-                added = torch.from_numpy(np.ascontiguousarray(missing))[None].to(device)
+            added = torch.from_numpy(np.ascontiguousarray(missing))[None].to(device)
             state = audio_to_frames(added, window, hop)
             at = torch.full((1,), now, device=device)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=self._half):
                 delta, _ = self.model.network(scene, state, at)
-            fresh = None
+            noise = None
             if self.sampler == "sde" and later < 1.0:
-                noise = self._white(number + 1, first, coded.shape[1])
-                fresh = start_from(scene, audio, noise, window, hop)
-            result = advance(scene, state, delta, now, later, fresh, CHURN)
+                white = self._white(number, first, coded.shape[1])
+                noise = audio_to_frames(white, window, hop)
+            result = advance(scene, state, delta, now, later, noise, CHURN)
             if later < 1.0:
                 samples = frames_to_audio(result, window, hop)
             else:

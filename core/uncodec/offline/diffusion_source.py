@@ -1,8 +1,8 @@
 """The steps of a restoration in a row, each at work on its own place of one stream.
 
 A file is not restored step after step, which would need room for all of it, but as in a pipeline:
-while the first step is at one chunk, the second works on the chunk before. What is kept is a few
-chunks for each step, however long the file is.
+the live engine runs ahead, and while the first step is at one chunk, the second works on the chunk
+before. What is kept is a few chunks for each step, however long the file is.
 """
 
 from __future__ import annotations
@@ -14,6 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
+from uncodec.live.engine import RUN, DeltaEngine
 from uncodec.offline.diffusion_engine import DiffusionEngine
 
 __all__ = ["ChunkStore", "DiffusionSource"]
@@ -81,19 +82,15 @@ class DiffusionSource:
         self._kept = store.finished if store is not None else 0
         # Chunks that a step needs beyond the end of the one it works on.
         self._ahead = -(-engine.margin // self._size)
+        self._start = _Start(engine.start(channels))
         self.lead = self._size - 1 + engine.margin + (engine.steps - 1) * self._ahead * self._size
+        self.lead += self._start.lead
         self._stages = [_Stage(engine.margin) for _ in range(engine.steps)]
 
     def push(self, x: Array) -> Array:
         """Take (channels, n) samples, give (channels, m) samples of the delta."""
-        coded: Array = np.zeros((2, x.shape[1]), np.float32)
-        if self.channels == 2:
-            np.add(x[0], x[1], out=coded[0])
-            np.subtract(x[0], x[1], out=coded[1])
-            coded *= np.float32(0.5)
-        else:
-            coded[0] = x[0]
-        finished = self._pass_on(0, coded, np.zeros_like(coded))
+        coded, begun = self._start.push(x)
+        finished = self._pass_on(0, _mid_side(coded), _mid_side(begun))
         if not finished:
             return np.zeros((self.channels, 0), np.float32)
         delta = np.concatenate(finished, axis=1)
@@ -135,7 +132,56 @@ class DiffusionSource:
     def clone(self) -> DiffusionSource:
         """An independent copy of the whole state; it does not write to the store."""
         twin = DiffusionSource(self._engine, self.channels, self._chunk)
+        twin._start = self._start.clone()
         twin._stages = [stage.clone() for stage in self._stages]
+        return twin
+
+
+def _mid_side(x: Array) -> Array:
+    """Mid and side of one channel or two, [shape=(2, samples)]."""
+    image: Array = np.zeros((2, x.shape[1]), np.float32)
+    if x.shape[0] == 1:
+        image[0] = x[0]
+        return image
+    np.add(x[0], x[1], out=image[0])
+    np.subtract(x[0], x[1], out=image[1])
+    image *= np.float32(0.5)
+    return image
+
+
+class _Start:
+    """The live engine, which goes before all steps.
+
+    It gets runs of one length, so that not a bit of what it gives depends on how samples come.
+    """
+
+    def __init__(self, engine: DeltaEngine) -> None:
+        self._engine = engine
+        self._run = RUN * engine.hop
+        self.lead = engine.delay + self._run - 1
+        self._late = engine.delay
+        # Samples that do not make a run yet, and those whose delta has not come yet.
+        self._short: Array = np.zeros((engine.channels, 0), np.float32)
+        self._waiting: Array = np.zeros((engine.channels, 0), np.float32)
+
+    def push(self, x: Array) -> tuple[Array, Array]:
+        """Take samples; give those that the engine is done with, and its delta for them."""
+        fresh = np.concatenate([self._short, x], axis=1, dtype=np.float32)
+        whole = fresh.shape[1] // self._run * self._run
+        self._short = fresh[:, whole:].copy()
+        begun = self._engine.push(fresh[:, :whole])
+        dropped = min(self._late, whole)
+        self._late -= dropped
+        begun = begun[:, dropped:]
+        coded = np.concatenate([self._waiting, fresh[:, :whole]], axis=1)
+        self._waiting = coded[:, begun.shape[1] :].copy()
+        return coded[:, : begun.shape[1]], begun
+
+    def clone(self) -> _Start:
+        """An independent copy."""
+        twin = _Start(self._engine.clone())
+        # Replaced by every push, never written to.
+        twin._late, twin._short, twin._waiting = self._late, self._short, self._waiting
         return twin
 
 

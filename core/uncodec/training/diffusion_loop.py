@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
-from dataclasses import dataclass
+from collections.abc import Mapping, Sequence
+from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
 from typing import NamedTuple
@@ -16,7 +16,8 @@ from torch import Tensor
 
 from uncodec.errors import InvalidValue
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
-from uncodec.networks.diffusion_scene import Scene, compand, look_at, start_from
+from uncodec.networks.diffusion_scene import Scene, compand, look_at
+from uncodec.networks.generator import Generator
 from uncodec.networks.spectra import (
     audio_to_frames,
     change_to_audio,
@@ -25,11 +26,14 @@ from uncodec.networks.spectra import (
     mid_side,
 )
 from uncodec.offline.bridge_process import advance, between, time_grid
-from uncodec.training.checkpoints import Average, Log, go_on, write_checkpoint
+from uncodec.training.checkpoints import Average, Due, Log, go_on, write_checkpoint
+from uncodec.training.feed import device_of, to_device
+from uncodec.training.generator_loop import restore_batch
 from uncodec.training.losses import (
     clean_null_penalty,
     fidelity_penalty,
     level_error,
+    level_penalty,
     log_spectral_distance,
     si_sdr,
 )
@@ -37,7 +41,7 @@ from uncodec.training.pairs import PairSet
 
 __all__ = ["DiffusionSettings", "render_batch", "train_diffusion", "validate"]
 
-CHECKPOINT_VERSION = 1
+CHECKPOINT_VERSION = 2
 # (window, hop, share of the steps): the metric's own resolution most of the time, shorter ones so
 # that energy is also placed right in time.
 RESOLUTIONS = ((2048, 512, 0.7), (1024, 256, 0.15), (512, 128, 0.15))
@@ -58,6 +62,8 @@ class DiffusionSettings:
         Crops per step.
     seconds : float
         Length of a crop, at 44.1 kHz.
+    lead : float
+        Seconds before a crop, at most, that the live generator has heard.
     learning_rate : float
         Peak, reached after 100 steps.
     decay : float
@@ -73,6 +79,7 @@ class DiffusionSettings:
     steps: int = 2000
     batch: int = 6
     seconds: float = 2.0
+    lead: float = 2.0
     learning_rate: float = 1.5e-3
     decay: float = 0.02
     seed: int = 0
@@ -85,6 +92,8 @@ class DiffusionSettings:
             raise InvalidValue(f"steps={self.steps}, batch={self.batch}: must be positive")
         if not 0.25 <= self.seconds <= 60:
             raise InvalidValue(f"seconds={self.seconds}: must be from 0.25 to 60")
+        if not 0.1 <= self.lead <= 60:
+            raise InvalidValue(f"lead={self.lead}: must be from 0.1 to 60")
         if self.begin < 0 or self.own < 0 or self.begin + self.own > 1:
             raise InvalidValue(f"begin={self.begin}, own={self.own}: must be shares of the steps")
 
@@ -98,18 +107,20 @@ class DiffusionSettings:
 class _Ground(NamedTuple):
     """What a batch is before the network sees it."""
 
-    coded: Tensor  # mid and side, audio
+    coded: Tensor  # left and right, audio
     scene: Scene
     start: Tensor
 
 
-def _prepare(network: DiffusionNetwork, coded: Tensor, seed: int) -> _Ground:
+def _prepare(network: DiffusionNetwork, coded: Tensor, seed: int, skip: int = 0) -> _Ground:
+    """Start from what the live generator makes of it, without the first `skip` samples."""
     window, hop = network.config.window, network.config.hop
-    source = torch.Generator().manual_seed(seed)
-    noise = torch.randn(coded.shape, generator=source).to(coded.device)
-    audio = mid_side(coded)
-    scene = look_at(audio_to_frames(audio, window, hop))
-    return _Ground(audio, scene, start_from(scene, audio, noise, window, hop))
+    with torch.no_grad():
+        _, begun, _ = restore_batch(network.live, coded, seed)
+        coded = coded[..., skip : begun.shape[-1]]
+        scene = look_at(audio_to_frames(mid_side(coded), window, hop))
+        start = audio_to_frames(mid_side(begun[..., skip:]), window, hop)
+    return _Ground(coded, scene, start)
 
 
 def _predict(
@@ -148,7 +159,7 @@ def render_batch(
     """
     window, hop = network.config.window, network.config.hop
     ground = _prepare(network, coded, seed)
-    missing = _sounding(network, ground.start)
+    missing, coded = ground.start, ground.coded
     grid = time_grid(steps)
     for now, later in pairwise(grid):
         at = torch.full((coded.shape[0],), now, device=coded.device)
@@ -170,9 +181,14 @@ def _loss(
     clean, coded, is_clean = batch
     window, hop = network.config.window, network.config.hop
     rng = np.random.default_rng([settings.seed, step, 5])
+    # The end of what the live generator gives is missing.
+    skip = int(rng.integers(max(1, round(settings.lead * 44100) - network.config.live.window)))
     with torch.no_grad():
-        ground = _prepare(network, coded, seed=settings.seed * 1_000_003 + step)
-        scene = ground.scene
+        length = skip + round(settings.seconds * 44100)
+        seed = settings.seed * 1_000_003 + step
+        ground = _prepare(network, coded[..., : length + network.config.live.window], seed, skip)
+        scene, coded = ground.scene, ground.coded
+        clean = clean[..., skip : skip + coded.shape[-1]]
         end = audio_to_frames(mid_side(clean), window, hop) - scene.coded
         at, missing, known = _draw_state(network, ground, end, settings, rng)
     delta, damage = _predict(network, scene, missing, at)
@@ -188,6 +204,8 @@ def _loss(
     distance = log_spectral_distance(clean, restored, metric_window, metric_hop)
     image = log_spectral_distance(mid_side(clean), mid_side(restored), metric_window, metric_hop)
     drop = fidelity_penalty(clean, coded, restored, 0.0) * damaged
+    # Not against the coded signal's: what encoders take off shall come back.
+    loudness = level_penalty(clean, clean, restored) * damaged
     null = clean_null_penalty(clean, change) * is_clean
     # The mean over all signals that may have been there is silent, so the distance to the one that
     # was there counts little at the start and more as the state tells which one it is.
@@ -202,7 +220,9 @@ def _loss(
     parts = {
         "lsd": distance.mean(),
         "image": 0.15 * image.mean(),
-        "level": 0.15 * level_error(clean, restored).mean(),
+        "level": 0.35 * level_error(clean, restored).mean(),
+        "width": 0.25 * level_error(mid_side(clean), mid_side(restored)).mean(),
+        "loudness": 0.2 * loudness.mean(),
         "data": data.mean(),
         "drop": 1.0 * drop.mean(),
         "null": 0.02 * null.mean(),
@@ -220,7 +240,7 @@ def _draw_state(
     rng: np.random.Generator,
 ) -> tuple[Tensor, Tensor, float]:
     """Time, state, and whether the state knows the clean signal (1) or guesses it (0)."""
-    scene, state = ground.scene, _sounding(network, ground.start)
+    scene, state = ground.scene, ground.start
     count = state.shape[0]
     drawn = rng.random()
     if drawn < settings.begin:
@@ -244,7 +264,9 @@ def train_diffusion(
     folder: str | Path,
     settings: DiffusionSettings,
     *,
+    live: Generator,
     config: DiffusionConfig | None = None,
+    start: Mapping[str, Tensor] | None = None,
     validation: PairSet | None = None,
     every: int = 250,
     device: str = "cpu",
@@ -255,15 +277,20 @@ def train_diffusion(
     ----------
     pairs : PairSet
     folder : path
-        Takes ``checkpoint.pt`` (replaced as a whole, never half-written), ``average-STEP.pt`` for
-        each checkpoint, and ``log.jsonl``.
+        Takes ``checkpoint.pt`` (replaced as a whole, never half-written), ``average-STEP.pt`` every
+        `every` steps, and ``log.jsonl``.
     settings : DiffusionSettings
         A resumed run must have the same settings but for `steps`, which may grow.
+    live : Generator
+        Trained; what it restores is where the flow starts.
     config : DiffusionConfig, optional
+        Its `live` is that of `live`.
+    start : mapping, optional
+        Weights to begin with, random ones otherwise.
     validation : PairSet, optional
-        Scored at every checkpoint.
+        Scored every `every` steps.
     every : int
-        Steps between checkpoints.
+        Steps between checkpoints; there is one every minute besides.
     device : str
 
     Returns
@@ -280,7 +307,11 @@ def train_diffusion(
     root.mkdir(parents=True, exist_ok=True)
     path, log = root / "checkpoint.pt", Log(root)
     torch.manual_seed(settings.seed)
-    network = DiffusionNetwork(config or DiffusionConfig()).to(device)
+    network = DiffusionNetwork(replace(config or DiffusionConfig(), live=live.config))
+    if start is not None:
+        network.load_state_dict(start, strict=False)
+    network.live.load_state_dict(live.state_dict())
+    network.to(device).train()
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=settings.decay
     )
@@ -291,10 +322,11 @@ def train_diffusion(
         first = int(kept["step"])
     started = time.perf_counter()
     recent: list[dict[str, float]] = []
-    samples = round(settings.seconds * 44100)
+    samples = round((settings.seconds + settings.lead) * 44100)
+    due = Due(every, settings.steps)
     batches = pairs.batches(first, settings.steps, settings.batch, samples, settings.seed)
     for step, arrays in enumerate(batches, first):
-        clean, coded, flags = (torch.from_numpy(a).to(device) for a in arrays)
+        clean, coded, flags = to_device(arrays, device)
         for group in optimiser.param_groups:
             group["lr"] = settings.rate_at(step)
         total, parts = _loss(network, (clean, coded, flags), step, settings)
@@ -310,14 +342,15 @@ def train_diffusion(
             seconds = round((time.perf_counter() - started) / (step + 1 - first), 2)
             log.write({"step": step + 1, **mean, "seconds_per_step": seconds})
             recent.clear()
-        if (step + 1) % every == 0 or step + 1 == settings.steps:
+        if due.now(step + 1):
             write_checkpoint(
                 path, CHECKPOINT_VERSION, step + 1, settings, network, optimiser, average
             )
-            torch.save(average.weights, root / f"average-{step + 1:06d}.pt")
-            if validation is not None:
-                scores = validate(average.twin(network), validation)
-                log.write({"step": step + 1, "validation": scores})
+            if due.mark(step + 1):
+                torch.save(average.weights, root / f"average-{step + 1:06d}.pt")
+                if validation is not None:
+                    scores = validate(average.twin(network), validation)
+                    log.write({"step": step + 1, "validation": scores})
     return average.twin(network)
 
 
@@ -349,7 +382,8 @@ def validate(
     for number, note in enumerate(pairs.notes):
         if note["index"] // len(VALIDATION_MENU) % every and note["codec"] != "clean":
             continue
-        clean, coded = (torch.from_numpy(np.array(part))[None] for part in pairs.pair(number))
+        # A copy: the pair is mapped from its file and may not be written to.
+        clean, coded = to_device(np.array(pairs.pair(number))[:, None], device_of(network))
         row: dict[str, float] = {}
         for count in steps:
             restored, delta = render_batch(network, coded, seed=number, steps=count)

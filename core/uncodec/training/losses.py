@@ -105,9 +105,9 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
 def fidelity_penalty(clean: Tensor, coded: Tensor, restored: Tensor, allowed_db: float) -> Tensor:
     """By how many dB the distortion grew over the coded input's, beyond what is allowed.
 
-    Distortion is what differs from the clean signal at the level that the codec gave it. That level
-    is taken from the coded input and held: with a scale of its own, as in SI-SDR, the restored
-    signal could buy fidelity by turning itself up.
+    Distortion is what differs from the clean signal at its level. That level is the restored
+    signal's own as long as it lies between the one that the codec left and the true one: beyond,
+    as with the free scale of SI-SDR, the restored signal could buy fidelity by turning itself up.
 
     Parameters
     ----------
@@ -121,12 +121,14 @@ def fidelity_penalty(clean: Tensor, coded: Tensor, restored: Tensor, allowed_db:
     """
     clean, coded, restored = clean.flatten(1), coded.flatten(1), restored.flatten(1)
     with torch.no_grad():
-        scale = (coded * clean).sum(1) / (clean.square().sum(1) + 1e-9)
-        target = scale[:, None] * clean
+        energy = clean.square().sum(1) + 1e-9
+        left, own = ((audio * clean).sum(1) / energy for audio in (coded, restored))
+        target = left[:, None] * clean
         # Without a floor the few lossless items would decide every step.
         floor = 1e-5 * target.square().sum(1) + 1e-9
         before = (coded - target).square().sum(1) + floor
-    after = (restored - target).square().sum(1) + floor
+        kept = torch.clamp(own, left.clamp(max=1.0), left.clamp(min=1.0))
+    after = (restored - kept[:, None] * clean).square().sum(1) + floor
     return torch.relu(10 * torch.log10(after / before) - allowed_db).clamp(max=20.0)
 
 

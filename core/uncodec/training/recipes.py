@@ -332,6 +332,11 @@ class _DiffusionTrainer(_NetworkTrainer):
 
     table = "diffusion"
 
+    def __init__(self, recipe: Recipe, run: Run) -> None:
+        super().__init__(recipe, run)
+        with recipe.checked():
+            self.live = str(recipe.tables["live"])
+
     def tables(self) -> tuple[type[Any], type[Any]]:
         from uncodec.networks.diffusion import DiffusionConfig
         from uncodec.training.diffusion_loop import DiffusionSettings
@@ -339,10 +344,14 @@ class _DiffusionTrainer(_NetworkTrainer):
         return DiffusionConfig, DiffusionSettings
 
     def go_on(self, settings: Any, pairs: PairSet, validation: PairSet | None) -> Any:
+        from uncodec.networks.store import load_generator
         from uncodec.training.diffusion_loop import train_diffusion
 
         where = {"config": self.config, "device": self.run.device}
-        return train_diffusion(pairs, self.folder, settings, validation=validation, **where)
+        live = load_generator(self.live)
+        return train_diffusion(
+            pairs, self.folder, settings, live=live, validation=validation, **where
+        )
 
 
 class _CodecNetTrainer(_NetworkTrainer):
