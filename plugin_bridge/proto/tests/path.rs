@@ -501,8 +501,8 @@ fn only_an_offline_render_waits_and_only_once_too_long() {
     let mut wait = OfflineWait::new();
     let instant = Duration::from_millis(1);
     assert!(!wait.allows(true, Some(OfflineWait::SILENCE), Duration::ZERO));
-    assert!(wait.allows(true, Some(OfflineWait::SILENCE - instant), Duration::ZERO));
-    assert!(wait.allows(true, Some(Duration::ZERO), OfflineWait::LIMIT - instant));
+    assert!(wait.allows(true, Some(OfflineWait::SILENCE.saturating_sub(instant)), Duration::ZERO));
+    assert!(wait.allows(true, Some(Duration::ZERO), OfflineWait::LIMIT.saturating_sub(instant)));
     assert!(!wait.allows(true, Some(Duration::ZERO), OfflineWait::LIMIT));
     assert!(wait.has_given_up());
     wait.reset();
