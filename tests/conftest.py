@@ -22,3 +22,36 @@ def diffusion_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "small"
     save_weights(folder, DiffusionNetwork(config), name="small", version="0.1")
     return folder
+
+
+@pytest.fixture(scope="session")
+def tiny_recipe():
+    """Writes the recipe of a live generator that is trained within a second."""
+
+    def text(count=2, steps=20, batch=1, trim_db=0.0, makeup=False):
+        return f"""
+name = "tiny"
+version = "0.0.1"
+[pairs]
+count = {count}
+seconds = 0.5
+[validation]
+excerpts = 1
+seconds = 0.5
+[generator]
+window = 256
+hop = 64
+encoder = 16
+hidden = 16
+local = 8
+[training]
+steps = {steps}
+batch = {batch}
+seconds = 0.3
+{"[makeup]" if makeup else ""}
+{"seconds = 0.3" if makeup else ""}
+[release]
+excitation_trim_db = {trim_db}
+"""
+
+    return text

@@ -11,29 +11,6 @@ import torch
 
 from uncodec.training.pairs import PairSet
 
-RECIPE = """
-name = "tiny"
-version = "0.0.1"
-[pairs]
-count = 2
-seconds = 0.5
-[validation]
-excerpts = 1
-seconds = 0.5
-[generator]
-window = 256
-hop = 64
-encoder = 16
-hidden = 16
-local = 8
-[training]
-steps = 20
-batch = 1
-seconds = 0.3
-[release]
-excitation_trim_db = 0.0
-"""
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -46,8 +23,8 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def recipe(tmp_path):
-    (tmp_path / "recipe.toml").write_text(RECIPE)
+def recipe(tmp_path, tiny_recipe):
+    (tmp_path / "recipe.toml").write_text(tiny_recipe())
     return tmp_path
 
 

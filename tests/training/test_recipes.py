@@ -13,31 +13,6 @@ from uncodec.networks import load_codec_net, load_model
 from uncodec.training.pairs import PairSet, build_pairs, build_validation
 from uncodec.training.recipes import Run, find_recipe, run_recipe
 
-RECIPE = """
-name = "tiny"
-version = "0.0.1"
-[pairs]
-count = 3
-seconds = 0.5
-[validation]
-excerpts = 1
-seconds = 0.5
-[generator]
-window = 256
-hop = 64
-encoder = 16
-hidden = 16
-local = 8
-[training]
-steps = 20
-batch = 1
-seconds = 0.3
-[makeup]
-seconds = 0.3
-[release]
-excitation_trim_db = -1.0
-"""
-
 
 @pytest.fixture(scope="module")
 def data(tmp_path_factory):
@@ -51,9 +26,14 @@ def data(tmp_path_factory):
 
 
 @pytest.fixture
-def recipe(tmp_path):
+def tiny(tiny_recipe):
+    return tiny_recipe(count=3, trim_db=-1.0, makeup=True)
+
+
+@pytest.fixture
+def recipe(tmp_path, tiny):
     (tmp_path / "tiny").mkdir()
-    (tmp_path / "tiny" / "recipe.toml").write_text(RECIPE)
+    (tmp_path / "tiny" / "recipe.toml").write_text(tiny)
     return find_recipe(tmp_path / "tiny")
 
 
@@ -69,13 +49,15 @@ def test_recipes_are_found_by_name_folder_and_file(recipe):
         ("name = ", "cannot be read as a recipe"),
         ('kind = "toaster"', "kind must be one of generator.*got 'toaster'"),
         ('name = "a"', "must have 'version'"),
-        (RECIPE.replace("window", "windows"), "must be a recipe of this release"),
-        (RECIPE.replace("steps = 20", "steps = 0"), "steps=0"),
-        (RECIPE.replace("excitation_trim_db", "trim"), "must have 'excitation_trim_db'"),
-        (RECIPE.replace("count = 3", "count = 0"), "count and excerpts must be positive"),
+        (("window", "windows"), "must be a recipe of this release"),
+        (("steps = 20", "steps = 0"), "steps=0"),
+        (("excitation_trim_db", "trim"), "must have 'excitation_trim_db'"),
+        (("count = 3", "count = 0"), "count and excerpts must be positive"),
     ],
 )
-def test_recipes_that_cannot_be_used_say_why(data, tmp_path, text, message):
+def test_recipes_that_cannot_be_used_say_why(data, tmp_path, tiny, text, message):
+    if isinstance(text, tuple):
+        text = tiny.replace(*text)
     (tmp_path / "recipe.toml").write_text(text)
     with pytest.raises(ModelError, match=message):
         run_recipe(find_recipe(tmp_path), data, Run(tmp_path / "w", tmp_path / "m"), only="pairs")
@@ -121,9 +103,9 @@ def test_a_model_that_cannot_be_written_is_told_in_a_line(recipe, data, tmp_path
         run_recipe(recipe, None, run, only="release")
 
 
-def test_an_adversary_goes_on_from_what_was_trained_without(data, tmp_path):
+def test_an_adversary_goes_on_from_what_was_trained_without(data, tmp_path, tiny):
     later = '\n[adversary]\nsteps = 1\nbatch = 1\nseconds = 0.5\nadversary = "spectral"\n'
-    (tmp_path / "recipe.toml").write_text(RECIPE + later)
+    (tmp_path / "recipe.toml").write_text(tiny + later)
     run = Run(tmp_path / "work", tmp_path / "model", steps=1)
     run_recipe(find_recipe(tmp_path), data, run)
     kept = [
@@ -138,9 +120,9 @@ def test_an_adversary_goes_on_from_what_was_trained_without(data, tmp_path):
     assert load_model(run.release).name == "tiny"
 
 
-def test_a_codec_net_is_trained_scored_and_released(data, tmp_path):
-    head, tail = RECIPE.index("[generator]"), RECIPE.index("[training]")
-    text = RECIPE[:head] + "[codec-net]\nwidths = [4, 4, 4, 4]\nhidden = 8\n" + RECIPE[tail:]
+def test_a_codec_net_is_trained_scored_and_released(data, tmp_path, tiny):
+    head, tail = tiny.index("[generator]"), tiny.index("[training]")
+    text = tiny[:head] + "[codec-net]\nwidths = [4, 4, 4, 4]\nhidden = 8\n" + tiny[tail:]
     text = 'kind = "codec-net"\n' + text.replace("seconds = 0.3", "seconds = 0.5")
     (tmp_path / "recipe.toml").write_text(text)
     told = {}
@@ -152,7 +134,7 @@ def test_a_codec_net_is_trained_scored_and_released(data, tmp_path):
     assert load_codec_net(run.release).config.widths == (4, 4, 4, 4)
 
 
-def test_what_is_missing_or_of_another_run_is_told(recipe, data, tmp_path):
+def test_what_is_missing_or_of_another_run_is_told(recipe, data, tmp_path, tiny):
     run = Run(tmp_path / "work", tmp_path / "model", steps=1)
     with pytest.raises(InvalidValue, match="data: must be given"):
         run_recipe(recipe, None, run)
@@ -165,7 +147,7 @@ def test_what_is_missing_or_of_another_run_is_told(recipe, data, tmp_path):
     with pytest.raises(InvalidValue, match="device='abacus'"):
         run_recipe(recipe, data, Run(tmp_path, tmp_path, device="abacus"))
     run_recipe(recipe, data, run)
-    (tmp_path / "tiny" / "recipe.toml").write_text(RECIPE.replace("batch = 1", "batch = 2"))
+    (tmp_path / "tiny" / "recipe.toml").write_text(tiny.replace("batch = 1", "batch = 2"))
     with pytest.raises(ModelError, match="was begun with"):
         run_recipe(find_recipe(tmp_path / "tiny"), data, run)
     (run.checkpoints / "checkpoint.pt").write_bytes(b"damaged")

@@ -20,29 +20,6 @@ from uncodec.training.pairs import (
     draw_coding,
 )
 
-RECIPE = """
-name = "tiny"
-version = "0.0.1"
-[pairs]
-count = 12
-seconds = 0.5
-[validation]
-excerpts = 1
-seconds = 0.5
-[generator]
-window = 256
-hop = 64
-encoder = 16
-hidden = 16
-local = 8
-[training]
-steps = 2
-batch = 2
-seconds = 0.3
-[release]
-excitation_trim_db = 0.0
-"""
-
 # A module that is None cannot be imported, also not by the processes that build the pairs.
 BLOCKED = """
 import sys
@@ -64,8 +41,8 @@ def data(tmp_path):
     return tmp_path / "data"
 
 
-def test_the_command_builds_pairs_and_trains(data, tmp_path):
-    (tmp_path / "recipe.toml").write_text(RECIPE)
+def test_the_command_builds_pairs_and_trains(data, tmp_path, tiny_recipe):
+    (tmp_path / "recipe.toml").write_text(tiny_recipe(count=12, steps=2, batch=2))
     command = [sys.executable, "-c", BLOCKED, "train", str(tmp_path), "--data", str(data)]
     command += ["--work", str(tmp_path / "work"), "--workers", "2", "--json"]
     done = subprocess.run(

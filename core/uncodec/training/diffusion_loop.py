@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Mapping, Sequence
+from collections.abc import Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -266,7 +266,6 @@ def train_diffusion(
     *,
     live: Generator,
     config: DiffusionConfig | None = None,
-    start: Mapping[str, Tensor] | None = None,
     validation: PairSet | None = None,
     every: int = 250,
     device: str = "cpu",
@@ -285,8 +284,6 @@ def train_diffusion(
         Trained; what it restores is where the flow starts.
     config : DiffusionConfig, optional
         Its `live` is that of `live`.
-    start : mapping, optional
-        Weights to begin with, random ones otherwise.
     validation : PairSet, optional
         Scored every `every` steps.
     every : int
@@ -308,8 +305,6 @@ def train_diffusion(
     path, log = root / "checkpoint.pt", Log(root)
     torch.manual_seed(settings.seed)
     network = DiffusionNetwork(replace(config or DiffusionConfig(), live=live.config))
-    if start is not None:
-        network.load_state_dict(start, strict=False)
     network.live.load_state_dict(live.state_dict())
     network.to(device).train()
     optimiser = torch.optim.AdamW(

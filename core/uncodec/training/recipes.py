@@ -11,6 +11,7 @@ import json
 import os
 import threading
 import tomllib
+from abc import ABC, abstractmethod
 from collections.abc import Callable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass, replace
@@ -284,7 +285,7 @@ class _GeneratorTrainer:
         )
 
 
-class _NetworkTrainer:
+class _NetworkTrainer(ABC):
     """Trains a network in one go, with one table for its shape and one for the training."""
 
     table: str
@@ -301,24 +302,20 @@ class _NetworkTrainer:
             if run.steps is not None:
                 self.settings = replace(self.settings, steps=run.steps)
 
+    @abstractmethod
     def tables(self) -> tuple[type[Any], type[Any]]:
         """What the two tables are read into."""
-        raise NotImplementedError
 
+    @abstractmethod
     def go_on(self, settings: Any, pairs: PairSet, validation: PairSet | None) -> Any:
         """Train to the end of `settings` and return the network with the averaged weights."""
-        raise NotImplementedError
 
-    def train(self, told: Listener) -> None:
+    def train(self, told: Listener) -> Any:
         from uncodec.training.pairs import PairSet
 
         with _following(self.folder / "log.jsonl", told):
             validation = PairSet(self.run.work / "validation") if self.judged else None
-            network = self.go_on(self.settings, self.run.pairs(), validation)
-        self.judge(network, validation, told)
-
-    def judge(self, network: Any, validation: PairSet | None, told: Listener) -> None:
-        """Tell scores of the whole run, where the loop does not log any."""
+            return self.go_on(self.settings, self.run.pairs(), validation)
 
     def release(self) -> None:
         # Training that is asked for no step more than there were gives the averaged weights back.
@@ -371,11 +368,14 @@ class _CodecNetTrainer(_NetworkTrainer):
         where = {"config": self.config, "device": self.run.device}
         return train_codec_net(pairs, self.folder, settings, **where)
 
-    def judge(self, network: Any, validation: PairSet | None, told: Listener) -> None:
+    def train(self, told: Listener) -> Any:
         from uncodec.training.codec_loop import score_codec_net
+        from uncodec.training.pairs import PairSet
 
-        if validation is not None:
-            told("scores", score_codec_net(network, validation))
+        # Of the whole run: the loop itself logs none.
+        network = super().train(told)
+        told("scores", score_codec_net(network, PairSet(self.run.work / "validation")))
+        return network
 
 
 class _StudyTrainer(_NetworkTrainer):
