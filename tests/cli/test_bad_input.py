@@ -343,11 +343,11 @@ def test_real_signal(put, make_tones, tmp_path, only_left, number, code):
         # A job in the background inherits that the signal is ignored, and so would the command.
         preexec_fn=lambda: signal.signal(number, signal.SIG_DFL),
     )
-    deadline = time.monotonic() + 20
+    deadline = time.monotonic() + 60
     while len(list(tmp_path.iterdir())) < 2 and time.monotonic() < deadline:
         time.sleep(0.05)  # until the temporary file is there
     process.send_signal(number)
-    _, stderr = process.communicate(timeout=20)
+    _, stderr = process.communicate(timeout=60)
     assert process.returncode == code
     assert "Traceback" not in stderr
     only_left(source)

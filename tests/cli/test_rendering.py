@@ -3,11 +3,9 @@
 from __future__ import annotations
 
 import json
-import os
 import signal
 import subprocess
 import sys
-import time
 
 import numpy as np
 import pytest
@@ -140,31 +138,46 @@ def test_a_render_killed_half_way_goes_on(run_model, tmp_path):
     config = DiffusionConfig(window=256, hop=32, width=16, dilations=(1,), local=4)
     save_weights(tmp_path / "m", DiffusionNetwork(config), name="m", version="0")
     source = tmp_path / "song.wav"
-    noise = 0.1 * np.random.default_rng(0).standard_normal((44_100 * 16, 1))
+    noise = 0.1 * np.random.default_rng(0).standard_normal((44_100 * 8, 1))
     soundfile.write(source, noise, 44_100)
     command = ["render", source, "--model", tmp_path / "m", "--steps", 2]
     store = tmp_path / ".song.rendered.flac.uncodec"
 
+    # The process signals itself once a chunk is kept: the render cannot end before that.
+    program = """
+import os, sys
+from uncodec.cli import main
+from uncodec.offline.chunks import FolderStore
+
+number, last = map(int, sys.argv[1:3])
+del sys.argv[1:3]
+save = FolderStore.save
+
+
+def save_and_signal(self, chunk, audio):
+    save(self, chunk, audio)
+    if chunk == last:
+        os.kill(os.getpid(), number)
+
+
+FolderStore.save = save_and_signal
+main()
+"""
+
     def stop(number, chunk, *more):
-        process = subprocess.Popen(
-            [sys.executable, "-m", "uncodec", *map(str, command), *more],
+        arguments = (int(number), chunk, *command, *more)
+        done = subprocess.run(
+            [sys.executable, "-c", program, *map(str, arguments)],
             stderr=subprocess.PIPE,
             text=True,
-            env=os.environ | {"PYTHONUNBUFFERED": "1"},
             # Where the tests run in the background SIGINT is ignored, and children inherit that.
             preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
+            timeout=180,
         )
-        try:
-            deadline = time.monotonic() + 120
-            while not (store / f"{chunk:06d}.npy").exists() and time.monotonic() < deadline:
-                time.sleep(0.02)
-            process.send_signal(number)
-            return process.wait(60), process.communicate()[1]
-        finally:
-            process.kill()
+        return done.returncode, done.stderr
 
     code, told = stop(signal.SIGINT, 1)
-    assert code == 130
+    assert code == 130, told
     assert told == "uncodec: stopped; --resume goes on with what is finished\n"
     assert stop(signal.SIGKILL, 3, "--resume")[0] == -signal.SIGKILL
     assert (store / "000003.npy").exists()
