@@ -82,7 +82,7 @@ def test_a_loop_that_resets_first_has_no_gap(model, noise, stream_through):
 
 @pytest.mark.parametrize("rate", [44100, 48000, 96000, 22050])
 def test_latency_is_where_input_and_delta_come_out(monkeypatch, noise, rate):
-    monkeypatch.setattr("uncodec.live.stream.load_model", lambda *_: Passing())
+    monkeypatch.setattr("uncodec.networks.load_model", lambda *_: Passing())
     spectrum = np.fft.rfft(noise(12000))
     # The band that every resampler passes whole.
     keep = np.fft.rfftfreq(12000, 1 / rate) < 0.4 * min(rate, 44100)

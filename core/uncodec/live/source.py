@@ -14,9 +14,8 @@ from numpy.typing import NDArray
 
 from uncodec._native import StreamingResampler, latency_samples, resampler_pair, round_trip_delay
 from uncodec.errors import InvalidValue
-from uncodec.live.engine import DeltaEngine
 
-__all__ = ["DeltaSource", "NativeSource", "ResampledSource", "network_rate"]
+__all__ = ["DeltaSource", "Engine", "NativeSource", "ResampledSource", "network_rate"]
 
 Array = NDArray[np.float32]
 
@@ -61,15 +60,40 @@ class DeltaSource(Protocol):
         ...
 
 
+class Engine(Protocol):
+    """What turns whole hops of audio into a delta, as `uncodec.live.engine.DeltaEngine` does.
+
+    Attributes
+    ----------
+    channels : int
+    hop : int
+        Samples per hop.
+    delay : int
+        The delta lags the input by so many samples.
+    """
+
+    channels: int
+    hop: int
+    delay: int
+
+    def push(self, audio: Array) -> Array:
+        """Take [shape=(channels, hops * hop)], give as many samples of the delta."""
+        ...
+
+    def clone(self) -> Engine:
+        """An independent copy of the whole state."""
+        ...
+
+
 class NativeSource:
     """An engine at its own rate, fed in blocks of any size.
 
     Parameters
     ----------
-    engine : DeltaEngine
+    engine : Engine
     """
 
-    def __init__(self, engine: DeltaEngine) -> None:
+    def __init__(self, engine: Engine) -> None:
         self.channels = engine.channels
         self.hop = engine.hop
         self.delay = engine.delay

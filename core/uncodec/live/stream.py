@@ -8,9 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
-from uncodec.live.engine import DeltaEngine
 from uncodec.live.source import DeltaSource, NativeSource, ResampledSource, network_rate
-from uncodec.networks import load_model
 
 __all__ = ["RestoringStream", "Stream", "check_amount", "open_stream"]
 
@@ -133,6 +131,10 @@ def open_stream(
     ModelError
         The model cannot be loaded.
     """
+    # Imported here: they bring torch, and streams of other sources do without.
+    from uncodec.live.engine import DeltaEngine
+    from uncodec.networks import load_model
+
     inner_rate = network_rate(sample_rate)
     native = NativeSource(DeltaEngine(load_model(model, device), channels, seed))
     if inner_rate == sample_rate:

@@ -1,0 +1,1 @@
+"""Classical repair, without a network: what signal processing alone can give back."""
