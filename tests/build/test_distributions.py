@@ -93,7 +93,7 @@ def test_wheel_holds_the_package_and_the_models(wheel: zipfile.ZipFile):
     plugin = {f"uncodec/plugin/{BUNDLE.name}/{path}" for path in plugin_files()}
     assert len(plugin) >= 1
     assert files - native == expected_in_wheel() | plugin
-    assert {"uncodec/py.typed", "uncodec/_native.pyi", "uncodec/cli.py"} <= files
+    assert {"uncodec/py.typed", "uncodec/_native.pyi", "uncodec/cli/restore.py"} <= files
 
 
 def test_the_plugin_in_the_wheel_is_the_one_that_was_built(wheel: zipfile.ZipFile):

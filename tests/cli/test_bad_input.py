@@ -326,7 +326,7 @@ class Slow(Halving):
         time.sleep(0.2)
         return super().process(*arguments, **options)
 
-cli._open_effect = lambda model, amount, seed: Slow()
+cli.restore._open_effect = lambda model, amount, seed: Slow()
 cli.main()
 """
 

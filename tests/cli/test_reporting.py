@@ -70,7 +70,7 @@ def restore_on_terminal(run, monkeypatch):
         stream = Terminal()
         monkeypatch.setattr(sys, "stderr", stream)
         monkeypatch.setenv("TERM", "xterm")
-        cli.restore([str(path) for path in inputs], **options)
+        cli.restore.restore([str(path) for path in inputs], **options)
         return stream.getvalue()
 
     return restore

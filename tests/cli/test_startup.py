@@ -5,7 +5,9 @@ from __future__ import annotations
 import subprocess
 import sys
 
+import numpy as np
 import pytest
+import soundfile
 
 from uncodec import __version__
 
@@ -50,3 +52,42 @@ def test_module_is_the_command():
         [sys.executable, "-m", "uncodec", "--version"], capture_output=True, text=True
     )
     assert (done.returncode, done.stdout) == (0, f"uncodec {__version__}\n")
+
+
+@pytest.mark.parametrize(
+    ("command", "module"),
+    [
+        # NumPy's core cannot be imported a second time.
+        (["restore", "song.wav"], "numpy.exceptions"),
+        (["render", "song.wav"], "numpy.exceptions"),
+        (["train", "live-gan"], "numpy.exceptions"),
+        (["restore", "song.wav"], "torch"),
+    ],
+)
+def test_ctrl_c_while_modules_load_is_told_in_a_line(command, module, tmp_path):
+    """An exception inside an import would leave the module half made."""
+    soundfile.write(tmp_path / "song.wav", np.zeros(100), 44_100)
+    program = f"""
+import os, signal, sys
+
+
+class Interrupt:
+    def find_spec(self, name, path=None, target=None):
+        if name == {module!r}:
+            sys.meta_path.remove(self)
+            os.kill(os.getpid(), signal.SIGINT)
+
+
+signal.signal(signal.SIGINT, signal.default_int_handler)
+sys.meta_path.insert(0, Interrupt())
+sys.argv[1:] = {command!r}
+from uncodec.cli import main
+main()
+"""
+    done = subprocess.run(
+        [sys.executable, "-c", program], capture_output=True, text=True, cwd=tmp_path
+    )
+    assert done.returncode == 130
+    assert done.stderr.startswith("uncodec: stopped")
+    assert done.stderr.count("\n") == 1
+    assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]

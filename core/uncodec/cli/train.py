@@ -1,8 +1,7 @@
 """The command ``uncodec train``.
 
-Like `uncodec.cli` this imports nothing heavy at its top. Exit codes: 0 done; 1 it failed on the way
-(a file, a recording); 2 the command itself is wrong, or the recipe or a checkpoint cannot be used;
-130 stopped with Ctrl-C.
+Exit codes: 0 done; 1 it failed on the way (a file, a recording); 2 the command itself is wrong, or
+the recipe or a checkpoint cannot be used; 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -10,14 +9,12 @@ from __future__ import annotations
 import json as json_module
 import sys
 import time
-from collections.abc import Callable, Iterator, Mapping
-from contextlib import contextmanager
+from collections.abc import Callable, Mapping
 from typing import Annotated, Any
 
 import typer
 
-from uncodec.cli_live import _told_errors
-from uncodec.errors import UncodecError
+from uncodec.cli.common import loading, told_errors, told_files
 
 __all__ = ["register"]
 
@@ -109,15 +106,17 @@ def train(
     Ctrl-C, the same command goes on from the last checkpoint and ends where an uninterrupted run
     does.
     """
-    with _told_errors(), _told_files():
+    with told_errors(), told_files():
         import logging
         import os
         from pathlib import Path
 
-        from uncodec.training.recipes import Run, find_recipe, run_recipe
+        with loading():
+            from uncodec.training.recipes import Run, find_recipe, run_recipe
+
+            recipe = find_recipe(model)  # brings torch
 
         logging.basicConfig(format="%(levelname)s: %(message)s")
-        recipe = find_recipe(model)
         if threads is not None:
             _set_threads(threads)
         folder = Path(work) if work is not None else Path("runs") / recipe.name
@@ -131,19 +130,6 @@ def train(
             skip=skip,
             listen=None if quiet and not json else _tell(json),
         )
-
-
-@contextmanager
-def _told_files() -> Iterator[None]:
-    """A full disk or a folder that may not be written to is told in one line as well."""
-    try:
-        yield
-    except UncodecError:
-        raise
-    except BrokenPipeError:
-        raise
-    except OSError as error:
-        raise UncodecError(f"{error.filename or 'output'}: {error.strerror or error}") from error
 
 
 def _set_threads(threads: int) -> None:

@@ -1,8 +1,7 @@
 """The command ``uncodec evaluate``.
 
-Like `uncodec.cli` this imports nothing heavy at its top. Exit codes: 0 done; 1 it failed on the way
-(a file, a missing package); 2 the command itself is wrong, or a model is unknown; 130 stopped with
-Ctrl-C.
+Exit codes: 0 done; 1 it failed on the way (a file, a missing package); 2 the command itself is
+wrong, or a model is unknown; 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
@@ -14,7 +13,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uncodec.cli_live import _check_plot, _told_errors
+from uncodec.cli.common import check_plot, loading, told_errors
 from uncodec.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -113,18 +112,19 @@ def evaluate(
     Each row is a mean over clips with its 95 % interval; the untouched coded input is the first row
     of every codec and rate, and plain restorers stand beside the models.
     """
-    with _told_errors():
+    with told_errors():
         from pathlib import Path
 
         if plot is not None:
             # A missing package or a wrong name is told before the work, not after it.
-            _check_plot(plot)
+            check_plot(plot)
         codings = [_parse_codec(text) for text in codec or ()]
 
-        from uncodec.analysis.campaign import Plan, run
-        from uncodec.analysis.evaluation import DEFAULT_CODECS
-        from uncodec.analysis.report import aggregate
-        from uncodec.analysis.restorers import BASELINES, find_restorers
+        with loading():
+            from uncodec.analysis.campaign import Plan, run
+            from uncodec.analysis.evaluation import DEFAULT_CODECS
+            from uncodec.analysis.report import aggregate
+            from uncodec.analysis.restorers import BASELINES, find_restorers
 
         plan = Plan(
             restorers=tuple(find_restorers([*(BASELINES if baselines else ()), *(models or ())])),

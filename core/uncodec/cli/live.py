@@ -1,24 +1,21 @@
 """The commands ``uncodec live`` and ``uncodec latency``.
 
-Like `uncodec.cli` this imports nothing heavy at its top. Exit codes: 0 done; 1 it failed on the way
-(a file, the sound card); 2 the command itself is wrong, or the model is unknown; 130 stopped with
-Ctrl-C.
+Exit codes: 0 done; 1 it failed on the way (a file, the sound card); 2 the command itself is wrong,
+or the model is unknown; 130 stopped with Ctrl-C.
 """
 
 from __future__ import annotations
 
 import json as json_module
-import os
-import sys
-from collections.abc import Callable, Iterator, Sequence
-from contextlib import contextmanager
+from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
-from uncodec.errors import InvalidType, InvalidValue, ModelError, UncodecError
+from uncodec.cli.common import FAILED, check_plot, loading, orderly_exit, told_errors
+from uncodec.errors import InvalidValue, UncodecError
 
 if TYPE_CHECKING:
     from uncodec.live.latency import LatencyReport
@@ -26,34 +23,11 @@ if TYPE_CHECKING:
 
 __all__ = ["register"]
 
-FAILED = 1
-USAGE = 2
-INTERRUPTED = 130
-BROKEN_PIPE = 141
-
 
 def register(app: typer.Typer) -> None:
     """Add the commands to the command line."""
     app.command()(live)
     app.command()(latency)
-
-
-@contextmanager
-def _told_errors() -> Iterator[None]:
-    """Turn what goes wrong into one line and an exit code."""
-    try:
-        yield
-    except UncodecError as error:
-        typer.echo(f"uncodec: error: {error}", err=True)
-        wrong_use = isinstance(error, (InvalidValue, InvalidType, ModelError))
-        raise typer.Exit(USAGE if wrong_use else FAILED) from None
-    except KeyboardInterrupt:
-        typer.echo("uncodec: stopped", err=True)
-        raise typer.Exit(INTERRUPTED) from None
-    except BrokenPipeError:
-        # Otherwise the interpreter would complain once more when it flushes on its way out.
-        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
-        raise typer.Exit(BROKEN_PIPE) from None
 
 
 def live(
@@ -109,16 +83,16 @@ def live(
     What the network does not finish in time is played as it is in the file, at its place; how often
     that happened is told at the end.
     """
-    with _told_errors():
+    with told_errors():
         if sound and output is None:
             _check_sound()
-        from uncodec.cli import _orderly_exit
-        from uncodec.io import create_audio, open_audio
-        from uncodec.live.playback import play_by_clock, play_on_card
-        from uncodec.live.session import LiveSession
+        with loading():
+            from uncodec.io import create_audio, open_audio
+            from uncodec.live.playback import play_by_clock, play_on_card
+            from uncodec.live.session import LiveSession
 
         with (
-            _orderly_exit(),
+            orderly_exit(),
             open_audio(file) as reader,
             LiveSession(
                 model,
@@ -230,11 +204,12 @@ def latency(
     with the upper 95 % bound of their rate, and how long the callback and the network take. The
     machine counts: nothing else should run on it.
     """
-    with _told_errors():
+    with told_errors():
         if plot is not None:
             # A missing package or a wrong name is told before the measurement, not after it.
-            _check_plot(plot)
-        from uncodec.live.latency import SWEEP, measure_latency
+            check_plot(plot)
+        with loading():
+            from uncodec.live.latency import SWEEP, measure_latency
 
         measure: Callable[..., LatencyReport] = measure_latency
         if path == "plugin":
@@ -271,17 +246,6 @@ def latency(
     if any(report.impulse_samples != report.latency_samples for report in reports):
         typer.echo("uncodec: error: an impulse did not come out at the reported latency", err=True)
         raise typer.Exit(FAILED)
-
-
-def _check_plot(plot: str) -> None:
-    from importlib.util import find_spec
-
-    if find_spec("matplotlib") is None:
-        raise UncodecError(
-            "pictures need matplotlib, which is not installed: pip install 'uncodec[plots]'"
-        )
-    if Path(plot).suffix.lower() not in (".png", ".svg", ".pdf"):
-        raise InvalidValue(f"plot={plot!r}: must end in .png, .svg or .pdf")
 
 
 _COLUMNS = (

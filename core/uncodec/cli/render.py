@@ -1,7 +1,6 @@
 """The command ``uncodec render``: masters from the offline engine.
 
-Like `uncodec.cli` this imports nothing heavy at its top, and the exit codes are those of
-``uncodec restore``.
+The exit codes are those of ``uncodec restore``.
 """
 
 from __future__ import annotations
@@ -10,6 +9,15 @@ from collections.abc import Callable
 from typing import TYPE_CHECKING, Annotated
 
 import typer
+
+from uncodec.cli.common import (
+    FAILED,
+    check_terminal,
+    loading,
+    open_reporter,
+    orderly_exit,
+    told_errors,
+)
 
 if TYPE_CHECKING:
     from uncodec.offline.batch import Job
@@ -110,18 +118,11 @@ def render(
     its name only when it is complete. A render that is stopped, with Ctrl-C or by a full disk,
     leaves its finished chunks in a hidden folder beside the result; --resume goes on with them.
     """
-    from uncodec.cli import (
-        FAILED,
-        _check_terminal,
-        _open_reporter,
-        _orderly_exit,
-        _told_errors,
-    )
-
-    with _told_errors(debug, stopped="stopped; --resume goes on with what is finished"):
-        from uncodec.networks import load_diffusion
-        from uncodec.offline.batch import RENDERED, Settings, plan, run_each
-        from uncodec.offline.render import RenderSettings, render_file
+    with told_errors(debug, stopped="stopped; --resume goes on with what is finished"):
+        with loading():
+            from uncodec.networks import load_diffusion
+            from uncodec.offline.batch import RENDERED, Settings, plan, run_each
+            from uncodec.offline.render import RenderSettings, render_file
 
         wanted = RenderSettings(
             steps=steps,
@@ -134,10 +135,10 @@ def render(
         )
         settings = Settings(bits=bits, rate=rate, overwrite=overwrite, salvage=salvage)
         jobs = plan(inputs, output, settings=settings, mark=RENDERED, takes=takes)
-        _check_terminal(jobs)
+        check_terminal(jobs)
         with (
-            _orderly_exit(),
-            _open_reporter(jobs, json=json, quiet=quiet, debug=debug) as reporter,
+            orderly_exit(),
+            open_reporter(jobs, json=json, quiet=quiet, debug=debug) as reporter,
         ):
             # A model that cannot be used is told before the first file.
             load_diffusion(model, device)

@@ -1,4 +1,4 @@
-"""The command ``uncodec export``. Like `uncodec.cli` this imports nothing heavy at its top."""
+"""The command ``uncodec export``."""
 
 from __future__ import annotations
 
@@ -7,8 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncodec.cli_live import _told_errors
-from uncodec.cli_train import _told_files
+from uncodec.cli.common import loading, told_errors, told_files
 
 __all__ = ["register"]
 
@@ -31,8 +30,9 @@ def export(
 
     The extra file uncodec.json in it describes sizes and the state that a stream starts from.
     """
-    with _told_errors(), _told_files():
-        from uncodec.networks import load_model
-        from uncodec.networks.export import export_model
+    with told_errors(), told_files():
+        with loading():
+            from uncodec.networks import load_model
+            from uncodec.networks.export import export_model
 
         export_model(load_model(model), output, overwrite=overwrite)

@@ -1,7 +1,7 @@
 """The commands ``uncodec core`` and ``uncodec plugin``.
 
-Like `uncodec.cli` this imports nothing heavy at its top. Exit codes: 0 done; 1 there is no core, or
-it could not be started or stopped; 2 the command itself is wrong.
+Exit codes: 0 done; 1 there is no core, or it could not be started or stopped; 2 the command itself
+is wrong.
 """
 
 from __future__ import annotations
@@ -12,7 +12,7 @@ from typing import Annotated, Any
 
 import typer
 
-from uncodec.cli_live import _told_errors
+from uncodec.cli.common import told_errors
 from uncodec.errors import CoreError
 
 __all__ = ["register"]
@@ -46,7 +46,7 @@ def start(
     It goes on when the terminal is closed, until `uncodec core stop`. Plugins find it at
     $UNCODEC_CORE_SOCKET, or else at $XDG_RUNTIME_DIR/uncodec/core.sock.
     """
-    with _told_errors():
+    with told_errors():
         _check_system()
         from uncodec.bridge.launcher import default_path, launch
 
@@ -61,7 +61,7 @@ def start(
 @core_app.command()
 def stop() -> None:
     """Stop the core; plugins go on with the signal as it is."""
-    with _told_errors():
+    with told_errors():
         _check_system()
         from uncodec.bridge.launcher import default_path
         from uncodec.bridge.launcher import stop as stop_core
@@ -79,7 +79,7 @@ def status(
 
     The exit code is 1 if none is running.
     """
-    with _told_errors():
+    with told_errors():
         _check_system()
         from uncodec.bridge.launcher import ask, default_path
 
@@ -122,7 +122,7 @@ def _show(told: dict[str, Any]) -> str:
 @plugin_app.command()
 def path() -> None:
     """Print where the plugin's bundle is."""
-    with _told_errors():
+    with told_errors():
         _check_system()
         from uncodec.bridge.bundle import find_bundle
 
@@ -132,7 +132,7 @@ def path() -> None:
 @plugin_app.command()
 def install() -> None:
     """Copy the plugin to ~/.vst3, where audio hosts look for it."""
-    with _told_errors():
+    with told_errors():
         _check_system()
         from uncodec.bridge.bundle import install_bundle
 

@@ -1,0 +1,64 @@
+"""The ``uncodec`` command.
+
+Nothing heavy is imported at the top of these modules: the help must appear at once. Exit codes:
+
+===  ================================================================
+0    every file was restored
+1    at least one file was not; the others were
+2    the command itself is wrong, or the model is unknown: nothing was done
+130  stopped with Ctrl-C; 143: by SIGTERM; 141: the reader of a pipe went away
+===  ================================================================
+"""
+
+from __future__ import annotations
+
+import sys
+from typing import Annotated, NoReturn
+
+import typer
+
+from uncodec import __version__
+from uncodec.cli import core, evaluate, export, live, render, restore, train
+from uncodec.cli.common import INTERRUPTED
+
+__all__ = ["app", "main"]
+
+app = typer.Typer(
+    name="uncodec",
+    help="Give back what lossy audio compression took away.",
+    no_args_is_help=True,
+    add_completion=False,
+    # Plain help: the decorated one would import twice as much and take twice as long.
+    rich_markup_mode=None,
+    pretty_exceptions_enable=False,
+    context_settings={"help_option_names": ["-h", "--help"]},
+)
+for commands in (restore, live, evaluate, render, train, core, export):
+    commands.register(app)
+
+
+def main() -> NoReturn:
+    """Run the command line on ``sys.argv`` and leave the process with its exit code."""
+    try:
+        app(prog_name="uncodec")
+    except KeyboardInterrupt:
+        sys.exit(INTERRUPTED)
+    sys.exit(0)
+
+
+def _print_version(wanted: bool) -> None:
+    if wanted:
+        typer.echo(f"uncodec {__version__}")
+        raise typer.Exit
+
+
+@app.callback()
+def _root(
+    version: Annotated[
+        bool,
+        typer.Option(
+            "--version", help="Print the version.", callback=_print_version, is_eager=True
+        ),
+    ] = False,
+) -> None:
+    """Give back what lossy audio compression took away."""

@@ -1,0 +1,150 @@
+"""What the commands share: exit codes, how errors and interrupts are told, how progress is."""
+
+from __future__ import annotations
+
+import os
+import signal
+import sys
+import traceback
+from collections.abc import Iterator, Sequence
+from contextlib import contextmanager
+from pathlib import Path
+from typing import TYPE_CHECKING, NoReturn
+
+import typer
+
+from uncodec.errors import InvalidType, InvalidValue, ModelError, UncodecError
+
+if TYPE_CHECKING:
+    from uncodec.offline.batch import Job
+    from uncodec.offline.reporting import Reporter
+
+__all__ = [
+    "FAILED",
+    "INTERRUPTED",
+    "check_plot",
+    "check_terminal",
+    "loading",
+    "open_reporter",
+    "orderly_exit",
+    "told_errors",
+    "told_files",
+]
+
+FAILED = 1
+USAGE = 2
+INTERRUPTED = 130
+BROKEN_PIPE = 141
+
+
+@contextmanager
+def told_errors(debug: bool = False, stopped: str = "stopped") -> Iterator[None]:
+    """Turn what ends a command into one line and an exit code.
+
+    Parameters
+    ----------
+    debug : bool
+        Show where in the program an error came from, too.
+    stopped : str
+        What is told after Ctrl-C.
+    """
+    try:
+        yield
+    except UncodecError as error:
+        if debug:
+            traceback.print_exception(error, file=sys.stderr)
+        typer.echo(f"uncodec: error: {error}", err=True)
+        wrong_use = isinstance(error, (InvalidValue, InvalidType, ModelError))
+        raise typer.Exit(USAGE if wrong_use else FAILED) from None
+    except KeyboardInterrupt:
+        typer.echo(f"uncodec: {stopped}", err=True)
+        raise typer.Exit(INTERRUPTED) from None
+    except BrokenPipeError:
+        # Otherwise the interpreter would complain once more when it flushes on its way out.
+        os.dup2(os.open(os.devnull, os.O_WRONLY), sys.stdout.fileno())
+        raise typer.Exit(BROKEN_PIPE) from None
+
+
+@contextmanager
+def loading() -> Iterator[None]:
+    """Put Ctrl-C off until modules are loaded.
+
+    An interrupt inside an import leaves that module half made, and what imports it next fails in
+    ways that nobody can read.
+    """
+    if not hasattr(signal, "pthread_sigmask"):
+        yield
+        return
+    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+    try:
+        yield
+    finally:
+        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+
+
+@contextmanager
+def told_files() -> Iterator[None]:
+    """A full disk or a folder that may not be written to is told in one line as well."""
+    try:
+        yield
+    except UncodecError:
+        raise
+    except BrokenPipeError:
+        raise
+    except OSError as error:
+        raise UncodecError(f"{error.filename or 'output'}: {error.strerror or error}") from error
+
+
+@contextmanager
+def orderly_exit() -> Iterator[None]:
+    """Let SIGTERM and SIGHUP unwind the program, so that temporary files are removed."""
+
+    def leave(number: int, frame: object) -> NoReturn:
+        sys.exit(128 + number)
+
+    names = ("SIGTERM", "SIGHUP")
+    signals = [getattr(signal, name) for name in names if hasattr(signal, name)]
+    # One that is ignored stays ignored: nohup asks for that.
+    taken = [number for number in signals if signal.getsignal(number) is signal.SIG_DFL]
+    for number in taken:
+        signal.signal(number, leave)
+    try:
+        yield
+    finally:
+        for number in taken:
+            signal.signal(number, signal.SIG_DFL)
+
+
+def open_reporter(jobs: Sequence[Job], *, json: bool, quiet: bool, debug: bool) -> Reporter:
+    """How a batch is reported: for programs, for a terminal, or errors alone."""
+    from uncodec.offline.batch import STANDARD
+    from uncodec.offline.reporting import JsonReporter, ProgressReporter, Reporter
+
+    if json:
+        to_stdout = all(job.target != STANDARD for job in jobs)
+        return JsonReporter(sys.stdout if to_stdout else sys.stderr, debug=debug)
+    if quiet or not sys.stderr.isatty():
+        return Reporter(debug=debug)
+    return ProgressReporter(debug=debug)
+
+
+def check_terminal(jobs: Sequence[Job]) -> None:
+    """Refuse to read audio from, or to write it to, a terminal."""
+    from uncodec.offline.batch import STANDARD
+
+    if any(job.source == STANDARD for job in jobs) and sys.stdin.isatty():
+        raise InvalidValue("input='-': standard input is a terminal; pipe an audio file into it")
+    if any(job.target == STANDARD for job in jobs) and sys.stdout.isatty():
+        raise InvalidValue("output='-': standard output is a terminal; redirect it, or name a file")
+
+
+def check_plot(plot: str) -> None:
+    """Refuse a picture that could not be drawn, before the work for it is done."""
+    from importlib.util import find_spec
+
+    if find_spec("matplotlib") is None:
+        raise UncodecError(
+            "pictures need matplotlib, which is not installed: pip install 'uncodec[plots]'"
+        )
+    if Path(plot).suffix.lower() not in (".png", ".svg", ".pdf"):
+        raise InvalidValue(f"plot={plot!r}: must end in .png, .svg or .pdf")
