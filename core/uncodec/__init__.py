@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from uncodec.effects import DiffusionRestorer as DiffusionRestorer
     from uncodec.effects import Effect as Effect
     from uncodec.effects import GANRestorer as GANRestorer
+    from uncodec.effects import PhaseAligner as PhaseAligner
 
 __version__ = "0.1.0"
 __all__ = [
@@ -24,6 +25,7 @@ __all__ = [
     "DiffusionRestorer",
     "Effect",
     "GANRestorer",
+    "PhaseAligner",
     "UncodecError",
     "__version__",
     "rendering",
@@ -34,6 +36,7 @@ _LAZY = {
     "DiffusionRestorer": "uncodec.effects",
     "Effect": "uncodec.effects",
     "GANRestorer": "uncodec.effects",
+    "PhaseAligner": "uncodec.effects",
     "rendering": "uncodec.bridge.plugin",
 }
 

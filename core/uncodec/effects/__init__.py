@@ -4,5 +4,6 @@ from uncodec.effects.base import Effect
 from uncodec.effects.board import Board
 from uncodec.effects.diffusion_restorer import DiffusionRestorer
 from uncodec.effects.gan_restorer import GANRestorer
+from uncodec.effects.phase_aligner import PhaseAligner
 
-__all__ = ["Board", "DiffusionRestorer", "Effect", "GANRestorer"]
+__all__ = ["Board", "DiffusionRestorer", "Effect", "GANRestorer", "PhaseAligner"]

@@ -1,0 +1,218 @@
+"""A stream that undoes a delay or an inverted polarity between left and right."""
+
+from __future__ import annotations
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import InvalidValue
+from uncodec.live.compiled import compiled
+from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE
+from uncodec.live.stream import check_amount
+from uncodec.repair.interchannel import FaultListener
+
+__all__ = ["AligningStream"]
+
+Array = NDArray[np.float32]
+
+_HALF = 32
+"""Half the taps of the interpolation: what it needs of the future, in samples."""
+_PHASES = 1024
+_GLIDE = 1e-3
+"""Samples per sample by which a delay grows or shrinks: a pitch off by less than 2 cents."""
+_TURN_S = 0.05
+"""Duration of a change of polarity, in seconds."""
+
+
+def _interpolators() -> Array:
+    """Kaiser-windowed sinc kernels, [shape=(_PHASES + 1, 2 * _HALF)].
+
+    Row p reads `p / _PHASES` of a sample behind tap ``_HALF - 1``; the first and the last row are
+    a single 1, so that whole delays cost no accuracy at all.
+    """
+    behind = np.arange(_PHASES + 1)[:, np.newaxis] / _PHASES
+    at = np.arange(1 - _HALF, _HALF + 1) - behind
+    window = np.i0(9.0 * np.sqrt(np.maximum(0.0, 1.0 - (at / _HALF) ** 2))) / np.i0(9.0)
+    table = np.sinc(at) * window
+    table /= table.sum(axis=1, keepdims=True)
+    table[np.abs(table) < 1e-12] = 0.0
+    return np.ascontiguousarray(table, np.float32)
+
+
+def _read(
+    line: Array,
+    first: int,
+    table: Array,
+    now: NDArray[np.float64],
+    wanted: NDArray[np.float64],
+    steps: NDArray[np.float64],
+    out: Array,
+) -> None:
+    """Read both channels at delays that glide along, place `first` of `line` being due first.
+
+    `now` and `wanted` hold the delay of the left channel, that of the right one, and the gain of
+    the right one; `steps` by how much each may change from one sample to the next.
+    """
+    taps = table.shape[1]
+    phases = table.shape[0] - 1
+    for i in range(out.shape[1]):
+        for k in range(3):
+            away = wanted[k] - now[k]
+            if abs(away) <= steps[k]:
+                now[k] = wanted[k]
+            else:
+                now[k] += np.copysign(steps[k], away)
+        for channel in range(2):
+            whole = int(np.ceil(now[channel]))
+            behind = (whole - now[channel]) * phases
+            centre = first + i - whole
+            if behind == 0.0:
+                out[channel, i] = line[channel, centre]
+            else:
+                row = int(behind)
+                more = np.float32(behind - row)
+                value = np.float32(0.0)
+                for k in range(taps):
+                    weight = table[row, k] + more * (table[row + 1, k] - table[row, k])
+                    value += weight * line[channel, centre + 1 - taps // 2 + k]
+                out[channel, i] = value
+        out[1, i] *= np.float32(now[2])
+
+
+_kernel = compiled(
+    "void(float32[:, ::1], int64, float32[:, ::1], float64[::1], float64[::1], float64[::1],"
+    " float32[:, :])",
+    _read,
+)
+_TABLE = _interpolators()
+
+
+class AligningStream:
+    """Listens for a fault between the channels and undoes it, gliding.
+
+    The channel that comes first is delayed until the other has come; of two channels with opposite
+    polarity the right one is turned over. A mono stream passes.
+
+    Parameters
+    ----------
+    sample_rate : float
+        In Hz, a whole number from 8000 to 384000.
+    channels : int
+        1 or 2.
+    amount : float
+        Share of the delay that is undone, from 0 to 1; polarity is turned from 0.5 on.
+    max_delay_ms : float
+        The longest delay looked for.
+    lookahead_s : float
+        The output waits this much longer, for verdicts to come in time.
+
+    Attributes
+    ----------
+    amount : float
+        May be changed between calls.
+    latency_samples : int
+
+    Raises
+    ------
+    InvalidValue
+        The rate is outside its range.
+    """
+
+    def __init__(
+        self,
+        sample_rate: float,
+        channels: int,
+        amount: float = 1.0,
+        max_delay_ms: float = 1.0,
+        lookahead_s: float = 0.0,
+    ) -> None:
+        if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
+            rule = f"must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+            raise InvalidValue(f"sample_rate={sample_rate}: {rule}")
+        self.channels = channels
+        self.amount = check_amount(amount)
+        self.latency_samples = _HALF + round(lookahead_s * sample_rate)
+        self._arguments = (sample_rate, channels, amount, max_delay_ms, lookahead_s)
+        longest = 1e-3 * max_delay_ms * sample_rate
+        self._listener = FaultListener(sample_rate, longest) if channels == 2 else None
+        kept = self.latency_samples + int(np.ceil(longest)) + _HALF
+        # The last `kept` samples before `_end`; there is room behind, to move them rarely.
+        self._kept = self._end = kept
+        self._line: Array = np.zeros((channels, 2 * kept), np.float32)
+        self._now = np.array([0.0, 0.0, 1.0])
+        turn = 2.0 / (_TURN_S * sample_rate)
+        self._steps = np.array([_GLIDE, _GLIDE, turn])
+        self._seen = 0
+
+    @property
+    def delay_samples(self) -> float:
+        """Measured delay of the right channel behind the left one; 0 as long as none is certain."""
+        return 0.0 if self._listener is None else self._listener.fault.delay
+
+    @property
+    def inverted(self) -> bool:
+        """Whether one channel was found to have the wrong polarity."""
+        return self._listener is not None and self._listener.fault.inverted
+
+    def process(self, x: Array) -> Array:
+        """Take (channels, n) float32 samples, n of 0 or more, and give as many.
+
+        Raises
+        ------
+        InvalidValue
+            `x` has another number of channels.
+        """
+        if x.ndim != 2 or x.shape[0] != self.channels:
+            raise InvalidValue(f"x: must have shape ({self.channels}, samples), got {x.shape}")
+        count = x.shape[1]
+        line = self._append(x)
+        first = self._end - count - self.latency_samples
+        if self._listener is None:
+            out: Array = line[:, first : first + count].copy()
+        else:
+            out = np.empty((self.channels, count), np.float32)
+            hop = self._listener.hop
+            done = 0
+            # Verdicts fall at whole hops, however the audio is cut.
+            while done < count:
+                stop = min(count, done + hop - self._seen % hop)
+                self._align(line, first + done, out[:, done:stop])
+                self._listener.push(np.ascontiguousarray(x[:, done:stop], np.float32))
+                self._seen += stop - done
+                done = stop
+        return out
+
+    def _append(self, x: Array) -> Array:
+        stop = self._end + x.shape[1]
+        if stop > self._line.shape[1]:
+            past = self._line[:, self._end - self._kept : self._end]
+            room = max(self._line.shape[1], self._kept + x.shape[1])
+            self._line = np.concatenate(
+                [past, np.zeros((self.channels, room - self._kept), np.float32)], axis=1
+            )
+            self._end = self._kept
+            stop = self._end + x.shape[1]
+        self._line[:, self._end : stop] = x
+        self._end = stop
+        return self._line
+
+    def _align(self, line: Array, first: int, out: Array) -> None:
+        delay = self.amount * self.delay_samples
+        gain = -1.0 if self.inverted and self.amount >= 0.5 else 1.0
+        wanted = np.array([max(delay, 0.0), max(-delay, 0.0), gain])
+        if self._seen < self.latency_samples - _HALF:
+            # Nothing has come out yet that could glide.
+            self._now[:] = wanted
+        _kernel(line, first, _TABLE, self._now, wanted, self._steps, out)
+
+    def clone(self) -> AligningStream:
+        """An independent copy of the whole state."""
+        twin = AligningStream(*self._arguments)
+        twin.amount = self.amount
+        if self._listener is not None:
+            twin._listener = self._listener.clone()
+        twin._line = self._line.copy()
+        twin._end = self._end
+        twin._now = self._now.copy()
+        twin._seen = self._seen
+        return twin

@@ -1,0 +1,170 @@
+"""The contract of effects, kept by the repairs that need no network."""
+
+import copy
+import doctest
+import importlib
+import inspect
+import pickle
+import subprocess
+import sys
+
+import numpy as np
+import pedalboard
+import pytest
+
+from uncodec import Board, PhaseAligner
+from uncodec.errors import InvalidType, InvalidValue
+
+MINUS_100_DBFS = 1e-5
+
+
+def late_and_inverted(rate, channels):
+    sound = np.random.default_rng(0).normal(0, 0.1, round(4.5 * rate)).astype(np.float32)
+    return np.stack([sound, -np.roll(sound, 5)])[:channels]
+
+
+DAMAGED = {PhaseAligner: late_and_inverted}
+"""For each effect: makes (channels, samples) of sound that it repairs (two channels of it)."""
+
+every_effect = pytest.mark.parametrize("effect", DAMAGED)
+
+
+@every_effect
+@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1), (96000, 2), (8000, 2)])
+def test_amount_zero_gives_the_input_back_bit_for_bit(effect, stream_through, rate, channels):
+    audio = DAMAGED[effect](rate, channels)
+    repair = effect(amount=0.0)
+    np.testing.assert_array_equal(repair(audio, rate), audio)
+    repair.reset()
+    result = stream_through(repair, audio, [700, 703, 3000], sample_rate=rate)
+    np.testing.assert_array_equal(result, audio)
+
+
+@every_effect
+@pytest.mark.parametrize("rate", [44100, 48000, 22050])
+def test_every_partition_gives_the_same_sound(effect, stream_through, rate):
+    audio = DAMAGED[effect](rate, 2)
+    repair = effect()
+    whole = repair(audio, rate)
+    assert whole.shape == audio.shape
+    assert np.abs(whole - audio).max() > 1e-3
+    rng = np.random.default_rng(rate)
+    for size in (8192, 100):
+        cuts = [3, *rng.integers(3, audio.shape[1], 9)]
+        twice = []
+        for _ in range(2):
+            repair.reset()
+            twice.append(stream_through(repair, audio, cuts, sample_rate=rate, buffer_size=size))
+        np.testing.assert_array_equal(*twice)
+        assert np.abs(twice[0] - whole).max() < MINUS_100_DBFS
+
+
+@every_effect
+def test_a_loop_that_resets_first_has_no_gap(effect, stream_through):
+    audio = DAMAGED[effect](44100, 2)
+    samples = audio.shape[1]
+    repair = effect()
+    whole = repair(audio, 44100)
+    result = stream_through(repair, audio, range(9000, samples, 9000), first_resets=True)
+    known = np.ones(samples, bool)
+    known[9000 - repair.latency_samples : 9000] = False
+    assert np.abs(result - whole)[:, known].max() < MINUS_100_DBFS
+
+
+@every_effect
+@pytest.mark.parametrize("rate", [8000, 44100, 48000, 384000])
+def test_latency_is_exact_known_before_use_and_constant(effect, rate):
+    repair = effect(amount=0.0)
+    audio = np.random.default_rng(0).normal(0, 0.1, (2, 40000)).astype(np.float32)
+    ready = repair.process(audio, rate, reset=False)
+    latency = repair.latency_samples
+    assert ready.shape[1] == max(0, 40000 - latency)
+    repair.process(audio, rate, reset=False)
+    assert repair.latency_samples == latency
+    repair.reset()
+    assert repair.latency_samples == latency
+
+
+@every_effect
+@pytest.mark.parametrize("channels", [1, 2])
+def test_silence_stays_silence(effect, channels):
+    repair = effect()
+    assert not repair(np.zeros((channels, 30000), np.float32), 44100).any()
+    assert repair(np.zeros((channels, 1), np.float32), 44100).shape == (channels, 1)
+
+
+@every_effect
+def test_copies_have_the_parameters_and_not_the_audio(effect):
+    audio = DAMAGED[effect](22050, 2)
+    repair = effect(amount=0.5)
+    expected = repair(audio, 22050)
+    names = inspect.signature(effect).parameters
+    for twin in (copy.copy(repair), copy.deepcopy(repair), pickle.loads(pickle.dumps(repair))):
+        assert [getattr(twin, n) for n in names] == [getattr(repair, n) for n in names]
+        assert twin.flush().size == 0
+        np.testing.assert_array_equal(twin(audio, 22050), expected)
+
+
+@every_effect
+def test_on_a_board_among_native_plugins(effect, stream_through):
+    audio = DAMAGED[effect](44100, 2)
+    step = pedalboard.Gain(-3)(audio, 44100)
+    step = pedalboard.Reverb()(effect()(step, 44100), 44100)
+    board = Board([pedalboard.Gain(-3), effect(), pedalboard.Reverb()])
+    np.testing.assert_array_equal(board(audio, 44100), step)
+    board.reset()
+    result = stream_through(board, audio, [1000, 1500, 40000])
+    assert np.abs(result - step).max() < MINUS_100_DBFS
+
+
+@every_effect
+def test_layouts_and_types(effect):
+    audio = DAMAGED[effect](22050, 2)
+    expected = effect()(audio, 22050)
+    result = effect()(audio.T.astype(np.float64), 22050)
+    assert result.dtype == np.float32
+    np.testing.assert_array_equal(result, expected.T)
+
+
+@every_effect
+@pytest.mark.parametrize("rate", [7999, 384001, 44100.5])
+def test_rates_that_are_refused(effect, rate):
+    with pytest.raises(InvalidValue, match=r"sample_rate=.* from 8000 to 384000"):
+        effect()(np.zeros((2, 100), np.float32), rate)
+
+
+@pytest.mark.parametrize(
+    ("effect", "name"), [(e, name) for e in DAMAGED for name in inspect.signature(e).parameters]
+)
+def test_parameters_out_of_range_or_of_a_wrong_type(effect, name):
+    repair = effect()
+    before = getattr(repair, name)
+    for value in (-1.0, 1e6, float("nan"), float("inf")):
+        with pytest.raises(InvalidValue, match=f"{name}=.*must be from"):
+            setattr(repair, name, value)
+        with pytest.raises(InvalidValue):
+            effect(**{name: value})
+    for value in ("1", None, True):
+        with pytest.raises(InvalidType, match=f"{name}="):
+            effect(**{name: value})
+    assert getattr(repair, name) == before
+
+
+@every_effect
+def test_examples_in_the_documentation_run(effect):
+    failures, tried = doctest.testmod(importlib.import_module(effect.__module__))
+    assert tried
+    assert failures == 0
+
+
+def test_repairs_need_no_torch():
+    names = ", ".join(effect.__name__ for effect in DAMAGED)
+    script = f"""
+import sys
+import numpy as np
+from uncodec import {names}
+for effect in ({names},):
+    effect()(np.ones((2, 9000), np.float32), 44100)
+assert "torch" not in sys.modules
+"""
+    subprocess.run([sys.executable, "-c", script], check=True)
