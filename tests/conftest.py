@@ -1,6 +1,8 @@
 """Settings that hold for every test."""
 
 import os
+import signal
+from contextlib import contextmanager
 
 import pytest
 
@@ -55,3 +57,25 @@ excitation_trim_db = {trim_db}
 """
 
     return text
+
+
+@pytest.fixture
+def full_disk():
+    """``with full_disk(size):`` no file can grow beyond `size` bytes, as on a disk that is full.
+
+    No longer than it must: what the tests themselves print may go to a file, too.
+    """
+    resource = pytest.importorskip("resource")
+
+    @contextmanager
+    def limited(size=100_000):
+        kept = resource.getrlimit(resource.RLIMIT_FSIZE)
+        handler = signal.signal(signal.SIGXFSZ, signal.SIG_IGN)
+        resource.setrlimit(resource.RLIMIT_FSIZE, (size, kept[1]))
+        try:
+            yield
+        finally:
+            resource.setrlimit(resource.RLIMIT_FSIZE, kept)
+            signal.signal(signal.SIGXFSZ, handler)
+
+    return limited

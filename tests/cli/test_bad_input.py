@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 import os
-import resource
 import shutil
 import signal
 import subprocess
@@ -219,16 +218,12 @@ def test_output_format_that_is_unknown(run, put, tmp_path, only_left):
     only_left(source)
 
 
-def test_full_disk(run, put, tmp_path, only_left):
+def test_full_disk(run, put, full_disk, tmp_path, only_left):
     """The kernel refuses to let the file grow, as it does when the disk is full."""
     rng = np.random.default_rng(3)
     source = put("song.wav", rng.uniform(-1, 1, (2, 200_000)).astype(np.float32))
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
-    resource.setrlimit(resource.RLIMIT_FSIZE, (300_000, hard))
-    try:
+    with full_disk(300_000):
         outcome = run("restore", source, "-o", tmp_path / "out.wav")
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
     assert_refused(outcome, "out.wav")
     only_left(source)
 

@@ -1,7 +1,6 @@
 """Rendering files: aligned, complete or not there, and able to go on where it was stopped."""
 
 import json
-import resource
 
 import numpy as np
 import pytest
@@ -126,15 +125,11 @@ def test_chunks_of_something_else_are_refused(source, settings, tmp_path, monkey
     assert json.loads((tmp_path / ".out.wav.uncodec/render.json").read_text())["seed"] == 4
 
 
-def test_a_full_disk_is_told_and_what_is_finished_stays(source, settings, tmp_path):
-    soft, hard = resource.getrlimit(resource.RLIMIT_FSIZE)
+def test_a_full_disk_is_told_and_what_is_finished_stays(source, settings, full_disk, tmp_path):
     # Chunks of 143 kB fit, the file of 480 kB does not.
-    resource.setrlimit(resource.RLIMIT_FSIZE, (200_000, hard))
-    try:
-        with pytest.raises(AudioFileError, match=r"out\.wav: cannot be written"):
-            render_file(source, tmp_path / "out.wav", settings, bits=32)
-    finally:
-        resource.setrlimit(resource.RLIMIT_FSIZE, (soft, hard))
+    told = pytest.raises(AudioFileError, match=r"out\.wav: cannot be written")
+    with full_disk(200_000), told:
+        render_file(source, tmp_path / "out.wav", settings, bits=32)
     assert not (tmp_path / "out.wav").exists()
     render_file(source, tmp_path / "out.wav", settings, bits=32, resume=True)
     assert read(tmp_path / "out.wav").shape == (2, 60_001)

@@ -7,7 +7,7 @@ from typing import Annotated
 
 import typer
 
-from uncodec.cli.common import loading, told_errors, told_files
+from uncodec.cli.common import loading, told_errors
 
 __all__ = ["register"]
 
@@ -30,7 +30,7 @@ def export(
 
     The extra file uncodec.json in it describes sizes and the state that a stream starts from.
     """
-    with told_errors(), told_files():
+    with told_errors():
         with loading():
             from uncodec.networks import load_model
             from uncodec.networks.export import export_model

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import contextlib
-import errno
 import os
 import secrets
 import stat
@@ -11,25 +10,9 @@ from pathlib import Path
 from typing import Any
 
 from uncodec.errors import AudioFileError, OutputExists
+from uncodec.files import reason_of
 
 __all__ = ["StagedFile"]
-
-_REASONS = {
-    errno.ENOSPC: "no space left on the disk",
-    errno.EDQUOT: "the disk quota is used up",
-    errno.EFBIG: "the file grew beyond the largest size allowed",
-    errno.EACCES: "permission denied",
-    errno.EPERM: "permission denied",
-    errno.EROFS: "the file system is read-only",
-    errno.ENOENT: "the folder does not exist",
-    errno.ENOTDIR: "the folder does not exist (a part of the path is a file)",
-    errno.ENAMETOOLONG: "the name is too long",
-}
-
-
-def reason_of(error: OSError) -> str:
-    """What the system refused, in words."""
-    return _REASONS.get(error.errno or 0) or error.strerror or str(error)
 
 
 class StagedFile:

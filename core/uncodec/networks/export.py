@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import io
 import json
 import os
 import warnings
@@ -13,6 +14,7 @@ import torch
 from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
+from uncodec.files import write_whole
 from uncodec.networks.generator import CHANNEL_NAMES
 from uncodec.networks.store import LoadedModel
 
@@ -38,7 +40,7 @@ def export_model(
     ------
     InvalidValue
         The file exists and may not be replaced.
-    OSError
+    UncodecError
         It cannot be written.
     ModelError
         The state that it starts from cannot be described.
@@ -55,15 +57,11 @@ def export_model(
         "state": [_described(tensor) for tensor in model.initial_state()],
         **asdict(model.config),
     }
-    part = target.with_name(target.name + ".part")
-    try:
-        with warnings.catch_warnings():
-            warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=Warning)
-            with part.open("wb") as file:
-                torch.jit.save(model.step, file, {DESCRIPTION: json.dumps(described)})
-        part.replace(target)
-    finally:
-        part.unlink(missing_ok=True)
+    content = io.BytesIO()
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=Warning)
+        torch.jit.save(model.step, content, {DESCRIPTION: json.dumps(described)})
+    write_whole(target, content.getbuffer())
     return target
 
 

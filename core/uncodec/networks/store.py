@@ -19,10 +19,11 @@ from typing import Any, cast
 
 import torch
 from safetensors import SafetensorError, safe_open
-from safetensors.torch import save_file
+from safetensors.torch import save
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError
+from uncodec.files import write_whole
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig, State
@@ -170,10 +171,7 @@ def save_weights(
         "config": json.dumps(network.describe(), sort_keys=True),
     }
     header["sha256"] = _digest(header, tensors)
-    part = target.with_suffix(".part")
-    save_file(tensors, part, metadata=header)
-    part.chmod(0o644)  # safetensors makes files that only their owner may read
-    part.replace(target)
+    write_whole(target, save(tensors, metadata=header))
     return target
 
 

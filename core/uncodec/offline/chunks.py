@@ -2,8 +2,8 @@
 
 from __future__ import annotations
 
-import contextlib
 import hashlib
+import io
 import json
 import shutil
 from collections.abc import Mapping
@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidValue
-from uncodec.io.staging import reason_of
+from uncodec.files import reason_of, write_whole
 
 __all__ = ["FolderStore", "digest_file"]
 
@@ -97,16 +97,9 @@ class FolderStore:
 
     def save(self, number: int, chunk: Array) -> None:
         """Keep chunk `number`; under its name it is there as a whole or not at all."""
-        path = self._path(number)
-        part = path.with_suffix(".part")
-        try:
-            with part.open("wb") as file:
-                np.save(file, chunk)
-            part.replace(path)
-        except OSError as error:
-            with contextlib.suppress(OSError):
-                part.unlink()
-            raise AudioFileError(f"{path}: cannot be written: {reason_of(error)}") from error
+        content = io.BytesIO()
+        np.save(content, chunk)
+        write_whole(self._path(number), content.getbuffer())
         self.finished = max(self.finished, number + 1)
 
     def remove(self) -> None:

@@ -16,7 +16,7 @@ import torch
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError, UncodecError
-from uncodec.training.files import write_whole
+from uncodec.files import reason_of, write_whole
 from uncodec.training.pairs import differences
 
 __all__ = ["Average", "Due", "Log", "go_on", "read_checkpoint", "write_checkpoint"]
@@ -221,6 +221,4 @@ class Log:
         except OSError as error:
             if self.path.exists():
                 os.truncate(self.path, size)
-            raise UncodecError(
-                f"{self.path}: cannot be written ({error.strerror or error})"
-            ) from error
+            raise UncodecError(f"{self.path}: cannot be written: {reason_of(error)}") from error

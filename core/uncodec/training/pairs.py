@@ -26,7 +26,7 @@ from numpy.typing import NDArray
 
 from uncodec.codecs import available, backends, encoder_of, round_trip
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.training.files import write_whole
+from uncodec.files import write_whole
 from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains

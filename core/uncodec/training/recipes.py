@@ -18,7 +18,7 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Literal, get_args
 
-from uncodec.errors import InvalidValue, ModelError, UncodecError
+from uncodec.errors import InvalidValue, ModelError
 
 if TYPE_CHECKING:
     from torch import Tensor
@@ -398,14 +398,9 @@ class _StudyTrainer(_NetworkTrainer):
 
 
 def _release(network: Any, recipe: Recipe, run: Run) -> None:
-    from safetensors import SafetensorError
-
     from uncodec.networks.store import save_weights
 
-    try:
-        save_weights(run.release, network, name=recipe.name, version=recipe.version)
-    except SafetensorError as error:
-        raise UncodecError(f"{run.release}: cannot be written ({error})") from error
+    save_weights(run.release, network, name=recipe.name, version=recipe.version)
 
 
 def _steps_done(checkpoint: Path) -> int:

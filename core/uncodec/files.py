@@ -1,13 +1,31 @@
-"""Files that are there as a whole or not at all."""
+"""Files that are there as a whole or not at all, and what the system says where they cannot be."""
 
 from __future__ import annotations
 
+import errno
 import os
 from pathlib import Path
 
 from uncodec.errors import UncodecError
 
-__all__ = ["write_whole"]
+__all__ = ["reason_of", "write_whole"]
+
+_REASONS = {
+    errno.ENOSPC: "no space left on the disk",
+    errno.EDQUOT: "the disk quota is used up",
+    errno.EFBIG: "the file grew beyond the largest size allowed",
+    errno.EACCES: "permission denied",
+    errno.EPERM: "permission denied",
+    errno.EROFS: "the file system is read-only",
+    errno.ENOENT: "the folder does not exist",
+    errno.ENOTDIR: "the folder does not exist (a part of the path is a file)",
+    errno.ENAMETOOLONG: "the name is too long",
+}
+
+
+def reason_of(error: OSError) -> str:
+    """What the system refused, in words."""
+    return _REASONS.get(error.errno or 0) or error.strerror or str(error)
 
 
 def write_whole(path: Path, content: bytes | memoryview) -> None:
@@ -34,4 +52,4 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
         part.replace(path)
     except OSError as error:
         part.unlink(missing_ok=True)
-        raise UncodecError(f"{path}: cannot be written ({error.strerror or error})") from error
+        raise UncodecError(f"{path}: cannot be written: {reason_of(error)}") from error
