@@ -18,6 +18,7 @@ if TYPE_CHECKING:
     from uncodec.effects import Effect as Effect
     from uncodec.effects import GANRestorer as GANRestorer
     from uncodec.effects import PhaseAligner as PhaseAligner
+    from uncodec.effects import StereoRepair as StereoRepair
 
 __version__ = "0.1.0"
 __all__ = [
@@ -26,6 +27,7 @@ __all__ = [
     "Effect",
     "GANRestorer",
     "PhaseAligner",
+    "StereoRepair",
     "UncodecError",
     "__version__",
     "rendering",
@@ -37,6 +39,7 @@ _LAZY = {
     "Effect": "uncodec.effects",
     "GANRestorer": "uncodec.effects",
     "PhaseAligner": "uncodec.effects",
+    "StereoRepair": "uncodec.effects",
     "rendering": "uncodec.bridge.plugin",
 }
 

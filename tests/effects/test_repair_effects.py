@@ -12,7 +12,7 @@ import numpy as np
 import pedalboard
 import pytest
 
-from uncodec import Board, PhaseAligner
+from uncodec import Board, PhaseAligner, StereoRepair
 from uncodec.errors import InvalidType, InvalidValue
 
 MINUS_100_DBFS = 1e-5
@@ -23,7 +23,17 @@ def late_and_inverted(rate, channels):
     return np.stack([sound, -np.roll(sound, 5)])[:channels]
 
 
-DAMAGED = {PhaseAligner: late_and_inverted}
+def narrowed(rate, channels):
+    """Above 3 kHz left and right are copies of each other, above 0.42 of the rate there is none."""
+    samples = round(4.5 * rate)
+    hz = np.fft.rfftfreq(samples, 1 / rate)
+    rng = np.random.default_rng(0)
+    mid, side = np.fft.rfft(rng.normal(0, 0.1, (2, samples)))
+    spectra = np.stack([mid + 0.5 * side * (hz < 3000), mid - 0.5 * side * (hz < 3000)])
+    return np.fft.irfft(spectra * (hz < 0.42 * rate), samples).astype(np.float32)[:channels]
+
+
+DAMAGED = {PhaseAligner: late_and_inverted, StereoRepair: narrowed}
 """For each effect: makes (channels, samples) of sound that it repairs (two channels of it)."""
 
 every_effect = pytest.mark.parametrize("effect", DAMAGED)

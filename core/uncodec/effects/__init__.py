@@ -5,5 +5,6 @@ from uncodec.effects.board import Board
 from uncodec.effects.diffusion_restorer import DiffusionRestorer
 from uncodec.effects.gan_restorer import GANRestorer
 from uncodec.effects.phase_aligner import PhaseAligner
+from uncodec.effects.stereo_repair import StereoRepair
 
-__all__ = ["Board", "DiffusionRestorer", "Effect", "GANRestorer", "PhaseAligner"]
+__all__ = ["Board", "DiffusionRestorer", "Effect", "GANRestorer", "PhaseAligner", "StereoRepair"]
