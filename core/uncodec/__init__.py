@@ -19,6 +19,7 @@ if TYPE_CHECKING:
     from uncodec.effects import GANRestorer as GANRestorer
     from uncodec.effects import PhaseAligner as PhaseAligner
     from uncodec.effects import StereoRepair as StereoRepair
+    from uncodec.effects import TransientRepair as TransientRepair
 
 __version__ = "0.1.0"
 __all__ = [
@@ -28,6 +29,7 @@ __all__ = [
     "GANRestorer",
     "PhaseAligner",
     "StereoRepair",
+    "TransientRepair",
     "UncodecError",
     "__version__",
     "rendering",
@@ -40,6 +42,7 @@ _LAZY = {
     "GANRestorer": "uncodec.effects",
     "PhaseAligner": "uncodec.effects",
     "StereoRepair": "uncodec.effects",
+    "TransientRepair": "uncodec.effects",
     "rendering": "uncodec.bridge.plugin",
 }
 

@@ -12,7 +12,7 @@ import numpy as np
 import pedalboard
 import pytest
 
-from uncodec import Board, PhaseAligner, StereoRepair
+from uncodec import Board, PhaseAligner, StereoRepair, TransientRepair
 from uncodec.errors import InvalidType, InvalidValue
 
 MINUS_100_DBFS = 1e-5
@@ -33,7 +33,20 @@ def narrowed(rate, channels):
     return np.fft.irfft(spectra * (hz < 0.42 * rate), samples).astype(np.float32)[:channels]
 
 
-DAMAGED = {PhaseAligner: late_and_inverted, StereoRepair: narrowed}
+def smeared(rate, channels):
+    """Drums with 15 ms of noise in front of each stroke."""
+    rng = np.random.default_rng(0)
+    time = np.arange(round(1.5 * rate)) / rate
+    audio = rng.normal(0, 1e-5, (2, len(time)))
+    for start in (0.3, 0.6, 1.1):
+        since = time - start
+        stroke = np.exp(-30 * np.maximum(since, 0)) * rng.normal(0, 0.3, audio.shape)
+        audio += np.where(since >= 0, stroke, 0)
+        audio += np.where((since < 0) & (since > -0.015), 3e-3, 0) * rng.normal(size=audio.shape)
+    return audio.astype(np.float32)[:channels]
+
+
+DAMAGED = {PhaseAligner: late_and_inverted, StereoRepair: narrowed, TransientRepair: smeared}
 """For each effect: makes (channels, samples) of sound that it repairs (two channels of it)."""
 
 every_effect = pytest.mark.parametrize("effect", DAMAGED)

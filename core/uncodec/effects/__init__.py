@@ -6,5 +6,14 @@ from uncodec.effects.diffusion_restorer import DiffusionRestorer
 from uncodec.effects.gan_restorer import GANRestorer
 from uncodec.effects.phase_aligner import PhaseAligner
 from uncodec.effects.stereo_repair import StereoRepair
+from uncodec.effects.transient_repair import TransientRepair
 
-__all__ = ["Board", "DiffusionRestorer", "Effect", "GANRestorer", "PhaseAligner", "StereoRepair"]
+__all__ = [
+    "Board",
+    "DiffusionRestorer",
+    "Effect",
+    "GANRestorer",
+    "PhaseAligner",
+    "StereoRepair",
+    "TransientRepair",
+]

@@ -1,0 +1,89 @@
+"""Transient repair: attacks that begin out of what was there before, not out of a codec's noise."""
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING
+
+from uncodec.effects.base import Effect
+from uncodec.effects.parameters import check_number
+
+if TYPE_CHECKING:
+    from uncodec.live.stream import Stream
+
+__all__ = ["TransientRepair"]
+
+
+class TransientRepair(Effect):
+    """Takes the pre-echo away that transform codecs put in front of attacks.
+
+    Such a codec spreads its quantisation noise over a whole block, so that up to 20 ms of it are
+    heard before a drum or a plucked string. Where an attack rises steeply out of something much
+    softer, and that something stands out from what came before it, it is brought down to that, in
+    eight bands, up to 2 ms before the attack. Everything else, attacks that grow and notes that
+    are held among it, passes bit for bit.
+
+    It works on decoded sound as it comes and after a restorer.
+
+    Parameters
+    ----------
+    amount : float
+        How much of the repair is applied, from 0 (the input comes back bit for bit) to 1.
+    threshold_db : float
+        How far an attack must rise above what lies before it, from 15 to 40 dB, treble weighing
+        more. Lower ones repair more attacks, and more often take a natural beginning for damage.
+
+    Raises
+    ------
+    InvalidType
+        A parameter is no number.
+    InvalidValue
+        A parameter is out of range.
+
+    Examples
+    --------
+    >>> import numpy as np
+    >>> from uncodec import TransientRepair
+    >>> time = np.arange(44100) / 44100
+    >>> drum = np.sin(700 * time) * np.exp(-20 * (time - 0.5)) * (time >= 0.5)
+    >>> hiss = 0.003 * np.random.default_rng(0).normal(size=44100) * (abs(time - 0.49) < 0.01)
+    >>> repaired = TransientRepair()((drum + hiss).astype(np.float32), 44100)
+    >>> before = slice(21300, 21800)
+    >>> bool(np.std(repaired[before]) < 0.1 * np.std(hiss[before]))
+    True
+    """
+
+    def __init__(self, amount: float = 1.0, threshold_db: float = 25.0) -> None:
+        super().__init__()
+        self.amount = amount
+        self.threshold_db = threshold_db
+
+    @property
+    def amount(self) -> float:
+        """How much of the repair is applied, 0 to 1; a change is heard at once."""
+        return self._amount
+
+    @amount.setter
+    def amount(self, value: float) -> None:
+        self._amount = check_number("amount", value, 0.0, 1.0)
+
+    @property
+    def threshold_db(self) -> float:
+        """How far an attack must rise, 15 to 40 dB; a change is heard from the next stream on."""
+        return self._threshold_db
+
+    @threshold_db.setter
+    def threshold_db(self, value: float) -> None:
+        self._threshold_db = check_number("threshold_db", value, 15.0, 40.0)
+
+    def _open(self, sample_rate: float, channels: int) -> Stream:
+        # Imported on first use: it compiles its kernel.
+        from uncodec.live.source import NativeSource, network_rate
+        from uncodec.live.stream import RestoringStream
+        from uncodec.repair.transients import TransientEngine
+
+        network_rate(sample_rate)  # Refuses what is no rate from 8000 to 384000 Hz.
+        engine = TransientEngine(channels, sample_rate, self._threshold_db)
+        return RestoringStream(NativeSource(engine), self._amount)
+
+    def _apply(self, stream: Stream) -> None:
+        stream.amount = self._amount  # type: ignore[attr-defined]
