@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncodec.effects.base import Effect
-from uncodec.effects.gan_restorer import check_amount, check_name, check_seed
 from uncodec.effects.nodes import Array, Node
+from uncodec.effects.parameters import check_name, check_number, check_seed
 from uncodec.errors import InvalidType, InvalidValue
 
 if TYPE_CHECKING:
@@ -112,7 +112,7 @@ class DiffusionRestorer(Effect):
 
     @amount.setter
     def amount(self, value: float) -> None:
-        self._amount = check_amount(value)
+        self._amount = check_number("amount", value, 0.0, 1.0)
 
     @property
     def model(self) -> str:

@@ -2,14 +2,13 @@
 
 from __future__ import annotations
 
-import numbers
-import operator
 import os
 import sys
 from typing import TYPE_CHECKING
 
 from uncodec.effects.base import Effect
-from uncodec.errors import CoreError, InvalidType, InvalidValue
+from uncodec.effects.parameters import check_name, check_number, check_seed
+from uncodec.errors import CoreError
 
 if TYPE_CHECKING:
     import pedalboard
@@ -90,7 +89,7 @@ class GANRestorer(Effect):
 
     @amount.setter
     def amount(self, value: float) -> None:
-        self._amount = check_amount(value)
+        self._amount = check_number("amount", value, 0.0, 1.0)
 
     @property
     def seed(self) -> int:
@@ -178,34 +177,3 @@ class GANRestorer(Effect):
 
     def _apply(self, stream: Stream) -> None:
         stream.amount = self._amount  # type: ignore[attr-defined]
-
-
-def check_amount(value: float) -> float:
-    """Return `value` as a float if it is a number from 0 to 1."""
-    if isinstance(value, bool) or not isinstance(value, numbers.Real):
-        raise InvalidType(f"amount={value!r}: must be a number from 0 to 1")
-    if not 0.0 <= value <= 1.0:
-        raise InvalidValue(f"amount={value!r}: must be from 0 to 1")
-    return float(value)
-
-
-def check_seed(value: int) -> int:
-    """Return `value` if it is an integer from 0 to 2**64 - 1."""
-    if isinstance(value, bool):
-        raise InvalidType(f"seed={value!r}: must be an integer, 0 or more")
-    try:
-        seed = operator.index(value)
-    except TypeError:
-        raise InvalidType(f"seed={value!r}: must be an integer, 0 or more") from None
-    if not 0 <= seed < 2**64:
-        raise InvalidValue(f"seed={value!r}: must be from 0 to 2**64 - 1")
-    return seed
-
-
-def check_name(name: str, value: str) -> str:
-    """Return `value` if it is a string with something in it."""
-    if not isinstance(value, str):
-        raise InvalidType(f"{name}={value!r}: must be a string")
-    if not value:
-        raise InvalidValue(f"{name}={value!r}: must not be empty")
-    return value

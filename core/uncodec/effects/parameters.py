@@ -3,10 +3,11 @@
 from __future__ import annotations
 
 import numbers
+import operator
 
 from uncodec.errors import InvalidType, InvalidValue
 
-__all__ = ["check_number"]
+__all__ = ["check_name", "check_number", "check_seed"]
 
 
 def check_number(name: str, value: float, lowest: float, highest: float) -> float:
@@ -24,3 +25,25 @@ def check_number(name: str, value: float, lowest: float, highest: float) -> floa
     if not lowest <= value <= highest:
         raise InvalidValue(f"{name}={value!r}: must be from {lowest:g} to {highest:g}")
     return float(value)
+
+
+def check_seed(value: int) -> int:
+    """Return `value` if it is an integer from 0 to 2**64 - 1."""
+    if isinstance(value, bool):
+        raise InvalidType(f"seed={value!r}: must be an integer, 0 or more")
+    try:
+        seed = operator.index(value)
+    except TypeError:
+        raise InvalidType(f"seed={value!r}: must be an integer, 0 or more") from None
+    if not 0 <= seed < 2**64:
+        raise InvalidValue(f"seed={value!r}: must be from 0 to 2**64 - 1")
+    return seed
+
+
+def check_name(name: str, value: str) -> str:
+    """Return `value` if it is a string with something in it."""
+    if not isinstance(value, str):
+        raise InvalidType(f"{name}={value!r}: must be a string")
+    if not value:
+        raise InvalidValue(f"{name}={value!r}: must not be empty")
+    return value

@@ -133,10 +133,9 @@ class TransientEngine(SpectralEngine):
     more, to what it then reaches. What came before it is compared with what came 24 ms earlier
     still, band by band: where it stands out from that, and the attack stands out far more, it is
     brought down to it. In undamaged sound an attack begins out of what was there before; only a
-    codec, which spreads quantisation noise over its whole block, puts a step in front of it
-    (pre-echo reduction from the decoded signal alone: S. Ragot et al. in ITU-T G.729.1, 2006;
-    J. Lapierre and R. Lefebvre, "Pre-echo noise reduction in frequency-domain audio codecs", ICASSP
-    2017).
+    codec, which spreads quantisation noise over its whole block, puts a step in front of it. That
+    a decoder may bring such noise down by gains over time is known from speech codecs (the pre-echo
+    reduction of ITU-T G.729.1); here nothing but the decoded sound tells where.
 
     Parameters
     ----------
