@@ -37,6 +37,7 @@ from uncodec.training.losses import (
     log_spectral_distance,
     si_sdr,
 )
+from uncodec.training.neurogram import neurogram_dissimilarity
 from uncodec.training.pairs import PairSet
 
 __all__ = ["DiffusionSettings", "render_batch", "train_diffusion", "validate"]
@@ -206,6 +207,7 @@ def _loss(
     drop = fidelity_penalty(clean, coded, restored, 0.0) * damaged
     # Not against the coded signal's: what encoders take off shall come back.
     loudness = level_penalty(clean, clean, restored) * damaged
+    unlike = neurogram_dissimilarity(clean, restored) * damaged
     null = clean_null_penalty(clean, change) * is_clean
     # The mean over all signals that may have been there is silent, so the distance to the one that
     # was there counts little at the start and more as the state tells which one it is.
@@ -222,6 +224,7 @@ def _loss(
         "image": 0.15 * image.mean(),
         "level": 0.35 * level_error(clean, restored).mean(),
         "width": 0.25 * level_error(mid_side(clean), mid_side(restored)).mean(),
+        "unlike": 2.0 * unlike.mean(),
         "loudness": 0.2 * loudness.mean(),
         "data": data.mean(),
         "drop": 1.0 * drop.mean(),
