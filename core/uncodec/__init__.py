@@ -17,6 +17,7 @@ if TYPE_CHECKING:
     from uncodec.effects import DiffusionRestorer as DiffusionRestorer
     from uncodec.effects import Effect as Effect
     from uncodec.effects import GANRestorer as GANRestorer
+    from uncodec.effects import MakeupGain as MakeupGain
     from uncodec.effects import PhaseAligner as PhaseAligner
     from uncodec.effects import StereoRepair as StereoRepair
     from uncodec.effects import TransientRepair as TransientRepair
@@ -27,6 +28,7 @@ __all__ = [
     "DiffusionRestorer",
     "Effect",
     "GANRestorer",
+    "MakeupGain",
     "PhaseAligner",
     "StereoRepair",
     "TransientRepair",
@@ -40,6 +42,7 @@ _LAZY = {
     "DiffusionRestorer": "uncodec.effects",
     "Effect": "uncodec.effects",
     "GANRestorer": "uncodec.effects",
+    "MakeupGain": "uncodec.effects",
     "PhaseAligner": "uncodec.effects",
     "StereoRepair": "uncodec.effects",
     "TransientRepair": "uncodec.effects",

@@ -8,7 +8,7 @@ import soundfile
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError, OutputExists
 from uncodec.offline.diffusion_engine import DiffusionEngine
-from uncodec.offline.limiter import true_peak
+from uncodec.repair.limiter import true_peak
 from uncodec.offline.render import RenderSettings, render_file
 
 RATE = 44100

@@ -8,46 +8,18 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uncodec.analysis.checks import check_pair, check_rate, check_signal
+from uncodec.repair.loudness import (
+    ABSOLUTE_GATE_LUFS,
+    BLOCK_S,
+    STEPS_PER_BLOCK,
+    energy_of,
+    k_weighting,
+    lufs_of,
+)
 
-__all__ = ["ABSOLUTE_GATE_LUFS", "integrated_loudness", "k_weighting", "loudness_error"]
+__all__ = ["ABSOLUTE_GATE_LUFS", "BLOCK_S", "integrated_loudness", "k_weighting", "loudness_error"]
 
-ABSOLUTE_GATE_LUFS = -70.0
-BLOCK_S = 0.4
-_STEPS_PER_BLOCK = 4
 _SURROUND_5_1 = (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)
-
-
-def k_weighting(sample_rate: float) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Coefficients of the two biquads of the K weighting at any rate.
-
-    BS.1770-4 tables them for 48 kHz only. The analogue prototypes behind the table (a high shelf of
-    +4 dB at 1682 Hz and a high-pass at 38 Hz) are put through the bilinear transform again, as
-    libebur128 does; at 48 kHz this gives the table back to 1e-6.
-
-    Returns
-    -------
-    b, a : arrays, shape (2, 3)
-        Numerators and denominators, shelf first, ``a[:, 0] == 1``.
-    """
-    rate = check_rate(sample_rate)
-    k = np.tan(np.pi * 1681.974450955533 / rate)
-    q = 0.7071752369554196
-    high = 10.0 ** (3.999843853973347 / 20.0)
-    middle = high**0.4996667741545416
-    norm = 1.0 + k / q + k * k
-    shelf_b = np.array(
-        [high + middle * k / q + k * k, 2.0 * (k * k - high), high - middle * k / q + k * k]
-    )
-    shelf_a = np.array([norm, 2.0 * (k * k - 1.0), 1.0 - k / q + k * k])
-    k = np.tan(np.pi * 38.13547087602444 / rate)
-    q = 0.5003270373238773
-    norm_pass = 1.0 + k / q + k * k
-    pass_b = np.array([1.0, -2.0, 1.0])
-    pass_a = np.array([norm_pass, 2.0 * (k * k - 1.0), 1.0 - k / q + k * k])
-    return (
-        np.stack([shelf_b / norm, pass_b]),
-        np.stack([shelf_a / norm, pass_a / norm_pass]),
-    )
 
 
 @lru_cache(maxsize=8)
@@ -109,25 +81,19 @@ def integrated_loudness(audio: ArrayLike, sample_rate: float) -> float:
         See `uncodec.analysis.checks.check_signal`.
     """
     rate = check_rate(sample_rate)
-    step = round(rate * BLOCK_S / _STEPS_PER_BLOCK)
-    signal = check_signal(audio, "audio", at_least=step * _STEPS_PER_BLOCK)
+    step = round(rate * BLOCK_S / STEPS_PER_BLOCK)
+    signal = check_signal(audio, "audio", at_least=step * STEPS_PER_BLOCK)
     channels, samples = signal.shape
     weights = np.array(_SURROUND_5_1 if channels == 6 else (1.0,) * channels)
     steps = samples // step
     squares = np.square(_k_weighted(signal, rate)[:, : steps * step], dtype=np.float64)
     energy = weights @ squares.reshape(channels, steps, step).sum(axis=-1)
-    blocks = np.convolve(energy, np.ones(_STEPS_PER_BLOCK), mode="valid") / (
-        step * _STEPS_PER_BLOCK
-    )
-    kept = blocks[blocks > _energy(ABSOLUTE_GATE_LUFS)]
+    blocks = np.convolve(energy, np.ones(STEPS_PER_BLOCK), mode="valid") / (step * STEPS_PER_BLOCK)
+    kept = blocks[blocks > energy_of(ABSOLUTE_GATE_LUFS)]
     if kept.size == 0:
         return -np.inf
     kept = kept[kept > 0.1 * kept.mean()]
-    return float(-0.691 + 10.0 * np.log10(kept.mean()))
-
-
-def _energy(lufs: float) -> float:
-    return float(10.0 ** ((lufs + 0.691) / 10.0))
+    return lufs_of(kept.mean())
 
 
 def loudness_error(reference: ArrayLike, estimate: ArrayLike, sample_rate: float) -> float:

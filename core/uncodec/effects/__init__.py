@@ -4,6 +4,7 @@ from uncodec.effects.base import Effect
 from uncodec.effects.board import Board
 from uncodec.effects.diffusion_restorer import DiffusionRestorer
 from uncodec.effects.gan_restorer import GANRestorer
+from uncodec.effects.makeup_gain import MakeupGain
 from uncodec.effects.phase_aligner import PhaseAligner
 from uncodec.effects.stereo_repair import StereoRepair
 from uncodec.effects.transient_repair import TransientRepair
@@ -13,6 +14,7 @@ __all__ = [
     "DiffusionRestorer",
     "Effect",
     "GANRestorer",
+    "MakeupGain",
     "PhaseAligner",
     "StereoRepair",
     "TransientRepair",

@@ -19,7 +19,6 @@ from uncodec.networks import load_diffusion
 from uncodec.offline.chunks import FolderStore, digest_file
 from uncodec.offline.diffusion_engine import check_sampler, check_steps
 from uncodec.offline.diffusion_stream import CHUNK, open_diffusion
-from uncodec.offline.limiter import check_ceiling, limited
 from uncodec.offline.restore import (
     RestoreReport,
     check_format,
@@ -27,6 +26,7 @@ from uncodec.offline.restore import (
     full_band_rate,
     restore_file,
 )
+from uncodec.repair.limiter import check_ceiling, limited
 
 __all__ = ["RenderSettings", "render_file"]
 

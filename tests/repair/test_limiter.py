@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uncodec.errors import InvalidValue
-from uncodec.offline.limiter import limited, true_peak
+from uncodec.repair.limiter import limited, true_peak
 
 RATE = 44100
 

@@ -4,15 +4,16 @@ from __future__ import annotations
 
 import math
 from collections.abc import Iterable, Iterator
+from copy import copy
 from functools import lru_cache
+from itertools import chain
 
 import numpy as np
-from numpy.lib.stride_tricks import sliding_window_view
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
 
-__all__ = ["check_ceiling", "limited", "true_peak"]
+__all__ = ["PeakLimiter", "check_ceiling", "limited", "true_peak"]
 
 Array = NDArray[np.float32]
 
@@ -76,6 +77,64 @@ def true_peak(audio: Array) -> float:
     return float(peaks.max(initial=0.0))
 
 
+class PeakLimiter:
+    """Keeps the true peaks of a stream at a ceiling.
+
+    The gain goes down for a peak and back within 5 ms to either side, for all channels together;
+    where nothing is above the ceiling the samples pass bit for bit.
+
+    Parameters
+    ----------
+    sample_rate : float
+        In Hz.
+    channels : int
+    ceiling_db : float
+        From -20 to 0.
+
+    Attributes
+    ----------
+    ceiling_db : float
+        May be changed between calls.
+    latency_samples : int
+
+    Raises
+    ------
+    InvalidValue
+        The ceiling is outside its range.
+    """
+
+    def __init__(self, sample_rate: float, channels: int, ceiling_db: float) -> None:
+        self.channels = channels
+        self.ceiling_db = check_ceiling(ceiling_db)
+        self._swing = math.ceil(_SWING_S * sample_rate)
+        self.latency_samples = 2 * self._swing + _TAPS
+        self._held: Array = np.zeros((channels, 2 * self.latency_samples), np.float32)
+        self._peaks: Array = np.zeros(4 * self._swing + 1, np.float32)
+
+    def process(self, x: Array) -> Array:
+        """Take (channels, n) float32 samples, n of 0 or more, and give as many."""
+        count = x.shape[1]
+        if count == 0:
+            return x.copy()
+        reach = self.latency_samples
+        line = np.concatenate([self._held, x], axis=1, dtype=np.float32)
+        # What the middle needs: peaks from 2 * swing + 1 samples before it to as many after it.
+        first = reach + 2 * self._swing - (_TAPS // 2 - 1)
+        fresh = _peaks(line[:, first : first + count + _TAPS])
+        peaks = np.concatenate([self._peaks, fresh])
+        self._held = line[:, count:].copy()
+        self._peaks = peaks[count:].copy()
+        ceiling = 10 ** ((self.ceiling_db - _SPARE_DB) / 20)
+        return _limit(line[:, reach:-reach], peaks, self._swing, ceiling)
+
+    def clone(self) -> PeakLimiter:
+        """An independent copy of the whole state."""
+        twin = copy(self)
+        twin._held = self._held.copy()
+        twin._peaks = self._peaks.copy()
+        return twin
+
+
 def limited(
     blocks: Iterable[Array], sample_rate: int, channels: int, ceiling_db: float
 ) -> Iterator[Array]:
@@ -98,36 +157,34 @@ def limited(
     ndarray [shape=(channels, m)], float32
         As many samples in all as came in.
     """
-    ceiling = 10 ** ((check_ceiling(ceiling_db) - _SPARE_DB) / 20)
-    swing = math.ceil(_SWING_S * sample_rate)
-    reach = 2 * swing + _TAPS
-    held: Array = np.zeros((channels, reach), np.float32)
-
-    def ready(fresh: Array) -> Iterator[Array]:
-        nonlocal held
-        held = np.concatenate([held, fresh], axis=1)
-        count = held.shape[1] - 2 * reach
-        if count > 0:
-            yield _limit(held, reach, swing, ceiling)
-            held = held[:, count:].copy()
-
-    for block in blocks:
-        yield from ready(block)
-    yield from ready(np.zeros((channels, reach), np.float32))
+    limiter = PeakLimiter(sample_rate, channels, ceiling_db)
+    skip = limiter.latency_samples
+    silence = np.zeros((channels, skip), np.float32)
+    for block in chain(blocks, (silence,)):
+        result = limiter.process(block)
+        if result.shape[1] > skip:
+            yield result[:, skip:]
+        skip = max(0, skip - result.shape[1])
 
 
-def _limit(audio: Array, reach: int, swing: int, ceiling: float) -> Array:
-    middle = audio[:, reach:-reach]
-    count = middle.shape[1]
-    # Peaks from 2 * swing + 1 samples before the middle to as many after it.
-    first = reach - 2 * swing - 1 - (_TAPS // 2 - 1)
-    peaks = _peaks(audio[:, first : first + count + 4 * swing + 1 + _TAPS])
+def _lowest(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
+    """Minimum of every run of `length` values, in logarithmically many passes."""
+    result = values
+    reach = 1
+    while reach < length:
+        step = min(reach, length - reach)
+        result = np.minimum(result[:-step], result[step:])
+        reach += step
+    return result
+
+
+def _limit(middle: Array, peaks: Array, swing: int, ceiling: float) -> Array:
     if peaks.max() <= ceiling:
         return middle.copy()
     wanted = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-9))
     # A peak lies between a sample and the next.
     wanted = np.minimum(wanted[:-1], wanted[1:])
-    lowest = sliding_window_view(wanted, 2 * swing + 1).min(axis=1)
+    lowest = _lowest(wanted, 2 * swing + 1)
     shape = np.hanning(2 * swing + 3)[1:-1]
     gain = np.convolve(lowest, shape / shape.sum(), mode="valid")
     return (middle * gain).astype(np.float32)

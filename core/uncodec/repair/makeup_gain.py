@@ -1,0 +1,134 @@
+"""A stream that makes sound as loud as wanted and keeps its true peaks at a ceiling."""
+
+from __future__ import annotations
+
+from copy import copy
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import InvalidValue
+from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE
+from uncodec.repair.limiter import PeakLimiter
+from uncodec.repair.loudness import LoudnessMeter
+
+__all__ = ["HIGHEST_GAIN_DB", "MakeupStream"]
+
+Array = NDArray[np.float32]
+
+HIGHEST_GAIN_DB = 40.0
+"""Gains, given and found, go from minus to plus this, in dB."""
+_GLIDE_DB_PER_S = 100.0
+_FOLLOW_DB_PER_S = 2.0
+
+
+class MakeupStream:
+    """Gain, given or found from the running loudness, then a true-peak limiter.
+
+    Parameters
+    ----------
+    sample_rate : float
+        In Hz, a whole number from 8000 to 384000.
+    channels : int
+        1 or 2.
+    gain_db : float
+        The gain; with a target, where it starts.
+    target_lufs : float or None
+        Integrated loudness to reach.
+    ceiling_db : float
+        True peak, from -20 to 0.
+
+    Attributes
+    ----------
+    gain_db, target_lufs, ceiling_db
+        May be changed between calls.
+    applied_db : float
+        The gain of the sample taken last.
+    latency_samples : int
+        That of the limiter.
+
+    Raises
+    ------
+    InvalidValue
+        The rate or the ceiling is outside its range.
+    """
+
+    def __init__(
+        self,
+        sample_rate: float,
+        channels: int,
+        gain_db: float = 0.0,
+        target_lufs: float | None = None,
+        ceiling_db: float = -1.0,
+    ) -> None:
+        if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
+            rule = f"must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+            raise InvalidValue(f"sample_rate={sample_rate}: {rule}")
+        self.channels = channels
+        self.gain_db = gain_db
+        self.target_lufs = target_lufs
+        self.applied_db = gain_db
+        self._limiter = PeakLimiter(sample_rate, channels, ceiling_db)
+        self._meter = LoudnessMeter(sample_rate, channels)
+        self._rate = sample_rate
+        self._lufs = -np.inf
+        self.latency_samples = self._limiter.latency_samples
+
+    @property
+    def ceiling_db(self) -> float:
+        """Highest true peak."""
+        return self._limiter.ceiling_db
+
+    @ceiling_db.setter
+    def ceiling_db(self, value: float) -> None:
+        self._limiter.ceiling_db = value
+
+    @property
+    def wanted_db(self) -> float:
+        """The gain that everything taken so far asks for."""
+        if self.target_lufs is None:
+            return self.gain_db
+        if self._lufs == -np.inf:
+            return self.applied_db
+        return min(max(self.target_lufs - self._lufs, -HIGHEST_GAIN_DB), HIGHEST_GAIN_DB)
+
+    def process(self, x: Array) -> Array:
+        """Take (channels, n) float32 samples, n of 0 or more, and give as many.
+
+        Raises
+        ------
+        InvalidValue
+            `x` has another number of channels.
+        """
+        if x.ndim != 2 or x.shape[0] != self.channels:
+            raise InvalidValue(f"x: must have shape ({self.channels}, samples), got {x.shape}")
+        louder: Array = np.empty(x.shape, np.float32)
+        start = 0
+        # What is wanted changes at the meter's steps only, however the audio is cut.
+        while start < x.shape[1]:
+            stop = min(x.shape[1], start + self._meter.room)
+            part = x[:, start:stop]
+            louder[:, start:stop] = part * self._gains(stop - start)
+            if self._meter.push(part):
+                self._lufs = self._meter.lufs
+            start = stop
+        return self._limiter.process(louder)
+
+    def _gains(self, count: int) -> Array:
+        """Linear gains of the next samples, [shape=(count,)]; glides in dB."""
+        wanted = self.wanted_db
+        speed = _GLIDE_DB_PER_S if self.target_lufs is None else _FOLLOW_DB_PER_S
+        away = wanted - self.applied_db
+        moved = np.minimum(abs(away), np.arange(1, count + 1) * (speed / self._rate))
+        gains = self.applied_db + np.copysign(moved, away)
+        arrived = moved[-1] == abs(away)
+        self.applied_db = float(wanted if arrived else gains[-1])
+        linear: Array = (10.0 ** (gains / 20.0)).astype(np.float32)
+        return linear
+
+    def clone(self) -> MakeupStream:
+        """An independent copy of the whole state."""
+        twin = copy(self)
+        twin._limiter = self._limiter.clone()
+        twin._meter = self._meter.clone()
+        return twin
