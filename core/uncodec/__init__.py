@@ -13,6 +13,7 @@ from uncodec.errors import UncodecError
 
 if TYPE_CHECKING:
     from uncodec.bridge.plugin import rendering as rendering
+    from uncodec.effects import ArtefactRepair as ArtefactRepair
     from uncodec.effects import Board as Board
     from uncodec.effects import DiffusionRestorer as DiffusionRestorer
     from uncodec.effects import Effect as Effect
@@ -24,6 +25,7 @@ if TYPE_CHECKING:
 
 __version__ = "0.1.0"
 __all__ = [
+    "ArtefactRepair",
     "Board",
     "DiffusionRestorer",
     "Effect",
@@ -38,6 +40,7 @@ __all__ = [
 ]
 
 _LAZY = {
+    "ArtefactRepair": "uncodec.effects",
     "Board": "uncodec.effects",
     "DiffusionRestorer": "uncodec.effects",
     "Effect": "uncodec.effects",

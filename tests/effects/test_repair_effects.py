@@ -12,7 +12,7 @@ import numpy as np
 import pedalboard
 import pytest
 
-from uncodec import Board, PhaseAligner, StereoRepair, TransientRepair
+from uncodec import ArtefactRepair, Board, PhaseAligner, StereoRepair, TransientRepair
 from uncodec.errors import InvalidType, InvalidValue
 
 MINUS_100_DBFS = 1e-5
@@ -46,7 +46,26 @@ def smeared(rate, channels):
     return audio.astype(np.float32)[:channels]
 
 
-DAMAGED = {PhaseAligner: late_and_inverted, StereoRepair: narrowed, TransientRepair: smeared}
+def with_holes(rate, channels):
+    """A tone, and noise far below it whose narrow bands vanish now and then for 50 ms each."""
+    samples = round(2.5 * rate)
+    rng = np.random.default_rng(0)
+    spectra = np.fft.rfft(rng.normal(0, 0.1, (2, samples)))
+    place = np.arange(spectra.shape[1]) * 48 // spectra.shape[1]
+    out = np.zeros((2, samples)) + 0.5 * np.sin(0.1 * np.arange(samples))
+    for band in range(4, 48):
+        part = np.fft.irfft(spectra * (place == band), samples)
+        gaps = rng.random(50) < 0.1
+        out += part * np.where(np.repeat(gaps, -(-samples // 50))[:samples], 0.05, 1.0)
+    return out.astype(np.float32)[:channels]
+
+
+DAMAGED = {
+    ArtefactRepair: with_holes,
+    PhaseAligner: late_and_inverted,
+    StereoRepair: narrowed,
+    TransientRepair: smeared,
+}
 """For each effect: makes (channels, samples) of sound that it repairs (two channels of it)."""
 
 every_effect = pytest.mark.parametrize("effect", DAMAGED)

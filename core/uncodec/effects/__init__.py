@@ -1,5 +1,6 @@
 """Effects to call like pedalboard's, and a board that takes both kinds."""
 
+from uncodec.effects.artefact_repair import ArtefactRepair
 from uncodec.effects.base import Effect
 from uncodec.effects.board import Board
 from uncodec.effects.diffusion_restorer import DiffusionRestorer
@@ -10,6 +11,7 @@ from uncodec.effects.stereo_repair import StereoRepair
 from uncodec.effects.transient_repair import TransientRepair
 
 __all__ = [
+    "ArtefactRepair",
     "Board",
     "DiffusionRestorer",
     "Effect",
