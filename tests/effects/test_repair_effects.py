@@ -50,7 +50,7 @@ def with_holes(rate, channels):
     """A tone, and noise far below it whose narrow bands vanish now and then for 50 ms each."""
     samples = round(2.5 * rate)
     rng = np.random.default_rng(0)
-    spectra = np.fft.rfft(rng.normal(0, 0.1, (2, samples)))
+    spectra = np.fft.rfft(rng.normal(0, 0.02, (2, samples)))
     place = np.arange(spectra.shape[1]) * 48 // spectra.shape[1]
     out = np.zeros((2, samples)) + 0.5 * np.sin(0.1 * np.arange(samples))
     for band in range(4, 48):

@@ -8,8 +8,8 @@ import soundfile
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError, OutputExists
 from uncodec.offline.diffusion_engine import DiffusionEngine
-from uncodec.repair.limiter import true_peak
 from uncodec.offline.render import RenderSettings, render_file
+from uncodec.repair.limiter import true_peak
 
 RATE = 44100
 

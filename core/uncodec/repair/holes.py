@@ -29,7 +29,7 @@ _DIP_DB = 12.0
 _DEEP_DB = 20.0
 _BROAD_DIP_DB = 5.0
 """Where the surroundings fall by so much as well, the music pauses."""
-_BELOW_DB = 20.0
+_BELOW_DB = 40.0
 """What is closer to the strongest place of its frame is no hole: encoders keep that."""
 _FILL_DB = -7.0
 """The encoder drops the weaker half: what was there is this far below what frames the hole."""
