@@ -80,33 +80,29 @@ class SpectralEngine(ABC):
         """An independent copy of the whole state."""
 
     def push(self, audio: Array) -> Array:
-        """Allocating twin of `push_into`."""
-        out = np.empty(audio.shape, np.float32)
-        self.push_into(audio, out)
-        return out
-
-    def push_into(self, audio: Array, out: Array) -> None:
-        """Consume whole hops and write as many samples of the delta, `delay` samples late.
+        """Take whole hops, give as many samples of the delta, `delay` samples late.
 
         Parameters
         ----------
-        audio, out : ndarray [shape=(channels, hops * hop)], float32
+        audio : ndarray [shape=(channels, hops * hop)], float32
+
+        Returns
+        -------
+        ndarray [shape=(channels, hops * hop)], float32
 
         Raises
         ------
         InvalidValue
-            A shape does not fit; nothing was consumed then.
+            The shape does not fit; nothing was consumed then.
         """
         samples = audio.shape[-1]
         if audio.shape != (self.channels, samples) or samples % self.hop:
             wanted = f"({self.channels}, multiple of {self.hop})"
             raise InvalidValue(f"audio: must have shape {wanted}, got {audio.shape}")
-        if out.shape != audio.shape:
-            raise InvalidValue(f"out: must have the shape of audio {audio.shape}, got {out.shape}")
-        if samples:
-            spectra = self._stft.push(np.ascontiguousarray(audio, np.float32))
-            frames = self._inverse.inverse(self._change(spectra))
-            out[:] = self._overlap.add(frames)
+        if not samples:
+            return np.zeros(audio.shape, np.float32)
+        spectra = self._stft.push(np.ascontiguousarray(audio, np.float32))
+        return self._overlap.add(self._inverse.inverse(self._change(spectra)))
 
     def _copy_state_to(self, twin: SpectralEngine) -> None:
         """Give `twin` the samples that wait in this engine's frames."""
