@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from uncodec.effects.base import Effect
-from uncodec.effects.parameters import check_number
+from uncodec.effects.delta_effect import DeltaEffect
 
 if TYPE_CHECKING:
-    from uncodec.live.stream import Stream
+    from uncodec.live.source import Engine
 
 __all__ = ["ArtefactRepair"]
 
 
-class ArtefactRepair(Effect):
+class ArtefactRepair(DeltaEffect):
     """Fills the holes that make low bit rates warble.
 
     Short of bits, an encoder drops bands for moments and brings them back: what stays sounds like
@@ -45,26 +44,7 @@ class ArtefactRepair(Effect):
     True
     """
 
-    def __init__(self, amount: float = 1.0) -> None:
-        super().__init__()
-        self.amount = amount
-
-    @property
-    def amount(self) -> float:
-        """How much is filled in, 0 to 1; a change is heard at once."""
-        return self._amount
-
-    @amount.setter
-    def amount(self, value: float) -> None:
-        self._amount = check_number("amount", value, 0.0, 1.0)
-
-    def _open(self, sample_rate: float, channels: int) -> Stream:
-        # Imported on first use, like every engine.
-        from uncodec.live.source import NativeSource
-        from uncodec.live.stream import RestoringStream
+    def _engine(self, sample_rate: float, channels: int) -> Engine:
         from uncodec.repair.holes import HoleFiller
 
-        return RestoringStream(NativeSource(HoleFiller(sample_rate, channels)), self._amount)
-
-    def _apply(self, stream: Stream) -> None:
-        stream.amount = self._amount  # type: ignore[attr-defined]
+        return HoleFiller(sample_rate, channels)

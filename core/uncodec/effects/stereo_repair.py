@@ -4,16 +4,15 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from uncodec.effects.base import Effect
-from uncodec.effects.parameters import check_number
+from uncodec.effects.delta_effect import DeltaEffect
 
 if TYPE_CHECKING:
-    from uncodec.live.stream import Stream
+    from uncodec.live.source import Engine
 
 __all__ = ["StereoRepair"]
 
 
-class StereoRepair(Effect):
+class StereoRepair(DeltaEffect):
     """Gives back the side signal that Opus and Vorbis drop at low rates.
 
     In their upper bands these codecs keep one signal and its level in either channel: the image
@@ -50,28 +49,7 @@ class StereoRepair(Effect):
     True
     """
 
-    def __init__(self, amount: float = 1.0) -> None:
-        super().__init__()
-        self.amount = amount
-
-    @property
-    def amount(self) -> float:
-        """How much of the new side is added, 0 to 1; a change is heard at once."""
-        return self._amount
-
-    @amount.setter
-    def amount(self, value: float) -> None:
-        self._amount = check_number("amount", value, 0.0, 1.0)
-
-    def _open(self, sample_rate: float, channels: int) -> Stream:
-        # Imported on first use: it compiles the overlap-add.
-        from uncodec.live.source import NativeSource, network_rate
-        from uncodec.live.stream import RestoringStream
+    def _engine(self, sample_rate: float, channels: int) -> Engine:
         from uncodec.repair.side_filler import SideFiller
 
-        network_rate(sample_rate)  # Refuses what is no rate from 8000 to 384000 Hz.
-        source = NativeSource(SideFiller(sample_rate, channels))
-        return RestoringStream(source, self._amount)
-
-    def _apply(self, stream: Stream) -> None:
-        stream.amount = self._amount  # type: ignore[attr-defined]
+        return SideFiller(sample_rate, channels)

@@ -4,16 +4,16 @@ from __future__ import annotations
 
 from typing import TYPE_CHECKING
 
-from uncodec.effects.base import Effect
+from uncodec.effects.delta_effect import DeltaEffect
 from uncodec.effects.parameters import check_number
 
 if TYPE_CHECKING:
-    from uncodec.live.stream import Stream
+    from uncodec.live.source import Engine
 
 __all__ = ["TransientRepair"]
 
 
-class TransientRepair(Effect):
+class TransientRepair(DeltaEffect):
     """Takes the pre-echo away that transform codecs put in front of attacks.
 
     Such a codec spreads its quantisation noise over a whole block, so that up to 20 ms of it are
@@ -53,18 +53,8 @@ class TransientRepair(Effect):
     """
 
     def __init__(self, amount: float = 1.0, threshold_db: float = 25.0) -> None:
-        super().__init__()
-        self.amount = amount
+        super().__init__(amount)
         self.threshold_db = threshold_db
-
-    @property
-    def amount(self) -> float:
-        """How much of the repair is applied, 0 to 1; a change is heard at once."""
-        return self._amount
-
-    @amount.setter
-    def amount(self, value: float) -> None:
-        self._amount = check_number("amount", value, 0.0, 1.0)
 
     @property
     def threshold_db(self) -> float:
@@ -75,15 +65,7 @@ class TransientRepair(Effect):
     def threshold_db(self, value: float) -> None:
         self._threshold_db = check_number("threshold_db", value, 15.0, 40.0)
 
-    def _open(self, sample_rate: float, channels: int) -> Stream:
-        # Imported on first use: it compiles its kernel.
-        from uncodec.live.source import NativeSource, network_rate
-        from uncodec.live.stream import RestoringStream
+    def _engine(self, sample_rate: float, channels: int) -> Engine:
         from uncodec.repair.transients import TransientEngine
 
-        network_rate(sample_rate)  # Refuses what is no rate from 8000 to 384000 Hz.
-        engine = TransientEngine(channels, sample_rate, self._threshold_db)
-        return RestoringStream(NativeSource(engine), self._amount)
-
-    def _apply(self, stream: Stream) -> None:
-        stream.amount = self._amount  # type: ignore[attr-defined]
+        return TransientEngine(channels, sample_rate, self._threshold_db)

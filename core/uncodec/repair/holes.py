@@ -6,9 +6,8 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec._native import StreamingStft
-from uncodec.errors import InvalidValue
 from uncodec.live.noise import HopNoise
-from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE
+from uncodec.live.source import check_rate
 from uncodec.repair.spectral import SpectralEngine, sqrt_hann
 
 __all__ = ["HoleFiller"]
@@ -102,9 +101,7 @@ class HoleFiller(SpectralEngine):
     """
 
     def __init__(self, sample_rate: float, channels: int) -> None:
-        if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
-            rule = f"must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
-            raise InvalidValue(f"sample_rate={sample_rate}: {rule}")
+        check_rate(sample_rate)
         window = _scale(sample_rate)
         super().__init__(channels, window, window // 4, lookahead=2 * _REACH)
         self._rate = sample_rate

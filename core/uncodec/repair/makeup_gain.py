@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
-from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE
+from uncodec.live.source import check_rate
 from uncodec.repair.limiter import PeakLimiter
 from uncodec.repair.loudness import LoudnessMeter
 
@@ -61,9 +61,7 @@ class MakeupStream:
         target_lufs: float | None = None,
         ceiling_db: float = -1.0,
     ) -> None:
-        if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
-            rule = f"must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
-            raise InvalidValue(f"sample_rate={sample_rate}: {rule}")
+        check_rate(sample_rate)
         self.channels = channels
         self.gain_db = gain_db
         self.target_lufs = target_lufs

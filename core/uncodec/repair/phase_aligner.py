@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
 from uncodec.live.compiled import compiled
-from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE
+from uncodec.live.source import check_rate
 from uncodec.live.stream import check_amount
 from uncodec.repair.interchannel import FaultListener
 
@@ -126,9 +126,7 @@ class AligningStream:
         max_delay_ms: float = 1.0,
         lookahead_s: float = 0.0,
     ) -> None:
-        if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
-            rule = f"must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
-            raise InvalidValue(f"sample_rate={sample_rate}: {rule}")
+        check_rate(sample_rate)
         self.channels = channels
         self.amount = check_amount(amount)
         self.latency_samples = _HALF + round(lookahead_s * sample_rate)

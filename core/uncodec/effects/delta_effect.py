@@ -1,0 +1,52 @@
+"""Base of the effects that add something to what they hear, and can add less of it."""
+
+from __future__ import annotations
+
+from abc import abstractmethod
+from typing import TYPE_CHECKING
+
+from uncodec.effects.base import Effect
+from uncodec.effects.parameters import check_number
+
+if TYPE_CHECKING:
+    from uncodec.live.source import Engine
+    from uncodec.live.stream import Stream
+
+__all__ = ["DeltaEffect"]
+
+
+class DeltaEffect(Effect):
+    """Output = delayed input + `amount` * what an engine, at any rate, gives.
+
+    Parameters
+    ----------
+    amount : float
+        From 0 (the input comes back bit for bit) to 1.
+    """
+
+    def __init__(self, amount: float = 1.0) -> None:
+        super().__init__()
+        self.amount = amount
+
+    @property
+    def amount(self) -> float:
+        """How much of the repair is applied, 0 to 1; a change is heard at once."""
+        return self._amount
+
+    @amount.setter
+    def amount(self, value: float) -> None:
+        self._amount = check_number("amount", value, 0.0, 1.0)
+
+    @abstractmethod
+    def _engine(self, sample_rate: float, channels: int) -> Engine:
+        """Make the engine; imported on first use, because engines compile their kernels."""
+
+    def _open(self, sample_rate: float, channels: int) -> Stream:
+        from uncodec.live.source import NativeSource, check_rate
+        from uncodec.live.stream import RestoringStream
+
+        check_rate(sample_rate)
+        return RestoringStream(NativeSource(self._engine(sample_rate, channels)), self._amount)
+
+    def _apply(self, stream: Stream) -> None:
+        stream.amount = self._amount  # type: ignore[attr-defined]
