@@ -7,7 +7,6 @@ from numpy.typing import NDArray
 
 from uncodec._native import StreamingStft
 from uncodec.live.noise import HopNoise
-from uncodec.live.source import check_rate
 from uncodec.repair.spectral import SpectralEngine, sqrt_hann
 
 __all__ = ["HoleFiller"]
@@ -101,7 +100,6 @@ class HoleFiller(SpectralEngine):
     """
 
     def __init__(self, sample_rate: float, channels: int) -> None:
-        check_rate(sample_rate)
         window = _scale(sample_rate)
         super().__init__(channels, window, window // 4, lookahead=2 * _REACH)
         self._rate = sample_rate

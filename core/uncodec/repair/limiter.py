@@ -138,10 +138,7 @@ class PeakLimiter:
 def limited(
     blocks: Iterable[Array], sample_rate: int, channels: int, ceiling_db: float
 ) -> Iterator[Array]:
-    """Keep the true peaks of a stream at a ceiling.
-
-    The gain goes down for a peak and back within 5 ms to either side, for all channels together;
-    where nothing is above the ceiling the samples pass bit for bit.
+    """Send blocks through a `PeakLimiter`, aligned and complete.
 
     Parameters
     ----------
