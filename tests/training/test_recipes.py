@@ -9,6 +9,7 @@ import torch
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError, UncodecError
 from uncodec.networks import load_codec_net, load_model
+from uncodec.networks.store import load_generator
 from uncodec.training.pairs import PairSet, build_pairs, build_validation
 from uncodec.training.recipes import Run, find_recipe, run_recipe
 
@@ -117,6 +118,24 @@ def test_an_adversary_goes_on_from_what_was_trained_without(data, tmp_path, tiny
     moved = kept[1]["network"]["gate.weight"] - kept[0]["average"]["gate.weight"]
     assert 0 < moved.abs().max() < 1e-3
     assert load_model(run.release).name == "tiny"
+
+
+def test_a_polish_goes_on_from_the_stage_before_and_is_what_is_released(data, tmp_path, tiny):
+    later = (
+        '\n[adversary]\nsteps = 1\nbatch = 1\nseconds = 0.5\nadversary = "spectral"\n'
+        "\n[polish]\nsteps = 1\nbatch = 1\nseconds = 0.5\nwidth = 0.2\n"
+    )
+    (tmp_path / "recipe.toml").write_text(tiny + later)
+    run = Run(tmp_path / "work", tmp_path / "model", steps=1)
+    run_recipe(find_recipe(tmp_path), data, run)
+    before, after = (
+        torch.load(tmp_path / "work" / stage / "checkpoint.pt", weights_only=True)
+        for stage in ("adversary", "polish")
+    )
+    moved = after["network"]["gate.weight"] - before["average"]["gate.weight"]
+    assert 0 < moved.abs().max() < 1e-3
+    released = load_generator(run.release).gate.weight
+    assert torch.equal(released, after["average"]["gate.weight"])
 
 
 def test_a_codec_net_is_trained_scored_and_released(data, tmp_path, tiny):

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-from functools import lru_cache
-
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
@@ -13,6 +11,7 @@ from uncodec.repair.loudness import (
     BLOCK_S,
     STEPS_PER_BLOCK,
     energy_of,
+    k_response,
     k_weighting,
     lufs_of,
 )
@@ -20,17 +19,6 @@ from uncodec.repair.loudness import (
 __all__ = ["ABSOLUTE_GATE_LUFS", "BLOCK_S", "integrated_loudness", "k_weighting", "loudness_error"]
 
 _SURROUND_5_1 = (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)
-
-
-@lru_cache(maxsize=8)
-def _response(sample_rate: float, points: int) -> NDArray[np.complex128]:
-    """Frequency response of the K weighting on the grid of an rfft of `points`."""
-    b, a = k_weighting(sample_rate)
-    z = np.exp(-2j * np.pi * np.arange(points // 2 + 1) / points)
-    powers = np.stack([np.ones_like(z), z, z * z])
-    response: NDArray[np.complex128] = np.prod((b @ powers) / (a @ powers), axis=0)
-    response.setflags(write=False)
-    return response
 
 
 def _k_weighted(audio: NDArray[np.float32], sample_rate: float) -> NDArray[np.float32]:
@@ -42,7 +30,7 @@ def _k_weighted(audio: NDArray[np.float32], sample_rate: float) -> NDArray[np.fl
     history = round(0.2 * sample_rate)
     points = 1 << max(16, (4 * history - 1).bit_length())
     step = points - history
-    response = _response(sample_rate, points)
+    response = k_response(sample_rate, points)
     padded = np.pad(audio, ((0, 0), (history, step)))
     out = np.empty_like(audio)
     for start in range(0, audio.shape[1], step):

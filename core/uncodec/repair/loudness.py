@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from copy import copy
+from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
@@ -15,6 +16,7 @@ __all__ = [
     "STEPS_PER_BLOCK",
     "LoudnessMeter",
     "energy_of",
+    "k_response",
     "k_weighting",
     "lufs_of",
 ]
@@ -73,6 +75,17 @@ def k_weighting(sample_rate: float) -> tuple[NDArray[np.float64], NDArray[np.flo
         np.stack([shelf_b / norm, pass_b]),
         np.stack([shelf_a / norm, pass_a / norm_pass]),
     )
+
+
+@lru_cache(maxsize=8)
+def k_response(sample_rate: float, points: int) -> NDArray[np.complex128]:
+    """Frequency response of `k_weighting` on the grid of an rfft of `points`, read-only."""
+    b, a = k_weighting(sample_rate)
+    z = np.exp(-2j * np.pi * np.arange(points // 2 + 1) / points)
+    powers = np.stack([np.ones_like(z), z, z * z])
+    response: NDArray[np.complex128] = np.prod((b @ powers) / (a @ powers), axis=0)
+    response.setflags(write=False)
+    return response
 
 
 def _square_sum(

@@ -16,27 +16,28 @@ from uncodec.errors import InvalidValue
 from uncodec.networks.codec_net import CodecNet
 from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.makeup import TURNED_DOWN
-from uncodec.networks.spectra import change_to_audio, generator_input, left_right
+from uncodec.networks.spectra import change_to_audio, generator_input, left_right, mid_side
 from uncodec.training.adversary import ADVERSARIES, Adversary
 from uncodec.training.checkpoints import Average, Due, Log, go_on, write_checkpoint
 from uncodec.training.feed import device_of, to_device
 from uncodec.training.losses import (
     clean_null_penalty,
     distance_of_spectra,
+    early_penalty,
     fidelity_penalty,
+    level_error,
     level_penalty,
     log_spectral_distance,
     short_time_spectra,
     si_sdr,
     was_turned_down,
 )
+from uncodec.training.neurogram import neurogram_dissimilarity
 from uncodec.training.pairs import PairSet
 
 __all__ = ["LoopSettings", "restore_batch", "train_generator", "validate"]
 
 CHECKPOINT_VERSION = 4
-# Weights of the losses beside the log-spectral distance.
-LOUDNESS_WEIGHT = 0.2
 # (window, hop, share of the steps): the metric's own resolution most of the time, shorter ones so
 # that energy is also placed right in time.
 OBJECTIVES = ("levels", "mse")
@@ -64,6 +65,11 @@ class LoopSettings:
         Fall in SI-SDR that is not punished.
     fidelity : float
         Weight of that punishment, for a dB.
+    loudness : float
+        Weight of a dB of level error beyond the coded input's.
+    neurogram, width, early : float
+        Weights of neurogram similarity, of the error of the band energies of mid and side, and of
+        energy ahead of attacks, with the objective "levels".
     objective : str
         "levels": log-spectral distances and the waveform's fidelity. "mse": the mean square error
         of the waveform alone, the baseline that over-smooths.
@@ -83,6 +89,10 @@ class LoopSettings:
     average: float = 0.995
     allowed_drop_db: float = 0.0
     fidelity: float = 0.3
+    loudness: float = 0.2
+    neurogram: float = 0.0
+    width: float = 0.0
+    early: float = 0.0
     objective: str = "levels"
     adversary: str = "none"
     adversary_after: int = 0
@@ -167,12 +177,21 @@ def _level_losses(
     image = distance_of_spectra(_mid_side_spectra(wanted), _mid_side_spectra(got))
     drop = fidelity_penalty(clean, coded, restored, settings.allowed_drop_db) * (1 - is_clean)
     loudness = level_penalty(clean, coded, restored) * (1 - is_clean)
-    return {
+    parts = {
         "lsd": distance.mean(),
         "image": 0.15 * image.mean(),
         "drop": settings.fidelity * drop.mean(),
-        "loudness": LOUDNESS_WEIGHT * loudness.mean(),
+        "loudness": settings.loudness * loudness.mean(),
     }
+    if settings.neurogram:
+        unlike = neurogram_dissimilarity(clean, restored) * (1 - is_clean)
+        parts["unlike"] = settings.neurogram * unlike.mean()
+    if settings.width:
+        parts["width"] = settings.width * level_error(mid_side(clean), mid_side(restored)).mean()
+    if settings.early:
+        early = early_penalty(clean, coded, restored) * (1 - is_clean)
+        parts["early"] = settings.early * early.mean()
+    return parts
 
 
 def _waveform_losses(clean: Tensor, restored: Tensor) -> dict[str, Tensor]:

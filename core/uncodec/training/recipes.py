@@ -218,14 +218,18 @@ def _build(recipe: Recipe, data: Path, run: Run, workers: int, skip: bool, told:
 
 class _GeneratorTrainer:
     """Trains a live generator: by itself, then, where the recipe has tables for it, with an
-    adversary, and at last its makeup gain."""
+    adversary, then with the losses of its polish, and at last its makeup gain."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
         from uncodec.networks.generator import GeneratorConfig
         from uncodec.training.generator_loop import LoopSettings
 
         self.recipe, self.run = recipe, run
-        stages = {"training": run.checkpoints, "adversary": run.work / "adversary"}
+        stages = {
+            "training": run.checkpoints,
+            "adversary": run.work / "adversary",
+            "polish": run.work / "polish",
+        }
         with recipe.checked():
             self.config = GeneratorConfig(**recipe.tables["generator"])
             self.stages = [
