@@ -14,7 +14,6 @@ from uncodec.training.checkpoints import Due
 from uncodec.training.generator_loop import LoopSettings, restore_batch, train_generator, validate
 from uncodec.training.losses import (
     clean_null_penalty,
-    early_penalty,
     fidelity_penalty,
     level_penalty,
     log_spectral_distance,
@@ -189,42 +188,13 @@ def test_the_level_that_is_penalised_is_the_loudness_that_is_measured():
     assert level_penalty(clean, dull, dull).item() == 0.0
 
 
-def attack_after(ahead, samples=44100):
-    """Noise with an attack at 0.5 s, `ahead` times as loud in the 30 ms before it."""
-    source = torch.Generator().manual_seed(0)
-    gain = torch.full((samples,), 0.01)
-    gain[samples // 2 - 1323 : samples // 2] = 0.01 * ahead
-    gain[samples // 2 :] = 0.5
-    return torch.randn(1, 2, samples, generator=source) * gain
-
-
-def test_energy_ahead_of_attacks_counts_beyond_the_coded_inputs():
-    clean, coded, worse = (attack_after(ahead) for ahead in (1, 2, 8))
-    assert early_penalty(clean, coded, coded).item() == 0.0
-    assert early_penalty(clean, coded, clean).item() == 0.0
-    assert early_penalty(clean, coded, worse).item() == pytest.approx(12.0, abs=1.5)
-    steady = torch.ones(1, 2, 44100) * 0.1
-    assert early_penalty(steady, steady, 2 * steady).item() == 0.0
-
-
-def test_energy_ahead_of_attacks_has_a_gradient_there_and_nowhere_else():
-    clean, coded = attack_after(1), attack_after(2)
-    restored = attack_after(8).requires_grad_()
-    early_penalty(clean, coded, restored).sum().backward()
-    moved = restored.grad.abs().sum((0, 1)).nonzero()[:, 0]
-    assert 22050 - 30 * 45 < moved.min() < moved.max() < 22050
-    assert moved.max() - moved.min() < 40 * 45
-
-
-@pytest.mark.parametrize(
-    ("weight", "part"), [("neurogram", "unlike"), ("width", "width"), ("early", "early")]
-)
+@pytest.mark.parametrize(("weight", "part"), [("neurogram", "unlike"), ("width", "width")])
 def test_a_weight_brings_its_part_of_the_loss_in(pairs, tmp_path, weight, part):
     settings = LoopSettings(steps=20, batch=2, seconds=0.5, **{weight: 0.5})
     train_generator(pairs, tmp_path, settings, config=SMALL)
     row = json.loads((tmp_path / "log.jsonl").read_text().splitlines()[0])
     assert row[part] >= 0
-    assert {"unlike", "width", "early"} & set(row) == {part}
+    assert {"unlike", "width"} & set(row) == {part}
 
 
 def test_codings_are_drawn_over_the_whole_menu():

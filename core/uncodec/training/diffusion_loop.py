@@ -47,8 +47,8 @@ CHECKPOINT_VERSION = 2
 # that energy is also placed right in time.
 RESOLUTIONS = ((2048, 512, 0.7), (1024, 256, 0.15), (512, 128, 0.15))
 
-# Step counts of the samplers whose states are trained on.
-SAMPLED = (2, 4, 8)
+# Step counts of the samplers whose states are trained on; half of them those of the default.
+SAMPLED = (2, 4, 8, 8)
 
 
 @dataclass(frozen=True)
@@ -75,6 +75,8 @@ class DiffusionSettings:
     begin, own : float
         Share of the steps that train the first call of the network, and share of those that train
         a later call on what the network made itself, not on what training pairs have there.
+    neurogram : float
+        Weight of neurogram similarity.
     """
 
     steps: int = 2000
@@ -87,6 +89,7 @@ class DiffusionSettings:
     average: float = 0.985
     begin: float = 0.35
     own: float = 0.65
+    neurogram: float = 2.0
 
     def __post_init__(self) -> None:
         if self.steps < 1 or self.batch < 1:
@@ -224,7 +227,7 @@ def _loss(
         "image": 0.15 * image.mean(),
         "level": 0.35 * level_error(clean, restored).mean(),
         "width": 0.25 * level_error(mid_side(clean), mid_side(restored)).mean(),
-        "unlike": 2.0 * unlike.mean(),
+        "unlike": settings.neurogram * unlike.mean(),
         "loudness": 0.2 * loudness.mean(),
         "data": data.mean(),
         "drop": 1.0 * drop.mean(),

@@ -23,7 +23,6 @@ from uncodec.training.feed import device_of, to_device
 from uncodec.training.losses import (
     clean_null_penalty,
     distance_of_spectra,
-    early_penalty,
     fidelity_penalty,
     level_error,
     level_penalty,
@@ -67,9 +66,9 @@ class LoopSettings:
         Weight of that punishment, for a dB.
     loudness : float
         Weight of a dB of level error beyond the coded input's.
-    neurogram, width, early : float
-        Weights of neurogram similarity, of the error of the band energies of mid and side, and of
-        energy ahead of attacks, with the objective "levels".
+    neurogram, width : float
+        Weights of neurogram similarity and of the error of the band energies of mid and side, with
+        the objective "levels".
     objective : str
         "levels": log-spectral distances and the waveform's fidelity. "mse": the mean square error
         of the waveform alone, the baseline that over-smooths.
@@ -92,7 +91,6 @@ class LoopSettings:
     loudness: float = 0.2
     neurogram: float = 0.0
     width: float = 0.0
-    early: float = 0.0
     objective: str = "levels"
     adversary: str = "none"
     adversary_after: int = 0
@@ -188,9 +186,6 @@ def _level_losses(
         parts["unlike"] = settings.neurogram * unlike.mean()
     if settings.width:
         parts["width"] = settings.width * level_error(mid_side(clean), mid_side(restored)).mean()
-    if settings.early:
-        early = early_penalty(clean, coded, restored) * (1 - is_clean)
-        parts["early"] = settings.early * early.mean()
     return parts
 
 

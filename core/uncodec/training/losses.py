@@ -15,7 +15,6 @@ from uncodec.repair.loudness import k_response
 __all__ = [
     "clean_null_penalty",
     "distance_of_spectra",
-    "early_penalty",
     "fidelity_penalty",
     "level_error",
     "level_penalty",
@@ -163,43 +162,6 @@ def level_penalty(clean: Tensor, coded: Tensor, restored: Tensor) -> Tensor:
         wanted = level(clean)
         before = (level(coded) - wanted).abs()
     return torch.relu((level(restored) - wanted).abs() - before)
-
-
-def early_penalty(clean: Tensor, coded: Tensor, restored: Tensor) -> Tensor:
-    """By how many dB the energy ahead of attacks exceeds the coded input's.
-
-    What `uncodec.analysis.onsets.pre_echo` measures, on a coarser grid and with a gradient: an
-    attack is a rise by 9 dB, in the first difference of the clean signal, from the 15 ms that end
-    5 ms before it to the 10 ms that follow.
-
-    Parameters
-    ----------
-    clean, coded, restored : Tensor [shape=(batch, channels, samples)]
-        At 44.1 kHz.
-
-    Returns
-    -------
-    Tensor [shape=(batch,)], dB, 0 or more; a mean over the attacks, 0 where there is none
-    """
-    slot = 220  # 5 ms
-
-    def slots(audio: Tensor) -> Tensor:
-        count = audio.shape[-1] // slot
-        cut = audio[..., : count * slot].square().mean(1)
-        return cut.reshape(len(cut), count, slot).mean(2)
-
-    def ahead(energy: Tensor) -> Tensor:
-        """Mean of the three slots of which the last ends one slot before the place."""
-        return (energy[:, :-5] + energy[:, 1:-4] + energy[:, 2:-3]) / 3
-
-    with torch.no_grad():
-        rising = slots(torch.diff(clean, dim=-1, prepend=clean[..., :1]))
-        after = (rising[:, 4:-1] + rising[:, 5:]) / 2
-        attack = (after > 2.5e-6) & (after > 8.0 * ahead(rising).clamp_min(1e-8))
-        before = ahead(slots(coded)).clamp_min(1e-8)
-        count = attack.sum(1).clamp(min=1)
-    excess = torch.relu(10 * torch.log10(ahead(slots(restored)).clamp_min(1e-8) / before))
-    return (excess * attack).sum(1) / count
 
 
 def clean_null_penalty(clean: Tensor, delta: Tensor, target_db: float = -66.0) -> Tensor:
