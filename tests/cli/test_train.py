@@ -83,6 +83,8 @@ def test_checkpoints_of_another_version_are_refused(run, recipe, data, tmp_path)
         (("live-gan", "--steps", 0), "steps=0: must be a positive integer"),
         (("live-gan", "--threads", 0), "threads=0: must be a positive integer"),
         (("live-gan", "--device", "abacus"), "device='abacus': must be a device of this machine"),
+        (("codec-net", "--start", "codec-net"), "start='codec-net': must not be given"),
+        (("live-gan", "--start", "no-such-model"), "no-such-model"),
         (("live-gan", "--only", "release"), "holds no checkpoint to release"),
     ],
 )

@@ -9,7 +9,7 @@ import torch
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError, UncodecError
 from uncodec.networks import load_codec_net, load_model
-from uncodec.networks.store import load_generator
+from uncodec.networks.store import load_diffusion, load_generator
 from uncodec.training.pairs import PairSet, build_pairs, build_validation
 from uncodec.training.recipes import Run, find_recipe, run_recipe
 
@@ -136,6 +136,54 @@ def test_a_polish_goes_on_from_the_stage_before_and_is_what_is_released(data, tm
     assert 0 < moved.abs().max() < 1e-3
     released = load_generator(run.release).gate.weight
     assert torch.equal(released, after["average"]["gate.weight"])
+
+
+def test_a_run_begins_with_the_model_it_is_given(recipe, data, tmp_path):
+    first = Run(tmp_path / "first", tmp_path / "model", steps=1)
+    run_recipe(recipe, data, first)
+    begun = load_generator(first.release).gate.weight
+    second = Run(tmp_path / "second", tmp_path / "later", steps=1, start=str(first.release))
+    run_recipe(recipe, data, second, only="pairs")
+    run_recipe(recipe, None, second, only="train")
+    kept = torch.load(tmp_path / "second" / "checkpoints" / "checkpoint.pt", weights_only=True)
+    assert 0 < (kept["network"]["gate.weight"] - begun).abs().max() < 1e-3
+
+
+def test_a_start_that_cannot_be_is_refused_before_anything_is_done(recipe, data, tmp_path):
+    run = Run(tmp_path / "work", tmp_path / "model", start="live-gan")
+    shapes = r"start='live-gan': must be a model of GeneratorConfig\(window=256.*got.*window=1024"
+    with pytest.raises(ModelError, match=shapes):
+        run_recipe(recipe, data, run)
+    with pytest.raises(InvalidValue, match="start='live-gan': must not be given for a codec-net"):
+        run_recipe(find_recipe("codec-net"), data, run)
+    with pytest.raises(ModelError, match="no-such"):
+        run_recipe(recipe, data, Run(tmp_path / "work", tmp_path / "model", start="no-such"))
+    assert not run.work.exists()
+
+
+def test_a_diffusion_network_begins_with_the_model_it_is_given(data, tmp_path):
+    recipe = find_recipe("diffusion")
+    text = recipe.path.read_text()
+    for old, new in (("count = 3600", "count = 1"), ("excerpts = 10", "excerpts = 1")):
+        assert old in text
+        text = text.replace(old, new)
+    text = text.replace("batch = 4", "batch = 1").replace("seconds = 4.0", "seconds = 0.7")
+    text = text.replace("seconds = 2.0", "seconds = 0.5").replace("lead = 2.0", "lead = 0.1")
+    (tmp_path / "recipe.toml").write_text(text)
+    run = Run(tmp_path / "work", tmp_path / "model", steps=1, start="diffusion")
+    run_recipe(find_recipe(tmp_path), data, run, only="pairs")
+    run_recipe(find_recipe(tmp_path), None, run, only="train")
+    kept = torch.load(run.checkpoints / "checkpoint.pt", weights_only=True)
+    released = load_diffusion("diffusion").network.state_dict()
+    moved = [
+        (kept["network"][key] - tensor).abs().max().item()
+        for key, tensor in released.items()
+        if not key.startswith("live.")
+    ]
+    assert 0 < max(moved) < 1e-3
+    # The released model keeps its live generator in half precision.
+    live = load_generator("live-gan").state_dict()
+    assert all(torch.equal(kept["network"][f"live.{key}"], live[key]) for key in live)
 
 
 def test_a_codec_net_is_trained_scored_and_released(data, tmp_path, tiny):

@@ -87,6 +87,15 @@ def train(
         int | None,
         typer.Option(metavar="N", help="Another number of steps, for a trial.", show_default=False),
     ] = None,
+    start: Annotated[
+        str | None,
+        typer.Option(
+            metavar="MODEL",
+            help="Begin with the weights of this model, a released one or a folder, instead of "
+            "random ones.",
+            show_default=False,
+        ),
+    ] = None,
     skip: Annotated[
         bool,
         typer.Option(
@@ -124,7 +133,7 @@ def train(
         run_recipe(
             recipe,
             Path(data) if data is not None else None,
-            Run(folder, target, device=device, steps=steps),
+            Run(folder, target, device=device, steps=steps, start=start),
             only=only,  # type: ignore[arg-type]  # run_recipe checks it
             workers=workers if workers is not None else os.cpu_count() or 1,
             skip=skip,

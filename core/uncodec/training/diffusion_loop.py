@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import time
-from collections.abc import Sequence
+from collections.abc import Mapping, Sequence
 from dataclasses import dataclass, replace
 from itertools import pairwise
 from pathlib import Path
@@ -272,6 +272,7 @@ def train_diffusion(
     *,
     live: Generator,
     config: DiffusionConfig | None = None,
+    start: Mapping[str, Tensor] | None = None,
     validation: PairSet | None = None,
     every: int = 250,
     device: str = "cpu",
@@ -290,6 +291,9 @@ def train_diffusion(
         Trained; what it restores is where the flow starts.
     config : DiffusionConfig, optional
         Its `live` is that of `live`.
+    start : mapping of str to Tensor, optional
+        Weights to begin with, instead of random ones; those of the live generator in them are left
+        out.
     validation : PairSet, optional
         Scored every `every` steps.
     every : int
@@ -311,7 +315,12 @@ def train_diffusion(
     path, log = root / "checkpoint.pt", Log(root)
     torch.manual_seed(settings.seed)
     network = DiffusionNetwork(replace(config or DiffusionConfig(), live=live.config))
-    network.live.load_state_dict(live.state_dict())
+    if start is not None:
+        begun = {key: tensor for key, tensor in start.items() if not key.startswith("live.")}
+        own = {f"live.{key}": tensor for key, tensor in live.state_dict().items()}
+        network.load_state_dict(begun | own)
+    else:
+        network.live.load_state_dict(live.state_dict())
     network.to(device).train()
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=settings.decay

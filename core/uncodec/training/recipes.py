@@ -84,12 +84,16 @@ class Run:
         Where the network is trained, as torch names it.
     steps : int or None
         Another number of steps than the recipe's, for a trial.
+    start : str or None
+        Model to begin with instead of random weights: a released one or a folder. A run that is
+        gone on with has begun already.
     """
 
     work: Path
     release: Path
     device: str = "cpu"
     steps: int | None = None
+    start: str | None = None
 
     @property
     def checkpoints(self) -> Path:
@@ -171,9 +175,11 @@ def run_recipe(
     AudioFileError
         The recordings cannot be used, or there are no pairs yet.
     ModelError
-        The checkpoint is of another version or run, or there is none to release.
+        The checkpoint is of another version or run, or there is none to release; the model to begin
+        with cannot be used or has another shape than the recipe's.
     InvalidValue
-        A setting out of its range; a folder of pairs begun with other settings.
+        A setting out of its range; a folder of pairs begun with other settings; a start for a kind
+        of model that always begins at random.
     """
     if only is not None and only not in PARTS:
         raise InvalidValue(f"only={only!r}: must be one of {', '.join(PARTS)}")
@@ -242,12 +248,19 @@ class _GeneratorTrainer:
         if run.steps is not None:
             self.stages = [(f, replace(s, steps=run.steps)) for f, s in self.stages]
         self.folder = self.stages[-1][0]
+        self.start: Mapping[str, Tensor] | None = None
+        if run.start is not None:
+            from uncodec.networks.store import load_generator
+
+            begun = load_generator(run.start)
+            _check_shape(run.start, begun.config, self.config)
+            self.start = begun.state_dict()
 
     def train(self, told: Listener) -> None:
         from uncodec.training.pairs import PairSet
 
         validation = PairSet(self.run.work / "validation")
-        start = None
+        start = self.start
         for folder, settings in self.stages:
             with _following(folder / "log.jsonl", told):
                 start = self._go_on(folder, settings, start, validation).state_dict()
@@ -296,8 +309,12 @@ class _NetworkTrainer(ABC):
     """Name of the table of the network's shape."""
     judged = True
     """Whether training looks at the validation pairs."""
+    begins = False
+    """Whether training can begin with another model's weights."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
+        if run.start is not None and not self.begins:
+            raise InvalidValue(f"start={run.start!r}: must not be given for a {recipe.kind}")
         self.recipe, self.run, self.folder = recipe, run, run.checkpoints
         config, settings = self.tables()
         with recipe.checked():
@@ -332,11 +349,19 @@ class _DiffusionTrainer(_NetworkTrainer):
     """Trains the network of the offline engine."""
 
     table = "diffusion"
+    begins = True
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
         super().__init__(recipe, run)
         with recipe.checked():
             self.live = str(recipe.tables["live"])
+        self.start: Mapping[str, Tensor] | None = None
+        if run.start is not None:
+            from uncodec.networks.store import load_diffusion
+
+            begun = load_diffusion(run.start).network
+            _check_shape(run.start, replace(begun.config, live=self.config.live), self.config)
+            self.start = begun.state_dict()
 
     def tables(self) -> tuple[type[Any], type[Any]]:
         from uncodec.networks.diffusion import DiffusionConfig
@@ -348,10 +373,15 @@ class _DiffusionTrainer(_NetworkTrainer):
         from uncodec.networks.store import load_generator
         from uncodec.training.diffusion_loop import train_diffusion
 
-        where = {"config": self.config, "device": self.run.device}
-        live = load_generator(self.live)
         return train_diffusion(
-            pairs, self.folder, settings, live=live, validation=validation, **where
+            pairs,
+            self.folder,
+            settings,
+            live=load_generator(self.live),
+            config=self.config,
+            start=self.start,
+            validation=validation,
+            device=self.run.device,
         )
 
 
@@ -405,6 +435,11 @@ def _release(network: Any, recipe: Recipe, run: Run) -> None:
     from uncodec.networks.store import save_weights
 
     save_weights(run.release, network, name=recipe.name, version=recipe.version)
+
+
+def _check_shape(start: str, config: Any, wanted: Any) -> None:
+    if config != wanted:
+        raise ModelError(f"start={start!r}: must be a model of {wanted}, got {config}")
 
 
 def _steps_done(checkpoint: Path) -> int:
