@@ -52,6 +52,7 @@ def test_recipes_are_found_by_name_folder_and_file(recipe):
         (("window", "windows"), "must be a recipe of this release"),
         (("steps = 20", "steps = 0"), "steps=0"),
         (("excitation_trim_db", "trim"), "must have 'excitation_trim_db'"),
+        (("[release]", "[release]\nlast_stage_share = 0"), "last_stage_share=0.0: must be above 0"),
         (("count = 3", "count = 0"), "count and excerpts must be positive"),
     ],
 )
@@ -136,6 +137,14 @@ def test_a_polish_goes_on_from_the_stage_before_and_is_what_is_released(data, tm
     assert 0 < moved.abs().max() < 1e-3
     released = load_generator(run.release).gate.weight
     assert torch.equal(released, after["average"]["gate.weight"])
+    # Or a point on the way to it.
+    text = (tmp_path / "recipe.toml").read_text()
+    shared = text.replace("[release]\n", "[release]\nlast_stage_share = 0.25\n")
+    (tmp_path / "recipe.toml").write_text(shared)
+    run_recipe(find_recipe(tmp_path), None, run, only="release")
+    between = 0.75 * before["average"]["gate.weight"] + 0.25 * after["average"]["gate.weight"]
+    assert torch.allclose(load_generator(run.release).gate.weight, between, atol=1e-7, rtol=0)
+    assert not torch.allclose(between, released, atol=1e-5, rtol=0)
 
 
 def test_a_run_begins_with_the_model_it_is_given(recipe, data, tmp_path):

@@ -243,8 +243,13 @@ class _GeneratorTrainer:
                 for table, folder in stages.items()
                 if table == "training" or table in recipe.tables
             ]
-            self.trim_db = float(recipe.tables["release"]["excitation_trim_db"])
+            release = recipe.tables["release"]
+            self.trim_db = float(release["excitation_trim_db"])
+            self.last_share = float(release.get("last_stage_share", 1.0))
             self.makeup = recipe.tables.get("makeup")
+        if not 0.0 < self.last_share <= 1.0:
+            rule = "must be above 0 and at most 1"
+            raise ModelError(f"{recipe.path}: last_stage_share={self.last_share}: {rule}")
         if run.steps is not None:
             self.stages = [(f, replace(s, steps=run.steps)) for f, s in self.stages]
         self.folder = self.stages[-1][0]
@@ -268,16 +273,25 @@ class _GeneratorTrainer:
     def release(self) -> None:
         from uncodec.training.makeup_loop import train_makeup
 
-        # Training that is asked for no step more than there were gives the averaged weights back.
-        folder, settings = self.stages[-1]
-        steps = _steps_done(folder / "checkpoint.pt")
-        generator = self._go_on(folder, replace(settings, steps=steps), None, None)
+        generator = self._trained(*self.stages[-1])
+        if self.last_share < 1.0 and len(self.stages) > 1:
+            # Between weights of one descent lie better ones than at either end (M. Wortsman et al.,
+            # "Robust fine-tuning of zero-shot models", CVPR 2022).
+            weights = generator.state_dict()
+            for name, before in self._trained(*self.stages[-2]).state_dict().items():
+                weights[name].lerp_(before, 1.0 - self.last_share)
         generator.trim_excitation(self.trim_db)
         if self.makeup is not None:
             # A minute or two, and no part of the checkpoints: it needs nothing of the rest.
             with self.recipe.checked():
                 train_makeup(generator, self.run.pairs(), **self.makeup)
         _release(generator, self.recipe, self.run)
+
+    def _trained(self, folder: Path, settings: LoopSettings) -> Generator:
+        """The averaged weights of a stage: training that is asked for no step more than there were
+        gives them back."""
+        steps = _steps_done(folder / "checkpoint.pt")
+        return self._go_on(folder, replace(settings, steps=steps), None, None)
 
     def _go_on(
         self,
