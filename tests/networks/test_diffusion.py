@@ -88,6 +88,21 @@ def test_trusted_bins_stay(network):
     assert predict(network, audio, missing=-0.3 * frames_of(audio))[0].abs().max() == 0
 
 
+def test_what_was_kept_is_not_turned_down_on_the_whole(network):
+    audio = noise(60_000)
+    coded = frames_of(audio)
+
+    def level_of_the_change(bias):
+        with torch.no_grad():
+            network.decide.bias[2:4] = torch.tensor([bias, 2 * bias])
+        delta, _ = predict(network, audio, missing=torch.zeros_like(coded))
+        assert delta.abs().max() > 0.01 * coded.abs().max()  # between bins it still chooses
+        return ((delta * coded.conj()).real.sum() / coded.abs().square().sum()).item()
+
+    assert level_of_the_change(-1.0) == pytest.approx(0.0, abs=2e-3)
+    assert level_of_the_change(1.0) > 0.02
+
+
 def test_time_makes_a_difference(network):
     with torch.no_grad():
         for layer in network.layers:
