@@ -229,10 +229,11 @@ class DiffusionNetwork(nn.Module):
         trust = torch.sigmoid(chosen[:, 0:2] + (4.0 * scene.content - 2.0))
         open_ = gate[:, None, :, None] * (1.0 - trust)
         gain = torch.expm1(1.5 * torch.tanh(chosen[:, 2:4])) * (1.0 - trust)
-        down = self._turned_down(scene, gain)
+        kept = (scene.coded.real.square() + scene.coded.imag.square()) * scene.content
+        down = self._turned_down(gain, kept)
         gain = (gain - down[:, None, :, None]) * gate[:, None, :, None]
         added = torch.exp(2.302585093 * chosen[:, 4:6].clamp(-4.0, 3.0)) * open_
-        makeup = (self._makeup(scene, missing) * gate)[:, None, :, None]
+        makeup = (self._makeup(scene, missing, kept) * gate)[:, None, :, None]
         rest = missing - weigh(scene.coded, makeup)
         return weigh(scene.coded, makeup + gain) + weigh(rest, added), damage
 
@@ -294,36 +295,37 @@ class DiffusionNetwork(nn.Module):
     def _judge(self, tokens: Tensor, sounding: Tensor) -> Tensor:
         seen = silu(self.weigh(tokens)).float().mean(2)
         odds = self.gate(seen).float().squeeze(2)
-        both = torch.stack([odds * sounding, sounding], dim=1)
-        span = 2 * JUDGED + 1
-        mean = avg_pool1d(both, span, stride=1, padding=JUDGED)
-        return mean[:, 0] / (mean[:, 1] + 1e-6)
+        return _mean_around(odds * sounding, sounding, 1e-6)
 
-    def _makeup(self, scene: Scene, missing: Tensor) -> Tensor:
-        """Gain common to all that the codec kept, around each frame: [shape=(batch, frames)]."""
+    def _makeup(self, scene: Scene, missing: Tensor, kept: Tensor) -> Tensor:
+        """Gain common to all that the codec kept, around each frame: [shape=(batch, frames)].
+
+        `kept` is the power of the coded bins with content, [shape=(batch, 2, frames, bins)].
+        """
         coded = scene.coded
-        along = missing.real * coded.real + missing.imag * coded.imag
-        power = coded.real.square() + coded.imag.square()
-        both = torch.stack([(part * scene.content).sum((1, 3)) for part in (along, power)], dim=1)
-        mean = avg_pool1d(both, 2 * JUDGED + 1, stride=1, padding=JUDGED)
-        return (mean[:, 0] / (mean[:, 1] + 1e-9)).clamp(0.0, MOST_MAKEUP)
+        along = (missing.real * coded.real + missing.imag * coded.imag) * scene.content
+        mean = _mean_around(along.sum((1, 3)), kept.sum((1, 3)), 1e-9)
+        return mean.clamp(0.0, MOST_MAKEUP)
 
-    def _turned_down(self, scene: Scene, gain: Tensor) -> Tensor:
-        """Mean gain of what the codec kept, around each frame, where it is below 0.
+    def _turned_down(self, gain: Tensor, kept: Tensor) -> Tensor:
+        """Mean gain of what the codec kept, around each frame, where it is below 0; see `_makeup`.
 
         The log-spectral distance is lowest at the mean of logarithms, which is below the mean of
         powers: trained to lower it, a network turns down what it cannot be sure of, a tenth of a
         dB here and there. On the whole nothing that was kept has become louder by coding.
         """
-        coded = scene.coded
-        power = (coded.real.square() + coded.imag.square()) * scene.content
-        both = torch.stack([(power * gain).sum((1, 3)), power.sum((1, 3))], dim=1)
-        mean = avg_pool1d(both, 2 * JUDGED + 1, stride=1, padding=JUDGED)
-        return (mean[:, 0] / (mean[:, 1] + 1e-9)).clamp(max=0.0)
+        return _mean_around((kept * gain).sum((1, 3)), kept.sum((1, 3)), 1e-9).clamp(max=0.0)
 
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""
         return asdict(self.config)
+
+
+def _mean_around(weighted: Tensor, weights: Tensor, floor: float) -> Tensor:
+    """Weighted mean over `JUDGED` frames to either side, of two [shape=(batch, frames)]."""
+    both = torch.stack([weighted, weights], dim=1)
+    mean = avg_pool1d(both, 2 * JUDGED + 1, stride=1, padding=JUDGED)
+    return mean[:, 0] / (mean[:, 1] + floor)
 
 
 def _clock_face(time: Tensor) -> Tensor:

@@ -315,12 +315,9 @@ def train_diffusion(
     path, log = root / "checkpoint.pt", Log(root)
     torch.manual_seed(settings.seed)
     network = DiffusionNetwork(replace(config or DiffusionConfig(), live=live.config))
-    if start is not None:
-        begun = {key: tensor for key, tensor in start.items() if not key.startswith("live.")}
-        own = {f"live.{key}": tensor for key, tensor in live.state_dict().items()}
-        network.load_state_dict(begun | own)
-    else:
-        network.live.load_state_dict(live.state_dict())
+    begun = network.state_dict() if start is None else start
+    own = {f"live.{key}": tensor for key, tensor in live.state_dict().items()}
+    network.load_state_dict({key: begun[key] for key in begun if not key.startswith("live.")} | own)
     network.to(device).train()
     optimiser = torch.optim.AdamW(
         network.parameters(), lr=1e-3, betas=(0.9, 0.99), weight_decay=settings.decay
