@@ -2,7 +2,8 @@
 
     .venv/bin/python bench/diffusion_steps.py --data FOLDER --codec mp3:64 --json steps.json
 
-The recordings are sent through real codecs, as `uncodec evaluate` does it.
+The recordings are sent through real codecs, as `uncodec evaluate` does it. With `--visqol` ViSQOL
+judges them as well, which needs the extra "perceptual".
 """
 
 from __future__ import annotations
@@ -21,6 +22,7 @@ import torch
 from uncodec import DiffusionRestorer
 from uncodec.analysis.evaluation import find_recordings, read_clip
 from uncodec.analysis.metrics import lsd, si_sdr
+from uncodec.analysis.perceptual import require_visqol, visqol
 from uncodec.codecs import round_trip
 
 STEPS = (1, 2, 4, 8, 16, 32)
@@ -36,10 +38,16 @@ def variants(model: str, seeds: int) -> dict[str, DiffusionRestorer]:
 
 
 def measure(
-    data: Path, model: str, codecs: list[str], files: int, seconds: float, seeds: int
+    data: Path,
+    model: str,
+    codecs: list[str],
+    files: int,
+    seconds: float,
+    seeds: int,
+    perceptual: bool,
 ) -> list[dict[str, Any]]:
     """Mean scores over all clips and codecs, and processor time over playing time."""
-    scores: dict[str, list[tuple[float, float, float]]] = defaultdict(list)
+    scores: dict[str, list[dict[str, float]]] = defaultdict(list)
     compared = variants(model, seeds)
     for path in find_recordings(data, files=files):
         clip = read_clip(data, path, seconds=seconds, seed=0)
@@ -53,17 +61,18 @@ def measure(
                 began = time.process_time()
                 result = coded if effect is None else effect(coded, clip.sample_rate)
                 used = (time.process_time() - began) * clip.sample_rate / coded.shape[1]
-                distance = lsd(clip.audio, result, clip.sample_rate)
-                scores[row].append((distance, si_sdr(clip.audio, result), used))
+                score = {
+                    "lsd": lsd(clip.audio, result, clip.sample_rate),
+                    "si_sdr_db": si_sdr(clip.audio, result),
+                    "processor_time_per_second": used,
+                }
+                if perceptual:
+                    score["visqol"] = visqol(clip.audio, result, clip.sample_rate)
+                scores[row].append(score)
             print(f"{clip.name}, {codec}", flush=True)
     return [
-        {
-            "what": row,
-            "clips": len(values),
-            "lsd": round(statistics.fmean(v[0] for v in values), 4),
-            "si_sdr_db": round(statistics.fmean(v[1] for v in values), 3),
-            "processor_time_per_second": round(statistics.fmean(v[2] for v in values), 4),
-        }
+        {"what": row, "clips": len(values)}
+        | {key: round(statistics.fmean(v[key] for v in values), 4) for key in values[0]}
         for row, values in scores.items()
     ]
 
@@ -77,9 +86,12 @@ def main() -> None:
     parser.add_argument("--files", type=int, default=3)
     parser.add_argument("--seconds", type=float, default=5.0)
     parser.add_argument("--seeds", type=int, default=4)
+    parser.add_argument("--visqol", action="store_true", help="a column more (slow)")
     parser.add_argument("--json", type=Path)
     options = parser.parse_args()
     torch.set_num_threads(1)
+    if options.visqol:
+        require_visqol()
     rows = measure(
         options.data,
         options.model,
@@ -87,12 +99,16 @@ def main() -> None:
         options.files,
         options.seconds,
         options.seeds,
+        options.visqol,
     )
-    print("| what | LSD | SI-SDR, dB | processor time per second |\n|---|---|---|---|")
+    more = " ViSQOL |" if options.visqol else ""
+    print(f"| what | LSD | SI-SDR, dB | processor time per second |{more}")
+    print("|---|---|---|---|" + ("---|" if options.visqol else ""))
     for row in rows:
+        heard = f" {row['visqol']:.3f} |" if options.visqol else ""
         print(
             f"| {row['what']} | {row['lsd']:.3f} | {row['si_sdr_db']:.2f} "
-            f"| {row['processor_time_per_second']:.2f} |"
+            f"| {row['processor_time_per_second']:.2f} |{heard}"
         )
     if options.json is not None:
         options.json.write_text(json.dumps(rows, indent=1) + "\n")
