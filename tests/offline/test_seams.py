@@ -111,6 +111,25 @@ def test_silence_is_not_computed(model, monkeypatch):
     assert len(calls) <= 4
 
 
+@pytest.mark.parametrize("sampler", ["ode", "sde"])
+def test_silence_around_that_is_left_out_does_not_count(model, monkeypatch, sampler):
+    audio = np.zeros((2, 60_000), np.float32)
+    audio[:, 20_000:31_000] = material("noise")[:, :11_000]
+    engine = DiffusionEngine(model, 3, 5, sampler)
+    spared = run(DiffusionSource(engine, 2, 50), audio)
+    spans = []
+
+    def all_of_it(engine, coded):
+        spans.append(telling(engine, coded))
+        return slice(0, coded.shape[1])
+
+    telling = DiffusionEngine._telling
+    monkeypatch.setattr(DiffusionEngine, "_telling", all_of_it)
+    whole = run(DiffusionSource(engine, 2, 50), audio)
+    assert any(span.start > 0 for span in spans)
+    np.testing.assert_allclose(spared, whole, atol=1e-6 * np.abs(whole).max())
+
+
 class Starved(DiffusionEngine):
     """Computes short pieces only, as though memory were short."""
 
@@ -126,7 +145,7 @@ class Starved(DiffusionEngine):
 def test_when_memory_runs_out_smaller_pieces_are_tried_and_said(model, error, monkeypatch):
     monkeypatch.setattr(Starved, "error", error)
     told = []
-    engine = Starved(model, 2, 3)
+    engine = Starved(model, 2, 3, piece=512)
     engine.on_memory = told.append
     audio = material("noise")
     spared = run(DiffusionSource(engine, 2, 300), audio)

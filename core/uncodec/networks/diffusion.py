@@ -11,7 +11,7 @@ several times faster in bfloat16 than in float32.
 from __future__ import annotations
 
 import math
-from collections.abc import Mapping, Sequence
+from collections.abc import Iterator, Mapping, Sequence
 from dataclasses import asdict, dataclass, field
 from typing import Any
 
@@ -23,13 +23,16 @@ from uncodec.errors import InvalidValue
 from uncodec.networks.diffusion_scene import CELLS, SCENE_REACH, Scene, weigh
 from uncodec.networks.generator import Generator, GeneratorConfig
 
-__all__ = ["BANDS", "DiffusionConfig", "DiffusionNetwork"]
+__all__ = ["BANDS", "JUDGED", "DiffusionConfig", "DiffusionNetwork"]
 
 # (bands, cells in each)
 BANDS = ((16, 1), (16, 2), (16, 5))
-# Frames to either side over which the judgement on damage is averaged, and that the convolutions
-# see.
+# Frames to either side over which the judgement on damage and gains are averaged (silent ones do
+# not count), and that the convolutions see.
 JUDGED, LOCAL_REACH = 96, 2
+# Frames computed at once where no gradients are kept: inner activations are several times as wide
+# as what goes from layer to layer, so this saves memory.
+RUN = 256
 # The makeup gain at most: what LAME takes off is a twentieth.
 MOST_MAKEUP = 0.06
 
@@ -111,15 +114,18 @@ class _Layer(nn.Module):
         d = self.dilation
         gain1, shift1, gain2, shift2 = self.tell(told)[:, None, None].chunk(4, dim=3)
         x = self.norms[0](tokens) * (1 + gain1) + shift1
-        wide = pad(x, (0, 0, 0, 0, d, d))
-        frames = x.shape[1]
-        near = torch.cat([wide[:, :frames], x, wide[:, 2 * d :]], dim=3)
-        tokens = tokens + glu(self.time(near), dim=3)
-        x = self.norms[1](tokens).transpose(2, 3)
-        tokens = tokens + self.back(silu(self.over(x))).transpose(2, 3)
-        x = self.norms[2](tokens) * (1 + gain2) + shift2
-        tokens = tokens + self.down(silu(self.up(x)))
-        return tokens
+        wide = pad(x.to(tokens.dtype), (0, 0, 0, 0, d, d))
+        done = []
+        for run, _ in _runs(tokens.shape[1]):
+            first, last = run.start, run.stop
+            near = [wide[:, first + shift : last + shift] for shift in (0, d, 2 * d)]
+            part = tokens[:, run] + glu(self.time(torch.cat(near, dim=3)), dim=3)
+            # Laid out anew on both ways: products of transposed matrices take longer.
+            x = self.norms[1](part).to(part.dtype).transpose(2, 3).contiguous()
+            part = part + self.back(silu(self.over(x))).transpose(2, 3).contiguous()
+            x = self.norms[2](part) * (1 + gain2) + shift2
+            done.append(part + self.down(silu(self.up(x))))
+        return torch.cat(done, dim=1)
 
 
 class _Bands(nn.Module):
@@ -284,11 +290,16 @@ class DiffusionNetwork(nn.Module):
 
     def _decide(self, features: Tensor, laid: Tensor) -> Tensor:
         """Mask, gain and gain of what is missing: [shape=(batch, 6, frames, bins)]."""
-        # (batch, frames, bins, channels) seen as an image with its channels last in memory.
-        image = torch.cat([features, laid.to(features.dtype)], dim=3).permute(0, 3, 1, 2)
-        image = silu(self.fuse(silu(self.look(image))))
-        chosen = self.decide(image.permute(0, 2, 3, 1)) + laid[..., :6]
-        chosen = chosen.permute(0, 3, 1, 2)
+        done = []
+        for run, inner in _runs(features.shape[1], LOCAL_REACH):
+            # (batch, frames, bins, channels) seen as an image with its channels last in memory.
+            image = torch.cat([features[:, run], laid[:, run].to(features.dtype)], dim=3)
+            image = silu(self.fuse(silu(self.look(image.permute(0, 3, 1, 2)))))
+            chosen = (
+                self.decide(image.permute(0, 2, 3, 1)[:, inner]) + laid[:, run][:, inner, :, :6]
+            )
+            done.append(chosen.permute(0, 3, 1, 2))
+        chosen = torch.cat(done, dim=2)
         # The bin at half the rate does as its neighbour does.
         return torch.cat([chosen, chosen[..., -1:]], dim=3)
 
@@ -319,6 +330,18 @@ class DiffusionNetwork(nn.Module):
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""
         return asdict(self.config)
+
+
+def _runs(frames: int, reach: int = 0) -> Iterator[tuple[slice, slice]]:
+    """Runs that frames are computed in, up to `reach` more on either side, and their place therein.
+
+    Where gradients are kept everything is, so there is one run.
+    """
+    size = frames if torch.is_grad_enabled() else RUN
+    for first in range(0, frames, max(1, size)):
+        last = min(frames, first + size)
+        run = slice(max(0, first - reach), min(frames, last + reach))
+        yield run, slice(first - run.start, last - run.start)
 
 
 def _mean_around(weighted: Tensor, weights: Tensor, floor: float) -> Tensor:

@@ -20,11 +20,20 @@ from uncodec.errors import InvalidValue, UncodecError
 from uncodec.live.engine import DeltaEngine
 from uncodec.live.noise import HopNoise, check_seed
 from uncodec.networks import LoadedDiffusion
+from uncodec.networks.diffusion import JUDGED
 from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
 from uncodec.offline.bridge_process import advance, time_grid
 
-__all__ = ["CHURN", "MAX_STEPS", "DiffusionEngine", "Sampler", "check_sampler", "check_steps"]
+__all__ = [
+    "CHUNK",
+    "CHURN",
+    "MAX_STEPS",
+    "DiffusionEngine",
+    "Sampler",
+    "check_sampler",
+    "check_steps",
+]
 
 Array = NDArray[np.float32]
 Sampler = Literal["ode", "sde"]
@@ -32,6 +41,9 @@ Sampler = Literal["ode", "sde"]
 MAX_STEPS = 32
 CHURN = 0.5
 """Share of the amplitude that the stochastic sampler gives other phases in each step."""
+
+CHUNK = 1024
+"""Frames computed at once unless the caller says otherwise."""
 
 # Frames that a piece is not cut below when memory runs out.
 _SMALLEST_PIECE = 64
@@ -85,7 +97,7 @@ class DiffusionEngine:
         steps: int = 8,
         seed: int = 0,
         sampler: Sampler = "ode",
-        piece: int = 512,
+        piece: int = CHUNK,
     ) -> None:
         self.model = model
         self.steps = check_steps(steps)
@@ -98,6 +110,7 @@ class DiffusionEngine:
         window, self.hop = model.config.window, model.config.hop
         # The frames that hold a sample reach so far beyond it.
         self.margin = (model.config.reach + window // self.hop - 1) * self.hop
+        self._near = (model.config.reach - JUDGED) * self.hop
         self._times = time_grid(steps)
         # Stream 0 is the live generator's.
         self._noise = [HopNoise(seed, 2, self.hop, stream) for stream in range(1, steps)]
@@ -149,6 +162,21 @@ class DiffusionEngine:
         end = min(samples, -(-max(0, last) // self.hop) * self.hop)
         return min(begin, samples), end
 
+    def _telling(self, coded: Array) -> slice:
+        """The part of a piece and its margins that its inner samples depend on, in whole hops.
+
+        Most of the margin is there for means, in which silent frames do not count.
+        """
+        size, hop = coded.shape[1], self.hop
+        window = self.model.config.window
+        first, last = self.margin - window, size - self.margin + window
+        found = np.flatnonzero(coded.any(axis=0))
+        if found.size:
+            first = min(first, int(found[0]) - window)
+            last = max(last, int(found[-1]) + window)
+        first = max(0, first - self._near) // hop * hop
+        return slice(first, min(size, -(-(last + self._near) // hop) * hop))
+
     def _spare(self, number: int, first: int, coded: Array, missing: Array) -> Array | None:
         """Compute a piece; where memory runs out, make pieces smaller and give None."""
         try:
@@ -172,6 +200,9 @@ class DiffusionEngine:
         config, device = self.model.config, self.model.device
         window, hop = config.window, config.hop
         now, later = self._times[number], self._times[number + 1]
+        span = self._telling(coded)
+        inner = slice(self.margin - span.start, coded.shape[1] - self.margin - span.start)
+        coded, missing = coded[:, span], missing[:, span]
         with torch.inference_mode():
             audio = torch.from_numpy(np.ascontiguousarray(coded))[None].to(device)
             scene = look_at(audio_to_frames(audio, window, hop))
@@ -182,14 +213,14 @@ class DiffusionEngine:
                 delta, _ = self.model.network(scene, state, at)
             noise = None
             if self.sampler == "sde" and later < 1.0:
-                white = self._white(number, first, coded.shape[1])
+                white = self._white(number, first + span.start, coded.shape[1])
                 noise = audio_to_frames(white, window, hop)
             result = advance(scene, state, delta, now, later, noise, CHURN)
             if later < 1.0:
                 samples = frames_to_audio(result, window, hop)
             else:
                 samples = change_to_audio(result, scene.coded, window, hop)
-            return samples[0, :, self.margin : -self.margin].cpu().numpy()
+            return samples[0, :, inner].cpu().numpy()
 
     def _white(self, stream: int, first: int, samples: int) -> Tensor:
         """The noise of absolute samples; none before the beginning."""
@@ -212,5 +243,7 @@ def _half_precision(device: str) -> bool:
 def _out_of_memory(error: BaseException) -> bool:
     if isinstance(error, (MemoryError, torch.OutOfMemoryError)):
         return True
-    # What the allocator of the CPU raises has no type of its own.
-    return "allocate memory" in str(error) or "not enough memory" in str(error)
+    # What the allocator of the CPU raises has no type of its own, nor has what oneDNN says when
+    # there is no room for its code.
+    said = ("allocate memory", "not enough memory", "could not create a primitive")
+    return any(words in str(error) for words in said)

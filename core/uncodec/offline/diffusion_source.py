@@ -15,7 +15,7 @@ from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import RUN, DeltaEngine
-from uncodec.offline.diffusion_engine import DiffusionEngine
+from uncodec.offline.diffusion_engine import CHUNK, DiffusionEngine
 
 __all__ = ["ChunkStore", "DiffusionSource"]
 
@@ -64,7 +64,7 @@ class DiffusionSource:
         self,
         engine: DiffusionEngine,
         channels: int,
-        chunk: int = 512,
+        chunk: int = CHUNK,
         store: ChunkStore | None = None,
         on_chunk: Callable[[int, float], None] | None = None,
     ) -> None:

@@ -8,16 +8,13 @@ from collections.abc import Callable
 from uncodec.live.source import DeltaSource, ResampledSource, network_rate
 from uncodec.live.stream import RestoringStream
 from uncodec.networks import load_diffusion
-from uncodec.offline.diffusion_engine import DiffusionEngine, check_sampler
+from uncodec.offline.diffusion_engine import CHUNK, DiffusionEngine, check_sampler
 from uncodec.offline.diffusion_source import ChunkStore, DiffusionSource
 
-__all__ = ["BLOCK", "CHUNK", "open_diffusion"]
+__all__ = ["BLOCK", "open_diffusion"]
 
 BLOCK = 65536
 """Samples to hand over at once: the stream is long, and every call moves all of it."""
-
-CHUNK = 512
-"""Frames computed at once unless the caller says otherwise."""
 
 
 def open_diffusion(

@@ -17,8 +17,8 @@ from uncodec.live.source import network_rate
 from uncodec.live.stream import RestoringStream, check_amount
 from uncodec.networks import load_diffusion
 from uncodec.offline.chunks import FolderStore, digest_file
-from uncodec.offline.diffusion_engine import check_sampler, check_steps
-from uncodec.offline.diffusion_stream import CHUNK, open_diffusion
+from uncodec.offline.diffusion_engine import CHUNK, check_sampler, check_steps
+from uncodec.offline.diffusion_stream import open_diffusion
 from uncodec.offline.restore import (
     RestoreReport,
     check_format,
