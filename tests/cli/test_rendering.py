@@ -73,6 +73,8 @@ def test_it_reports_in_json(render, put, tmp_path):
     progress = [e for e in events if e["event"] == "progress"]
     assert progress
     assert all(0 < e["frames"] <= e["total_frames"] == 101_430 for e in progress)
+    frames = [e["frames"] for e in progress]
+    assert frames == sorted(set(frames))
     assert events[-2]["target"] == str(tmp_path / "song.rendered.flac")
 
 

@@ -212,12 +212,13 @@ class _Progress:
 
     def worked(self, index: int, share: float) -> None:
         """A share of the work at a chunk was done."""
-        first = index * self._chunk_frames
-        if self._progress is None or (self._total is not None and first >= self._total):
+        frames = self._chunk_frames
+        if self._total is not None:
+            frames = min(frames, self._total - index * self._chunk_frames)
+        if self._progress is None or frames <= 0:
             return  # the silence behind the end
-        self._done += share * self._chunk_frames
-        done = round(self._done)
-        self._progress(done if self._total is None else min(done, self._total), self._total)
+        self._done += share * frames
+        self._progress(round(self._done), self._total)
 
 
 class _Rendering:
