@@ -42,7 +42,7 @@ MAX_STEPS = 32
 CHURN = 0.5
 """Share of the amplitude that the stochastic sampler gives other phases in each step."""
 
-CHUNK = 1024
+CHUNK = 640
 """Frames computed at once unless the caller says otherwise."""
 
 # Frames that a piece is not cut below when memory runs out.
@@ -121,6 +121,12 @@ class DiffusionEngine:
         return DeltaEngine(self.model.live, channels, self.seed)
 
     def step(self, number: int, first: int, coded: Array, missing: Array) -> Array:
+        """Compute step `number` on a stretch; allocates what `step_into` fills."""
+        out: Array = np.empty((2, coded.shape[1] - 2 * self.margin), np.float32)
+        self.step_into(number, first, coded, missing, out)
+        return out
+
+    def step_into(self, number: int, first: int, coded: Array, missing: Array, out: Array) -> None:
         """Compute step `number` on a stretch.
 
         Parameters
@@ -133,15 +139,11 @@ class DiffusionEngine:
             Mid and side; `samples` a multiple of `hop`.
         missing : ndarray [shape=(2, margin + samples + margin)], float32
             What has been added so far: by the live generator, then by the steps before.
-
-        Returns
-        -------
-        ndarray [shape=(2, samples)], float32
-            What is added after this step. Exactly 0 where the coded signal is silent.
+        out : ndarray [shape=(2, samples)], float32
+            Gets what is added after this step. Exactly 0 where the coded signal is silent.
         """
-        samples = coded.shape[1] - 2 * self.margin
-        out: Array = np.zeros((2, samples), np.float32)
-        begin, end = self._sounding(coded, samples)
+        out[:] = 0.0
+        begin, end = self._sounding(coded, out.shape[1])
         while begin < end:
             count = min(end - begin, self.piece * self.hop)
             span = slice(begin, begin + count + 2 * self.margin)
@@ -149,7 +151,6 @@ class DiffusionEngine:
             if piece is not None:
                 out[:, begin : begin + count] = piece
                 begin += count
-        return out
 
     def _sounding(self, coded: Array, samples: int) -> tuple[int, int]:
         """The part of the stretch that anything but silence can reach, in whole hops."""

@@ -85,12 +85,13 @@ class DiffusionSource:
         self._start = _Start(engine.start(channels))
         self.lead = self._size - 1 + engine.margin + (engine.steps - 1) * self._ahead * self._size
         self.lead += self._start.lead
-        self._stages = [_Stage(engine.margin) for _ in range(engine.steps)]
+        self._stages = [_Stage(self._size, engine.margin) for _ in range(engine.steps)]
 
     def push(self, x: Array) -> Array:
         """Take (channels, n) samples, give (channels, m) samples of the delta."""
         coded, begun = self._start.push(x)
-        finished = self._pass_on(0, _mid_side(coded), _mid_side(begun))
+        finished: list[Array] = []
+        self._pass_on(0, _mid_side(coded), _mid_side(begun), finished)
         if not finished:
             return np.zeros((self.channels, 0), np.float32)
         delta = np.concatenate(finished, axis=1)
@@ -98,36 +99,38 @@ class DiffusionSource:
             return np.stack([delta[0] + delta[1], delta[0] - delta[1]])
         return delta[:1]
 
-    def _pass_on(self, number: int, coded: Array, missing: Array) -> list[Array]:
+    def _pass_on(self, number: int, coded: Array, missing: Array, finished: list[Array]) -> None:
         if number == len(self._stages):
-            return [missing]
-        stage = self._stages[number]
-        stage.append(coded, missing)
-        finished = []
-        while stage.length >= self._size + 2 * self._engine.margin:
+            finished.append(missing.copy())
+            return
+        stage, margin = self._stages[number], self._engine.margin
+        begin = 0
+        while begin < coded.shape[1]:
+            begin += stage.append(coded[:, begin:], missing[:, begin:])
+            if not stage.full:
+                return
             index = stage.done
-            coded, missing = stage.take(self._size, self._engine.margin)
-            after = self._work(number, index, coded, missing)
+            self._work(number, stage)
             if self._on_chunk is not None:
                 self._on_chunk(index, 1.0 / len(self._stages))
-            inner = slice(self._engine.margin, self._engine.margin + self._size)
-            # A copy, because a view would keep the margins alive as well.
-            finished += self._pass_on(number + 1, coded[:, inner].copy(), after)
-        return finished
+            coded_then = stage.coded[:, margin : margin + self._size]
+            self._pass_on(number + 1, coded_then, stage.after, finished)
+            stage.go_on()
 
-    def _work(self, number: int, index: int, coded: Array, missing: Array) -> Array:
-        later = len(self._stages) - 1 - number
+    def _work(self, number: int, stage: _Stage) -> None:
+        later, index = len(self._stages) - 1 - number, stage.done
         if self._store is not None:
             if later == 0 and index < self._kept:
-                return self._store.load(index)
+                stage.after[:] = self._store.load(index)
+                return
             if index < self._kept - later * self._ahead:
                 # Only chunks that are there already depend on this one.
-                return np.zeros((2, self._size), np.float32)
+                stage.after[:] = 0.0
+                return
         first = index * self._size - self._engine.margin
-        result = self._engine.step(number, first, coded, missing)
+        self._engine.step_into(number, first, stage.coded, stage.missing, stage.after)
         if later == 0 and self._store is not None:
-            self._store.save(index, result)
-        return result
+            self._store.save(index, stage.after)
 
     def clone(self) -> DiffusionSource:
         """An independent copy of the whole state; it does not write to the store."""
@@ -186,33 +189,51 @@ class _Start:
 
 
 class _Stage:
-    """What one step waits with: both signals from a margin before its next chunk on."""
+    """What one step waits with: both signals of its next chunk and the margins around it.
 
-    def __init__(self, margin: int) -> None:
+    Attributes
+    ----------
+    coded, missing : ndarray [shape=(2, margin + size + margin)], float32
+        Allocated once: a chunk is megabytes, and many of them coming and going leave holes.
+    after : ndarray [shape=(2, size)], float32
+        Room for what the step makes of them.
+    done : int
+        Chunks behind it.
+    """
+
+    def __init__(self, size: int, margin: int) -> None:
+        self.coded: Array = np.zeros((2, size + 2 * margin), np.float32)
+        self.missing: Array = np.zeros((2, size + 2 * margin), np.float32)
+        self.after: Array = np.zeros((2, size), np.float32)
         self.done = 0
-        silence: Array = np.zeros((2, margin), np.float32)
-        self.length = margin
-        # Read only, and therefore shared with clones.
-        self._parts: list[tuple[Array, Array]] = [(silence, silence)]
+        self._size, self._margin = size, margin
+        # Before the beginning is silence.
+        self._filled = margin
 
-    def append(self, coded: Array, missing: Array) -> None:
-        """Take more of both."""
-        if coded.shape[1]:
-            self._parts.append((coded, missing))
-            self.length += coded.shape[1]
+    @property
+    def full(self) -> bool:
+        """Whether the chunk and its margins are there."""
+        return self._filled == self._size + 2 * self._margin
 
-    def take(self, size: int, margin: int) -> tuple[Array, Array]:
-        """Give the next chunk with its margins, and go on to the one behind it."""
-        coded = np.concatenate([part[0] for part in self._parts], axis=1)
-        missing = np.concatenate([part[1] for part in self._parts], axis=1)
-        self._parts = [(coded[:, size:].copy(), missing[:, size:].copy())]
-        self.length -= size
+    def append(self, coded: Array, missing: Array) -> int:
+        """Take as much of both as there is room for, and tell how many samples that was."""
+        count: int = min(coded.shape[1], self.coded.shape[1] - self._filled)
+        span = slice(self._filled, self._filled + count)
+        self.coded[:, span] = coded[:, :count]
+        self.missing[:, span] = missing[:, :count]
+        self._filled += count
+        return count
+
+    def go_on(self) -> None:
+        """Make the next chunk the one behind."""
+        for signal in (self.coded, self.missing):
+            signal[:, : 2 * self._margin] = signal[:, self._size :].copy()
+        self._filled = 2 * self._margin
         self.done += 1
-        span = slice(0, size + 2 * margin)
-        return coded[:, span], missing[:, span]
 
     def clone(self) -> _Stage:
         """An independent copy."""
-        twin = _Stage(0)
-        twin.done, twin.length, twin._parts = self.done, self.length, list(self._parts)
+        twin = _Stage(self._size, self._margin)
+        twin.coded[:], twin.missing[:] = self.coded, self.missing
+        twin.done, twin._filled = self.done, self._filled
         return twin
