@@ -111,6 +111,21 @@ def test_silence_is_not_computed(model, monkeypatch):
     assert len(calls) <= 4
 
 
+def test_a_step_fills_what_it_is_given_and_nothing_else(model):
+    engine = DiffusionEngine(model, 2, 0)
+    coded = np.zeros((2, 2 * engine.margin + 20 * engine.hop), np.float32)
+    inner = slice(engine.margin, engine.margin + 10 * engine.hop)
+    coded[:, inner] = material("noise")[:, : 10 * engine.hop]
+    missing = 0.1 * coded[::-1].copy()
+    before = coded.copy(), missing.copy()
+    out = np.full((2, 20 * engine.hop), np.nan, np.float32)
+    engine.step_into(1, 0, coded, missing, out)
+    np.testing.assert_array_equal(out, engine.step(1, 0, coded, missing))
+    assert out.any()
+    assert not out[:, 10 * engine.hop + model.config.window :].any()
+    np.testing.assert_array_equal(before, (coded, missing))
+
+
 @pytest.mark.parametrize("sampler", ["ode", "sde"])
 def test_silence_around_that_is_left_out_does_not_count(model, monkeypatch, sampler):
     audio = np.zeros((2, 60_000), np.float32)
