@@ -64,6 +64,15 @@ def test_what_is_missing_on_top_counts_most(music):
     assert unlike(music, without(9000, 15000)) > 2 * unlike(music, without(1000, 1900)) > 0
 
 
+def test_what_rises_and_falls_alike_is_alike():
+    rng = np.random.default_rng(3)
+    time = np.arange(2 * RATE) / RATE
+    swell = 10 ** (-3 * np.abs(np.mod(time, 0.5) - 0.25))[None]
+    one, other = 0.1 * rng.standard_normal((2, 2, time.size)).astype(np.float32)
+    moving = unlike((one * swell).astype(np.float32), (other * swell).astype(np.float32))
+    assert moving < 0.7 * unlike(one, other)
+
+
 def test_lower_rates_are_less_alike(music):
     coded = [round_trip(music, RATE, "mp3", kbps=kbps) for kbps in (32, 64, 128)]
     worst, middle, best = (unlike(music, audio) for audio in coded)

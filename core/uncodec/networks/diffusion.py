@@ -301,10 +301,8 @@ class DiffusionNetwork(nn.Module):
             # (batch, frames, bins, channels) seen as an image with its channels last in memory.
             image = torch.cat([features[:, run], laid[:, run].to(features.dtype)], dim=3)
             image = silu(self.fuse(silu(self.look(image.permute(0, 3, 1, 2)))))
-            chosen = (
-                self.decide(image.permute(0, 2, 3, 1)[:, inner]) + laid[:, run][:, inner, :, :6]
-            )
-            done.append(chosen.permute(0, 3, 1, 2))
+            chosen = self.decide(image.permute(0, 2, 3, 1)) + laid[:, run, :, :6]
+            done.append(chosen[:, inner].permute(0, 3, 1, 2))
         chosen = torch.cat(done, dim=2)
         # The bin at half the rate does as its neighbour does.
         return torch.cat([chosen, chosen[..., -1:]], dim=3)
@@ -344,7 +342,7 @@ def _runs(frames: int, reach: int = 0) -> Iterator[tuple[slice, slice]]:
     Where gradients are kept everything is, so there is one run.
     """
     size = frames if torch.is_grad_enabled() else RUN
-    for first in range(0, frames, max(1, size)):
+    for first in range(0, frames, size):
         last = min(frames, first + size)
         run = slice(max(0, first - reach), min(frames, last + reach))
         yield run, slice(first - run.start, last - run.start)
