@@ -246,8 +246,8 @@ class DiffusionNetwork(nn.Module):
         added = torch.exp(2.302585093 * chosen[:, 4:6].clamp(-4.0, 3.0)) * open_
         del chosen, trust, open_
         makeup = (self._makeup(scene, missing, kept) * gate)[:, None, :, None]
-        delta = weigh(missing - weigh(scene.coded, makeup), added)
-        return weigh(scene.coded, makeup + gain) + delta, damage
+        rest = weigh(missing - weigh(scene.coded, makeup), added)
+        return weigh(scene.coded, makeup + gain) + rest, damage
 
     def _features(self, scene: Scene, missing: Tensor) -> Tensor:
         """Eight numbers for each bin, [shape=(batch, frames, bins - 1, 8)]."""
