@@ -1,0 +1,267 @@
+"""Surround sound through streams for one or two channels: each group of channels gets its own.
+
+The groups are pairs of speakers (front, back, side, ...), which are stereo, and single speakers,
+which are mono. The channel of low-frequency effects (LFE) ends far below anything a codec takes: it
+is delayed with the others and otherwise left alone.
+
+A caller does three things::
+
+    groups = channel_groups(layout, channels)
+    stream = open_grouped(groups, lambda number, count: open_stream(
+        sample_rate=rate, channels=count, seed=group_seed(seed, number)))
+    result = stream.process(block)  # (channels, n), as from any other stream
+
+Mono and stereo are one group: `open_grouped` then returns the group's stream itself, and
+``group_seed(seed, 0)`` is `seed`, so nothing about them changes. The front pair of a surround
+signal comes out bit for bit as it does alone.
+"""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass
+from typing import TYPE_CHECKING
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.errors import InvalidValue
+from uncodec.speakers import speakers_of
+
+if TYPE_CHECKING:
+    from uncodec.live.stream import Stream
+
+__all__ = [
+    "ChannelGroup",
+    "GroupedStream",
+    "channel_groups",
+    "group_seed",
+    "group_streams",
+    "open_grouped",
+]
+
+Array = NDArray[np.float32]
+
+_PAIRS = (
+    ("FL", "FR"),
+    ("BL", "BR"),
+    ("FLC", "FRC"),
+    ("SL", "SR"),
+    ("TFL", "TFR"),
+    ("TBL", "TBR"),
+    ("TSL", "TSR"),
+    ("BFL", "BFR"),
+    ("DL", "DR"),
+    ("WL", "WR"),
+    ("SDL", "SDR"),
+)
+_UNTOUCHED = frozenset(("LFE", "LFE2"))
+_SEED_STEP = 0x9E3779B97F4A7C15
+"""Odd, and far from small numbers: no seed that a person counts up meets that of a group."""
+
+
+@dataclass(frozen=True)
+class ChannelGroup:
+    """Channels that are processed together.
+
+    Attributes
+    ----------
+    channels : tuple of int
+        Their indices: left and right of a pair, or one channel.
+    speakers : tuple of str
+        Their names, as of `uncodec.speakers`.
+    touched : bool
+        False for the LFE, which is only delayed.
+    """
+
+    channels: tuple[int, ...]
+    speakers: tuple[str, ...]
+    touched: bool = True
+
+
+def channel_groups(layout: str | Sequence[str] | None, channels: int) -> tuple[ChannelGroup, ...]:
+    """Group the channels of a layout.
+
+    Left and right of the same place are a pair. Everything else stands alone: the centres, a left
+    without its right, and every channel whose speaker is not known.
+
+    Parameters
+    ----------
+    layout : str, sequence of str, or None
+        As for `uncodec.speakers.speakers_of`: ``"5.1"``, ``("FL", "FR", "LFE")``, ``"discrete"``,
+        or None for what the number of channels means by convention.
+    channels : int
+
+    Returns
+    -------
+    tuple of ChannelGroup
+        In the order of their first channels. Each channel is in one of them.
+
+    Raises
+    ------
+    InvalidType, InvalidValue
+        `layout` is no layout, or has another number of channels.
+
+    Examples
+    --------
+    >>> for group in channel_groups("5.1", 6):
+    ...     print(group.channels, group.speakers, group.touched)
+    (0, 1) ('FL', 'FR') True
+    (2,) ('FC',) True
+    (3,) ('LFE',) False
+    (4, 5) ('BL', 'BR') True
+    """
+    speakers = speakers_of(layout, channels)
+    free = dict(enumerate(speakers))
+    groups = []
+    for left, right in _PAIRS:
+        if left in free.values() and right in free.values():
+            pair = tuple(speakers.index(name) for name in (left, right))
+            groups.append(ChannelGroup(pair, (left, right)))
+            for channel in pair:
+                del free[channel]
+    for channel, name in free.items():
+        groups.append(ChannelGroup((channel,), (name,), name not in _UNTOUCHED))
+    return tuple(sorted(groups, key=lambda group: min(group.channels)))
+
+
+def group_seed(seed: int, number: int) -> int:
+    """Seed of the noise of a group: another one for each, `seed` itself for group 0.
+
+    Groups with one noise would get the same filling, which is heard as coming from between them.
+
+    Parameters
+    ----------
+    seed : int
+        From 0 to 2**64 - 1.
+    number : int
+        As `open_grouped` counts the groups.
+
+    Returns
+    -------
+    int
+        From 0 to 2**64 - 1.
+    """
+    return (seed + number * _SEED_STEP) % 2**64
+
+
+def open_grouped(
+    groups: Sequence[ChannelGroup], open_group: Callable[[int, int], Stream]
+) -> Stream:
+    """Open one stream for all groups.
+
+    Parameters
+    ----------
+    groups : sequence of ChannelGroup
+        As of `channel_groups`.
+    open_group : callable
+        Called as ``open_group(number, channels)`` for each group that is touched, `number` counting
+        from 0 and `channels` being 1 or 2; gives its stream, in its initial state.
+
+    Returns
+    -------
+    Stream
+        Takes and gives all channels in their order. The group's own stream where there is one
+        group, that is, for mono and stereo.
+    """
+    alone = len(groups) == 1 and groups[0].channels in ((0,), (0, 1))
+    if alone and groups[0].touched:
+        return open_group(0, len(groups[0].channels))
+    touched = [group for group in groups if group.touched]
+    return GroupedStream(
+        groups, [open_group(number, len(each.channels)) for number, each in enumerate(touched)]
+    )
+
+
+def group_streams(stream: Stream) -> tuple[Stream, ...]:
+    """The streams of the groups behind what `open_grouped` gave, in the order they were opened."""
+    return stream.streams if isinstance(stream, GroupedStream) else (stream,)
+
+
+class GroupedStream:
+    """A stream over groups of channels, each of which runs through its own.
+
+    Parameters
+    ----------
+    groups : sequence of ChannelGroup
+        Together they hold each channel once.
+    streams : sequence of Stream
+        One for each group that is touched, in their order and in their initial state. Their
+        latencies may differ.
+
+    Attributes
+    ----------
+    channels : int
+    latency_samples : int
+        The longest of the streams' latencies; all channels are late by as much.
+    streams : tuple of Stream
+        Those given: parameters may be handed to them between two calls.
+
+    Raises
+    ------
+    InvalidValue
+        Groups and streams do not fit together.
+    """
+
+    def __init__(self, groups: Sequence[ChannelGroup], streams: Sequence[Stream]) -> None:
+        indices = sorted(index for group in groups for index in group.channels)
+        if indices != list(range(len(indices))):
+            raise InvalidValue(f"groups: must hold each channel once, got channels {indices}")
+        counts = [len(group.channels) for group in groups if group.touched]
+        if counts != [stream.channels for stream in streams]:
+            raise InvalidValue(
+                f"streams: must be for {counts} channels, one stream for each group, "
+                f"got {[stream.channels for stream in streams]}"
+            )
+        self.channels = len(indices)
+        self.streams = tuple(streams)
+        self.latency_samples = max((stream.latency_samples for stream in streams), default=0)
+        self._groups = tuple(groups)
+        late = [stream.latency_samples for stream in streams]
+        waits = iter([self.latency_samples - each for each in late])
+        self._lines: list[Array] = [
+            np.zeros(
+                (len(group.channels), next(waits) if group.touched else self.latency_samples),
+                np.float32,
+            )
+            for group in groups
+        ]
+
+    def process(self, x: Array) -> Array:
+        """Take (channels, n) float32 samples, n of 0 or more, and give as many.
+
+        Raises
+        ------
+        InvalidValue
+            `x` has another number of channels.
+        """
+        if x.ndim != 2 or x.shape[0] != self.channels:
+            raise InvalidValue(f"x: must have shape ({self.channels}, samples), got {x.shape}")
+        out: Array = np.empty(x.shape, np.float32)
+        for place, (group, stream) in enumerate(self._members()):
+            # A copy: contiguous, as streams may expect their input to be.
+            part: Array = np.ascontiguousarray(x[list(group.channels)], np.float32)
+            if stream is not None:
+                part = stream.process(part)
+            out[list(group.channels)] = self._delayed(place, part)
+        return out
+
+    def _members(self) -> Iterator[tuple[ChannelGroup, Stream | None]]:
+        streams = iter(self.streams)
+        for group in self._groups:
+            yield group, next(streams) if group.touched else None
+
+    def _delayed(self, place: int, audio: Array) -> Array:
+        line = self._lines[place]
+        if not line.shape[1]:
+            return audio
+        joined = np.concatenate([line, audio], axis=1)
+        self._lines[place] = joined[:, audio.shape[1] :].copy()
+        return joined[:, : audio.shape[1]]
+
+    def clone(self) -> GroupedStream:
+        """An independent copy of the whole state."""
+        twin = GroupedStream(self._groups, [stream.clone() for stream in self.streams])
+        # Replaced by every call, never written to.
+        twin._lines = list(self._lines)
+        return twin
