@@ -133,6 +133,14 @@ def test_the_state_carries_parameters_and_seed(bundle: str) -> None:
     assert number(state, 32) == 0x0123456789ABCDEF
 
 
+def test_parameters_read_what_a_state_brought(bundle: str) -> None:
+    one, two = pedalboard.load_plugin(bundle), pedalboard.load_plugin(bundle)
+    one.amount, one.bypass, one.latency_safety_ms = 25.0, True, 20.0
+    one.process(noise(2, 1000), 44100)
+    two.preset_data = one.preset_data
+    assert (two.amount, two.bypass, two.latency_safety_ms) == (25.0, True, 20.0)
+
+
 def test_many_instances_live_side_by_side(bundle: str) -> None:
     plugins = [pedalboard.load_plugin(bundle) for _ in range(8)]
     x = noise(2, 5000)

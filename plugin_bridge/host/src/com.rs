@@ -83,15 +83,21 @@ impl IBStreamTrait for Stream {
     }
 }
 
-/// How often the plugin said that its latency has changed.
+/// How often the plugin said what about itself has changed.
 #[derive(Debug, Clone, Default)]
-pub struct Restarts(Arc<AtomicUsize>);
+pub struct Restarts(Arc<[AtomicUsize; 2]>);
 
 impl Restarts {
-    /// How often, until now.
+    /// How often its latency has, until now.
     #[must_use]
     pub fn latency_changes(&self) -> usize {
-        self.0.load(Ordering::Relaxed)
+        self.0[0].load(Ordering::Relaxed)
+    }
+
+    /// How often the values of its parameters have, until now.
+    #[must_use]
+    pub fn value_changes(&self) -> usize {
+        self.0[1].load(Ordering::Relaxed)
     }
 }
 
@@ -116,8 +122,11 @@ impl IComponentHandlerTrait for ComponentHandler {
     }
 
     unsafe fn restartComponent(&self, flags: int32) -> tresult {
-        if flags & RestartFlags_::kLatencyChanged as int32 != 0 {
-            self.0.0.fetch_add(1, Ordering::Relaxed);
+        let known = [RestartFlags_::kLatencyChanged, RestartFlags_::kParamValuesChanged];
+        for (flag, count) in known.into_iter().zip(self.0.0.iter()) {
+            if flags & flag as int32 != 0 {
+                count.fetch_add(1, Ordering::Relaxed);
+            }
         }
         kResultOk
     }

@@ -259,6 +259,7 @@ fn a_saved_state_comes_back_and_a_newer_one_is_refused() {
     let other = plugin_without_core();
     assert_eq!(other.set_state(&state), OK);
     assert_eq!(other.restarts().latency_changes(), 1);
+    assert_eq!(other.restarts().value_changes(), 1, "hosts keep values of their own");
     for id in 0..4 {
         let (one, two) = (plugin.parameter(id), other.parameter(id));
         assert!((one - two).abs() < 1e-12, "{id}: {one} {two}");
@@ -275,6 +276,7 @@ fn a_saved_state_comes_back_and_a_newer_one_is_refused() {
     unknown[48] ^= 1;
     for refused in [&newer[..], &unknown, &state[..100], &[], b"something else"] {
         assert_ne!(other.set_state(refused), OK);
+        assert_eq!(other.restarts().value_changes(), 2, "of the two states that were taken");
         assert!((other.parameter(0) - 0.25).abs() < 1e-12, "nothing was taken over");
     }
 }

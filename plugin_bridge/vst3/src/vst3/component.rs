@@ -27,6 +27,8 @@ use crate::state;
 
 const ARRANGEMENTS: [(SpeakerArrangement, usize); 2] =
     [(SpeakerArr::kMono, 1), (SpeakerArr::kStereo, 2)];
+const LATENCY_CHANGED: int32 = RestartFlags_::kLatencyChanged as int32;
+const VALUES_CHANGED: int32 = RestartFlags_::kParamValuesChanged as int32;
 /// No state of the core, so that the first one is shown.
 const NOTHING_SHOWN: u8 = u8::MAX;
 
@@ -61,8 +63,8 @@ impl Component {
         }
     }
 
-    /// Asks the host to ask for the latency again.
-    fn latency_changed(&self) {
+    /// Asks the host to ask again for what these flags name.
+    fn restart(&self, flags: int32) {
         let handler = {
             let handler = self.handler.lock().unwrap_or_else(PoisonError::into_inner);
             // The host may call back from within, hence no lock around the call.
@@ -70,7 +72,7 @@ impl Component {
         };
         if let Some(handler) = handler {
             // SAFETY: the handler is alive as long as this reference.
-            unsafe { handler.restartComponent(RestartFlags_::kLatencyChanged as int32) };
+            unsafe { handler.restartComponent(flags) };
         }
     }
 
@@ -79,9 +81,9 @@ impl Component {
         let Some(stream) = (unsafe { ComRef::from_raw(stream) }) else { return kInvalidArgument };
         match self.effect.restore(&stream::read(stream, state::BYTES)) {
             Ok(latency_changed) => {
-                if latency_changed {
-                    self.latency_changed();
-                }
+                // Hosts keep values of their own, which are those of before.
+                let latency = if latency_changed { LATENCY_CHANGED } else { 0 };
+                self.restart(VALUES_CHANGED | latency);
                 kResultOk
             }
             Err(error) => {
@@ -464,7 +466,7 @@ impl IEditControllerTrait for Component {
         guard(|| {
             let Some(parameter) = Parameter::from_id(id) else { return kInvalidArgument };
             if self.effect.set(parameter, value) {
-                self.latency_changed();
+                self.restart(LATENCY_CHANGED);
             }
             kResultOk
         })
