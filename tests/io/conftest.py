@@ -44,6 +44,76 @@ def coded(tmp_path: Path) -> Callable[..., Path]:
     return write
 
 
+def laid_out(audio: Array, kind: str) -> npt.NDArray[np.generic]:
+    """`audio` in one of FFmpeg's sample formats: "fltp", "s16", "s32p", ..."""
+    data: npt.NDArray[np.generic] = audio
+    if kind.startswith("s16"):
+        data = np.rint(audio * 32767.0).astype(np.int16)
+    elif kind.startswith("s32"):
+        data = np.rint(audio * 2147483392.0).astype(np.int32)
+    return data if kind.endswith("p") else np.ascontiguousarray(data.T).reshape(1, -1)
+
+
+def write_muxed(
+    path: Path,
+    container: str,
+    codec: str,
+    audio: Array | None,
+    rate: int = 48000,
+    *,
+    start: int = 0,
+    picture: bytes | None = None,
+    video: bool = False,
+    kbps: int | None = 128,
+    kind: str | None = None,
+    layout: str | None = None,
+    **options: str,
+) -> Path:
+    """Write `audio` through FFmpeg, from sample `start` on.
+
+    A picture, or ten frames of video, are put before it if asked for.
+    """
+    names = {0: "", 1: "mono", 2: "stereo", 6: "5.1"}
+    layout = layout or names[0 if audio is None else audio.shape[0]]
+    with av.open(str(path), "w", format=container, options=options) as file:
+        if video:
+            moving = file.add_stream("mpeg4", rate=25)
+            moving.width, moving.height, moving.pix_fmt = 32, 32, "yuv420p"
+        if audio is not None:
+            sound = file.add_stream(codec, rate=rate, layout=layout)
+            if kbps is not None:
+                sound.bit_rate = 1000 * kbps
+            if kind is not None or sound.codec_context.format.name.startswith("u8"):
+                sound.format = kind or {"u8": "s16", "u8p": "s16p"}[sound.format.name]
+        if picture is not None:
+            cover = file.add_mux_stream("mjpeg", width=64, height=48)
+            cover.disposition = av.stream.Disposition.attached_pic
+            file.start_encoding()
+            packet = av.Packet(picture)
+            packet.stream, packet.pts, packet.dts = cover, 0, 0
+            file.mux(packet)
+        if video:
+            for number in range(10):
+                image = np.full((32, 32, 3), 20 * number, np.uint8)
+                drawn = av.VideoFrame.from_ndarray(image, format="rgb24")
+                drawn.pts = number
+                file.mux(moving.encode(drawn))
+            file.mux(moving.encode(None))
+        if audio is not None:
+            name = sound.codec_context.format.name
+            frame = av.AudioFrame.from_ndarray(laid_out(audio, name), format=name, layout=layout)
+            frame.sample_rate, frame.pts = rate, start
+            file.mux(sound.encode(frame))
+            file.mux(sound.encode(None))
+    return path
+
+
+@pytest.fixture
+def mux() -> Callable[..., Path]:
+    """Writes audio through any of FFmpeg's codecs into any container: see `write_muxed`."""
+    return write_muxed
+
+
 @pytest.fixture(scope="session")
 def jpeg() -> bytes:
     """A small picture, 64 x 48."""

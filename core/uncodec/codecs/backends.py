@@ -15,13 +15,13 @@ import soundfile
 
 from uncodec.codecs.rules import Plan
 from uncodec.errors import CodecError
+from uncodec.frames import frame_to_float
 
 __all__ = [
     "decode_av",
     "decode_soundfile",
     "encode_av",
     "encode_soundfile",
-    "frame_to_float",
     "has_pyav",
     "ogg_packets",
     "version_of",
@@ -81,20 +81,6 @@ def _to_sample_format(audio: Array, sample_format: str) -> npt.NDArray[Any]:
     if sample_format.endswith("p"):
         return np.ascontiguousarray(data)
     return np.ascontiguousarray(data.T).reshape(1, -1)
-
-
-def frame_to_float(frame: Any) -> Array:
-    """One decoded PyAV frame as (channels, n) float32; integers become [-1, 1)."""
-    data = frame.to_ndarray()
-    channels = len(frame.layout.channels)
-    if not frame.format.is_planar:
-        data = data.reshape(-1, channels).T
-    if data.dtype == np.uint8:
-        return np.ascontiguousarray((data.astype(np.float32) - 128.0) / 128.0)
-    if data.dtype.kind == "i":
-        scale = np.float32(1.0 / -float(np.iinfo(data.dtype).min))
-        return np.ascontiguousarray(data.astype(np.float32) * scale)
-    return np.ascontiguousarray(data, dtype=np.float32)
 
 
 def _av_options(plan: Plan) -> dict[str, str]:

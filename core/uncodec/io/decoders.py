@@ -17,18 +17,31 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from uncodec.codecs.backends import frame_to_float
+from uncodec.frames import frame_to_float
+from uncodec.io.file_warnings import FileWarning
+from uncodec.io.layouts import layout_of, speakers_of, wav_order
 from uncodec.io.tags import file_url
 
-__all__ = ["AvDecoder", "Decoder", "SoundfileDecoder", "Unreadable", "open_decoder"]
+__all__ = [
+    "PLAYLISTS",
+    "SOUNDFILE_MAGIC",
+    "AvDecoder",
+    "Decoder",
+    "SoundfileDecoder",
+    "Unreadable",
+    "coding_name",
+    "container_name",
+    "open_decoder",
+    "plain_reason",
+]
 
 Array = npt.NDArray[np.float32]
 
 # First bytes of what libsndfile reads best. It gets nothing else to see: its MP3 reader talks on
 # standard error about whatever is no MP3.
-_SOUNDFILE_MAGIC = (b"RIFF", b"RF64", b"FORM", b"caff", b".snd", b"riff")
+SOUNDFILE_MAGIC = (b"RIFF", b"RF64", b"FORM", b"caff", b".snd", b"riff")
 # Texts that make FFmpeg open other files.
-_PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"[playlist]")
+PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"[playlist]")
 # Times are rounded to the container's units; what differs by less is no gap.
 _LARGEST_JITTER = 64
 _LONGEST_GAP_S = 60.0
@@ -40,6 +53,19 @@ _FORMAT_NAMES = {
 }
 # Decoders that carry their arithmetic in their name.
 _CODEC_NAMES = {"mp3float": "MP3", "mp2float": "MP2", "mp1float": "MP1", "libopus": "OPUS"}
+
+
+def container_name(name: str) -> str:
+    """What FFmpeg's name of a format is called here."""
+    return _FORMAT_NAMES.get(name, name.split(",")[0].upper())
+
+
+def coding_name(context: Any) -> str:
+    """What FFmpeg's decoder is called here; of FLAC its bits."""
+    name = str(context.name)
+    if name == "flac":
+        return f"PCM_{_flac_bits(bytes(context.extradata or b'')) or 24}"
+    return _CODEC_NAMES.get(name, name.upper())
 
 
 class Unreadable(Exception):
@@ -55,12 +81,13 @@ class Decoder(Protocol):
 
     sample_rate: int
     channels: int
+    speakers: tuple[str, ...]
     frames: int | None
     seconds: float | None
     least: int
     format: str
     subtype: str
-    problems: list[str]
+    warnings: list[FileWarning]
 
     def read(self, frames: int) -> Array:
         """(channels, n) float32, n = frames until the end is reached."""
@@ -76,7 +103,7 @@ class SoundfileDecoder:
         try:
             self._file = soundfile.SoundFile(path)
         except (soundfile.SoundFileError, OSError, TypeError) as error:
-            raise Unreadable(f"cannot be decoded: {_plain(error)}") from error
+            raise Unreadable(f"cannot be decoded: {plain_reason(error)}") from error
         self.sample_rate = int(self._file.samplerate)
         self.channels = int(self._file.channels)
         self.frames: int | None = int(self._file.frames)
@@ -84,7 +111,8 @@ class SoundfileDecoder:
         self.least = int(self._file.frames)
         self.format = str(self._file.format)
         self.subtype = str(self._file.subtype)
-        self.problems: list[str] = []
+        self.warnings: list[FileWarning] = []
+        self.speakers, self._order = _mapped(path) if self.channels > 2 else ((), None)
         self._left = int(self._file.frames)
         if self._left == 0:
             self._file.close()
@@ -99,9 +127,7 @@ class SoundfileDecoder:
             r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", self._file.extra_info, re.M
         )
         if found and int(found[2]) < int(found[1]) < 0xFFFFFF00:
-            self.problems.append(
-                f"is cut off: {int(found[2])} of {int(found[1])} bytes of audio are there"
-            )
+            self._warn(f"is cut off: {int(found[2])} of {int(found[1])} bytes of audio are there")
 
     def read(self, frames: int) -> Array:
         wanted = min(frames, self._left)
@@ -112,12 +138,15 @@ class SoundfileDecoder:
             data = self._file.read(wanted, dtype="float32", always_2d=True)
         except (soundfile.SoundFileError, OSError) as error:
             self._left = 0
-            self.problems.append(f"cannot be decoded further: {_plain(error)}")
+            self._warn(f"cannot be decoded further: {plain_reason(error)}")
             return np.zeros((self.channels, 0), np.float32)
         self._left -= wanted
         if len(data) < wanted:
             self._left = 0
-        return np.ascontiguousarray(data.T)
+        return np.ascontiguousarray(data.T if self._order is None else data.T[self._order])
+
+    def _warn(self, what: str) -> None:
+        self.warnings.append(FileWarning(what))
 
     def close(self) -> None:
         self._file.close()
@@ -127,10 +156,10 @@ class AvDecoder:
     """FFmpeg, through PyAV."""
 
     def __init__(self, path: Path) -> None:
-        self.problems: list[str] = []
+        self.warnings: list[FileWarning] = []
         with path.open("rb") as file:
             head = file.read(64)
-        if head.startswith(_PLAYLISTS):
+        if head.startswith(PLAYLISTS):
             raise Unreadable("is a playlist, not an audio file")
         try:
             # A playlist must not make us open anything else than this file.
@@ -138,14 +167,14 @@ class AvDecoder:
                 file_url(path), "r", options={"protocol_whitelist": "file"}
             )
         except (av.FFmpegError, ValueError, OSError) as error:
-            raise Unreadable(f"cannot be decoded: {_plain(error)}") from error
+            raise Unreadable(f"cannot be decoded: {plain_reason(error)}") from error
         try:
             self._start(head)
         except BaseException:
             self._container.close()
             raise
         if head.startswith(b"OggS") and not _ogg_is_complete(path):
-            self.problems.append("is cut off: the page that ends it is missing")
+            self._warn("is cut off: the page that ends it is missing")
 
     def _start(self, head: bytes) -> None:
         if not self._container.streams.audio:
@@ -156,6 +185,8 @@ class AvDecoder:
         self._frames = self._decode()
         self.sample_rate = 0
         self.channels = 0
+        self.speakers: tuple[str, ...] = ()
+        self._order: list[int] | None = None
         self.frames: int | None = None
         self.seconds: float | None = None
         self.least = 0
@@ -164,14 +195,11 @@ class AvDecoder:
         # The first frame tells what the decoder gives: an AAC header may state half the rate.
         if not self._fill(1):
             raise Unreadable(
-                "holds no audio that can be decoded" + "".join(f" ({p})" for p in self.problems[:1])
+                "holds no audio that can be decoded" + "".join(f" ({p})" for p in self.warnings[:1])
             )
         name = str(self._container.format.name)
-        self.format = _FORMAT_NAMES.get(name, name.split(",")[0].upper())
-        codec = str(self._stream.codec_context.name)
-        self.subtype = _CODEC_NAMES.get(codec, codec.upper())
-        if codec == "flac":
-            self.subtype = f"PCM_{_flac_bits(head) or 24}"
+        self.format = container_name(name)
+        self.subtype = coding_name(self._stream.codec_context)
         self._note_length(name, head)
 
     def _note_length(self, container: str, head: bytes) -> None:
@@ -215,7 +243,7 @@ class AvDecoder:
             except StopIteration:
                 break
             except (av.FFmpegError, OSError) as error:
-                self.problems.append(f"cannot be read further: {_plain(error)}")
+                self._warn(f"cannot be read further: {plain_reason(error)}")
                 break
             try:
                 frames = packet.decode()
@@ -226,8 +254,11 @@ class AvDecoder:
             for frame in frames:
                 if held is not None:
                     yield held[0]
+                layout = layout_of(frame)
                 data = frame_to_float(frame)
-                self._check_same(int(frame.sample_rate), data.shape[0])
+                self._check_same(int(frame.sample_rate), data.shape[0], layout)
+                if self._order is not None:
+                    data = data[self._order]
                 time = None
                 if frame.pts is not None and frame.time_base is not None:
                     time = frame.pts * frame.time_base
@@ -248,21 +279,25 @@ class AvDecoder:
             short = container.startswith("mov") and 0 < keep < data.shape[1]
             yield data[:, :keep] if short else data
         if damaged:
-            self.problems.append(f"is damaged: {damaged} packets could not be decoded")
+            self._warn(f"is damaged: {damaged} packets could not be decoded")
 
     def _silence(self, frames: int) -> Iterator[Array]:
         """Stand in for audio that was lost, so that the rest stays in its place."""
         seconds = frames / self.sample_rate
         if seconds > _LONGEST_GAP_S:
-            self.problems.append(f"jumps by {seconds:.0f} s; nothing was put in")
+            self._warn(f"jumps by {seconds:.0f} s; nothing was put in")
             return
-        self.problems.append(f"is damaged: silence stands for {seconds:.3f} s that were lost")
+        self._warn(f"is damaged: silence stands for {seconds:.3f} s that were lost")
         for start in range(0, frames, 65536):
             yield np.zeros((self.channels, min(65536, frames - start)), np.float32)
 
-    def _check_same(self, rate: int, channels: int) -> None:
+    def _warn(self, what: str) -> None:
+        self.warnings.append(FileWarning(what))
+
+    def _check_same(self, rate: int, channels: int, layout: Any) -> None:
         if self.sample_rate == 0:
             self.sample_rate, self.channels = rate, channels
+            self.speakers, self._order = _sorted(layout)
         elif (rate, channels) != (self.sample_rate, self.channels):
             raise Unreadable(
                 f"changes from {self.sample_rate} Hz, {self.channels} channels "
@@ -299,6 +334,22 @@ class AvDecoder:
         self._container.close()
 
 
+def _sorted(layout: Any) -> tuple[tuple[str, ...], list[int] | None]:
+    """Speakers in the order of a WAV, and which channel to take for each (None: as they come)."""
+    speakers = speakers_of(layout)
+    order = wav_order(speakers)
+    return (speakers, None) if order is None else (tuple(speakers[c] for c in order), order)
+
+
+def _mapped(path: Path) -> tuple[tuple[str, ...], list[int] | None]:
+    """The same, as FFmpeg reads it from the header: libsndfile does not tell its channel map."""
+    try:
+        with av.open(file_url(path), "r", options={"protocol_whitelist": "file"}) as container:
+            return _sorted(layout_of(container.streams.audio[0]))
+    except (av.FFmpegError, ValueError, OSError, IndexError):
+        return (), None
+
+
 def _itunes_length(container: Any) -> int | None:
     """Sample count from Apple's gapless note (priming, padding, original length in hexadecimal)."""
     for key, value in container.metadata.items():
@@ -312,11 +363,12 @@ def _itunes_length(container: Any) -> int | None:
     return None
 
 
-def _flac_bits(head: bytes) -> int | None:
-    """Bits per sample from the STREAMINFO block (RFC 9639, section 8.2)."""
-    if not head.startswith(b"fLaC") or len(head) < 22:
+def _flac_bits(header: bytes) -> int | None:
+    """Bits per sample from a STREAMINFO block (RFC 9639, section 8.2)."""
+    info = header[8:] if header.startswith(b"fLaC") else header
+    if len(info) < 34:
         return None
-    return ((head[20] & 1) << 4 | head[21] >> 4) + 1
+    return ((info[12] & 1) << 4 | info[13] >> 4) + 1
 
 
 def _ogg_is_complete(path: Path) -> bool:
@@ -329,7 +381,7 @@ def _ogg_is_complete(path: Path) -> bool:
     return 0 <= last < len(tail) - 5 and bool(tail[last + 5] & 4)
 
 
-def _plain(error: BaseException) -> str:
+def plain_reason(error: BaseException) -> str:
     """The reason in a library's message, in one line and without file names or numbers."""
     text = getattr(error, "error_string", None) or getattr(error, "strerror", None) or str(error)
     lines = str(text).strip().splitlines() or [type(error).__name__]
@@ -349,7 +401,7 @@ def open_decoder(path: Path) -> Decoder:
     """
     with path.open("rb") as file:
         head = file.read(64)
-    if not head.startswith(_SOUNDFILE_MAGIC):
+    if not head.startswith(SOUNDFILE_MAGIC):
         return AvDecoder(path)
     try:
         return SoundfileDecoder(path)

@@ -15,9 +15,11 @@ import numpy.typing as npt
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
 from uncodec.io.decoders import Decoder, Unreadable, open_decoder
+from uncodec.io.file_warnings import FileWarning
+from uncodec.io.layouts import layout_name
 from uncodec.io.tags import Tags, read_tags
 
-__all__ = ["AudioReader", "open_audio", "read_audio"]
+__all__ = ["AudioReader", "check_readable", "open_audio", "read_audio"]
 
 Array = npt.NDArray[np.float32]
 
@@ -31,6 +33,13 @@ class AudioReader:
     sample_rate : int
         In Hz.
     channels : int
+    layout : str or None
+        Common name of the speakers: "mono", "stereo", "5.1", "7.1", ...; None where the file does
+        not say, or where they have no such name.
+    speakers : tuple of str
+        What each channel is for, in the order of a WAV ("FL", "FR", "FC", "LFE", "BL", "BR", "FLC",
+        "FRC", "BC", "SL", "SR", ...), whatever the order in the file; empty where it does not say.
+        Tells 5.1 with speakers at the back from 5.1 with speakers at the sides.
     frames : int or None
         Samples per channel where the file states it exactly (a damaged file may hold fewer), else
         None.
@@ -42,11 +51,14 @@ class AudioReader:
         Coding: "PCM_24", "FLOAT", "MP3", "AAC", "VORBIS", "OPUS", ...
     position : int
         Samples per channel given out so far.
+    warnings : list of FileWarning
+        What its owner should know about the file, each with its place. Complete only when the end
+        was reached.
     truncated : bool
-        The audio ended before the place that the file states, or parts of it could not be decoded.
-        Complete only when the end was reached.
+        Audio is missing: it ended before the place that the file states, or parts of it could not
+        be decoded.
     problems : list of str
-        What was wrong, one line each; empty for a sound file.
+        The warnings that tell of lost audio, one line each; empty for a sound file.
     """
 
     def __init__(self, path: Path, decoder: Decoder) -> None:
@@ -54,13 +66,19 @@ class AudioReader:
         self._decoder: Decoder | None = decoder
         self.sample_rate = decoder.sample_rate
         self.channels = decoder.channels
+        self.speakers = decoder.speakers
+        self.layout = layout_name(decoder.speakers, decoder.channels)
         self.frames = decoder.frames
         self.seconds = decoder.seconds
         self._least = decoder.least
         self.format = decoder.format
         self.subtype = decoder.subtype
         self.position = 0
-        self.problems: list[str] = decoder.problems
+        self.warnings: list[FileWarning] = decoder.warnings
+
+    @property
+    def problems(self) -> list[str]:
+        return [str(warning) for warning in self.warnings if warning.lost]
 
     @property
     def truncated(self) -> bool:
@@ -131,9 +149,11 @@ class AudioReader:
         if self.position == 0:
             raise AudioFileError(f"{self.path}: holds no audio that can be decoded")
         if self.position < self._least and not self.problems:
-            self.problems.append(
-                f"holds only {self.position / self.sample_rate:.2f} s "
-                f"of the {self.seconds or 0:.2f} s that it states"
+            self.warnings.append(
+                FileWarning(
+                    f"holds only {self.position / self.sample_rate:.2f} s "
+                    f"of the {self.seconds or 0:.2f} s that it states"
+                )
             )
 
     def read(self) -> Array:
@@ -167,8 +187,8 @@ class AudioReader:
         )
 
 
-def _check_readable(path: Path) -> None:
-    """Turn everything the file system can say into one clear line."""
+def check_readable(path: Path) -> None:
+    """Turn everything the file system can say into one clear line: an AudioFileError."""
     try:
         status = path.stat()
     except FileNotFoundError:
@@ -222,7 +242,7 @@ def open_audio(path: str | os.PathLike[str]) -> AudioReader:
     if not isinstance(path, (str, os.PathLike)):
         raise InvalidType(f"path={path!r}: must be a string or a path")
     place = Path(path)
-    _check_readable(place)
+    check_readable(place)
     try:
         decoder = open_decoder(place)
     except Unreadable as error:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import contextlib
 import os
+from collections.abc import Sequence
 from pathlib import Path
 from types import TracebackType
 from typing import Any
@@ -13,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
+from uncodec.io.layouts import writable_layout
 from uncodec.io.pcm import Dither, quantise
 from uncodec.io.reader import AudioReader, open_audio
 from uncodec.io.staging import StagedFile
@@ -31,8 +33,6 @@ _ENCODERS = {
     ("flac", "PCM_16"): ("flac", "s16"),
     ("flac", "PCM_24"): ("flac", "s32"),
 }
-# FFmpeg's orders of channels; beyond them a WAV just numbers its channels.
-_LAYOUTS = {1: "mono", 2: "stereo", 3: "2.1", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 _MOST_CHANNELS = {"wav": 64, "flac": 8}
 _MOST_RATE = {"wav": 768000, "flac": 655350}
 
@@ -66,10 +66,12 @@ class AudioWriter:
         seed: int,
         overwrite: bool,
         tags: Tags,
+        layout: str,
     ) -> None:
         self.path = path
         self.sample_rate = sample_rate
         self.channels = channels
+        self._layout = layout
         self.subtype = subtype
         self.frames = 0
         self.clipped = 0
@@ -89,7 +91,6 @@ class AudioWriter:
         encoder, self._sample_format = _ENCODERS[self._container_name, self.subtype]
         # A WAV above 4 GiB becomes RF64 by itself (EBU Tech 3306); smaller ones stay plain.
         options = {"rf64": "auto"} if self._container_name == "wav" else {}
-        self._layout = _LAYOUTS.get(self.channels, f"{self.channels}C")
         with _translated(self.path, file):
             self._output = av.open(
                 file, "w", format=self._container_name, container_options=options
@@ -274,6 +275,7 @@ def create_audio(
     seed: int = 0,
     overwrite: bool = False,
     tags_from: str | os.PathLike[str] | AudioReader | None = None,
+    layout: str | Sequence[str] | None = None,
 ) -> AudioWriter:
     """Begin a WAV or FLAC file.
 
@@ -301,6 +303,11 @@ def create_audio(
         Copy text tags and pictures from there. WAV takes the texts that its INFO list has a name
         for (title, artist, album, track, date, genre, comment, copyright, ...) and no pictures;
         FLAC takes everything.
+    layout : str or sequence of str, optional
+        What the channels are for: a common name ("5.1", "7.1", ...), or the names of the speakers
+        in the order of a WAV ("FL", "FR", "FC", "LFE", "BL", "BR", ...), as a reader's `speakers`
+        gives them. When not given, what a file without a note means: mono, stereo, 3.0, quad, 5.0,
+        5.1, 6.1, 7.1.
 
     Returns
     -------
@@ -326,6 +333,7 @@ def create_audio(
         raise InvalidValue(f"subtype={subtype!r}: {container} takes {known}")
     rate = _check_int("sample_rate", sample_rate, 1, _MOST_RATE[container])
     count = _check_int("channels", channels, 1, _MOST_CHANNELS[container])
+    speakers = writable_layout(layout, count)
     number = _check_int("seed", seed, 0, 2**64 - 1)
     tags = Tags()
     if isinstance(tags_from, AudioReader):
@@ -342,6 +350,7 @@ def create_audio(
         seed=number,
         overwrite=overwrite,
         tags=tags,
+        layout=speakers,
     )
 
 
@@ -355,6 +364,7 @@ def write_audio(
     seed: int = 0,
     overwrite: bool = False,
     tags_from: str | os.PathLike[str] | AudioReader | None = None,
+    layout: str | Sequence[str] | None = None,
 ) -> None:
     """Write a whole WAV or FLAC file; arguments and errors as :func:`create_audio`.
 
@@ -375,6 +385,7 @@ def write_audio(
         seed=seed,
         overwrite=overwrite,
         tags_from=tags_from,
+        layout=layout,
     ) as writer:
         for start in range(0, data.shape[1], 65536):
             writer.write(data[:, start : start + 65536])

@@ -182,6 +182,7 @@ def restore_file(
                 subtype=SUBTYPES[bits],
                 overwrite=overwrite,
                 tags_from=source,
+                layout=reader.speakers or None,
             ) as writer:
                 peak = 0.0
                 channels = reader.channels
