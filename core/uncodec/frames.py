@@ -9,16 +9,25 @@ import numpy.typing as npt
 
 __all__ = ["frame_to_float"]
 
+# All of FFmpeg's sample formats; planar ones have a "p" behind the name.
+_SAMPLES = {"u8": "u1", "s16": "i2", "s32": "i4", "s64": "i8", "flt": "f4", "dbl": "f8"}
+
 
 def frame_to_float(frame: Any) -> npt.NDArray[np.float32]:
     """One decoded PyAV frame as (channels, n) float32; integers become [-1, 1)."""
-    data = frame.to_ndarray()
     channels = len(frame.layout.channels)
-    if not frame.format.is_planar:
-        data = data.reshape(-1, channels).T
+    count = int(frame.samples)
+    dtype = _SAMPLES[str(frame.format.name).removesuffix("p")]
+    # Not frame.to_ndarray(): with eight channels or more it takes what lies behind the last plane
+    # for another one, which ends the process, and it refuses integers of 64 bits.
+    if frame.format.is_planar:
+        planes = frame.planes[:channels]
+        data = np.stack([np.frombuffer(plane, dtype, count) for plane in planes])
+    else:
+        data = np.frombuffer(frame.planes[0], dtype, count * channels).reshape(count, channels).T
     if data.dtype == np.uint8:
         return np.ascontiguousarray((data.astype(np.float32) - 128.0) / 128.0)
     if data.dtype.kind == "i":
         scale = np.float32(1.0 / -float(np.iinfo(data.dtype).min))
         return np.ascontiguousarray(data.astype(np.float32) * scale)
-    return np.ascontiguousarray(data, dtype=np.float32)
+    return np.array(data, dtype=np.float32, order="C")

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import io
+import struct
 
 import av
 import numpy as np
@@ -174,6 +175,32 @@ def test_coded_audio_with_six_channels(noise, coded):
     assert got.shape == audio.shape
     likeness = np.corrcoef(audio, got)[:6, 6:]
     assert all(likeness[c, c] > 0.9 for c in (0, 1, 2, 4, 5))
+
+
+@pytest.mark.parametrize("channels", [8, 16])
+def test_more_channels_than_a_frame_has_room_for(channels, noise, tmp_path):
+    """Vorbis decodes into one plane a channel, and FFmpeg's frame lists eight of them itself."""
+    audio = noise(9000, channels, RATE, 15000.0)
+    path = tmp_path / "wide.ogg"
+    with soundfile.SoundFile(path, "w", RATE, channels, "VORBIS") as file:
+        for start in range(0, audio.shape[1], 1000):
+            file.write(np.ascontiguousarray(audio[:, start : start + 1000].T))
+    got, _ = read_audio(path)
+    assert got.shape[0] == channels
+    likeness = np.corrcoef(audio[:, :4000], got[:, :4000])[:channels, channels:]
+    assert np.all(likeness.max(axis=0) > 0.5)
+
+
+def test_integers_of_64_bits(noise, tmp_path):
+    audio = noise(5000, 2, RATE)
+    whole = np.rint(audio.astype(np.float64) * 2.0**63).astype("<i8").T.tobytes()
+    head = struct.pack("<HHIIHH", 1, 2, RATE, RATE * 16, 16, 64)
+    chunks = b"fmt " + struct.pack("<I", 16) + head + b"data" + struct.pack("<I", len(whole))
+    path = tmp_path / "wide.wav"
+    path.write_bytes(
+        b"RIFF" + struct.pack("<I", 4 + len(chunks) + len(whole)) + b"WAVE" + chunks + whole
+    )
+    assert np.array_equal(read_audio(path)[0], audio)
 
 
 def test_what_lies_above_full_scale_survives(tmp_path):
