@@ -13,12 +13,13 @@ from uncodec.repair.loudness import (
     energy_of,
     k_response,
     k_weighting,
+    loudness_weights,
     lufs_of,
 )
+from uncodec.speakers import speakers_by_count
 
 __all__ = ["ABSOLUTE_GATE_LUFS", "BLOCK_S", "integrated_loudness", "k_weighting", "loudness_error"]
 
-_SURROUND_5_1 = (1.0, 1.0, 1.0, 0.0, 1.41, 1.41)
 
 
 def _k_weighted(audio: NDArray[np.float32], sample_rate: float) -> NDArray[np.float32]:
@@ -53,8 +54,8 @@ def integrated_loudness(audio: ArrayLike, sample_rate: float) -> float:
     ----------
     audio : array, shape (samples,) or (channels, samples)
         At least 0.4 s. One channel counts once, as the standard has it: the same mono signal
-        played from two speakers reads 3 LU more. Six channels are taken as 5.1 in the order L R C
-        LFE Ls Rs.
+        played from two speakers reads 3 LU more. From three to eight channels are weighted as the
+        speakers they are for by their number, see `uncodec.speakers.speakers_by_count`.
     sample_rate : float
         In Hz.
 
@@ -72,7 +73,7 @@ def integrated_loudness(audio: ArrayLike, sample_rate: float) -> float:
     step = round(rate * BLOCK_S / STEPS_PER_BLOCK)
     signal = check_signal(audio, "audio", at_least=step * STEPS_PER_BLOCK)
     channels, samples = signal.shape
-    weights = np.array(_SURROUND_5_1 if channels == 6 else (1.0,) * channels)
+    weights = loudness_weights(speakers_by_count(channels))
     steps = samples // step
     squares = np.square(_k_weighted(signal, rate)[:, : steps * step], dtype=np.float64)
     energy = weights @ squares.reshape(channels, steps, step).sum(axis=-1)

@@ -8,6 +8,7 @@ Public calls take what pedalboard takes: ``(samples,)``, ``(channels, samples)``
 from __future__ import annotations
 
 from enum import Enum
+from typing import Any
 
 import numpy as np
 from numpy.typing import NDArray
@@ -16,8 +17,8 @@ from uncodec.errors import InvalidType, InvalidValue
 
 __all__ = ["MAX_CHANNELS", "Layout", "to_channels_first"]
 
-MAX_CHANNELS = 2
-"""Channels the effects take: mono or stereo."""
+MAX_CHANNELS = 8
+"""Channels the effects take at most: 7.1."""
 
 
 class Layout(Enum):
@@ -66,12 +67,15 @@ def to_channels_first(
     channels, unless exactly one of them is as long as the last array had channels; an empty axis
     is samples. A square array has no smaller axis and is read as the last array was.
 
+    So an array with fewer samples than channels, such as 4 samples of 5.1, is read right where the
+    number of channels is known, and taken for 4 channels otherwise.
+
     Parameters
     ----------
     input_array : ndarray [shape=(samples,), (channels, samples) or (samples, channels)]
-        float32 or float64, at most 2 channels, finite.
+        float32 or float64, at most 8 channels, finite.
     channels : int, optional
-        Channels of the array before this one, if there was one.
+        Channels that are expected: those of the array before this one, if there was one.
     layout : Layout, optional
         Layout of the array before this one, if there was one.
 
@@ -87,8 +91,8 @@ def to_channels_first(
     InvalidType
         Not a NumPy array, or neither float32 nor float64.
     InvalidValue
-        Not one or two dimensions, more than two channels, a square array when no array came before
-        it, or samples that are NaN, infinite or too large for float32.
+        Not one or two dimensions, more than eight channels, a square array when no array came
+        before it, or samples that are NaN, infinite or too large for float32.
 
     Examples
     --------
@@ -96,17 +100,16 @@ def to_channels_first(
     >>> audio, layout = to_channels_first(np.zeros((2, 100)))
     >>> audio.shape, audio.dtype.name, layout.name
     ((2, 100), 'float32', 'CHANNELS_FIRST')
-    >>> to_channels_first(np.zeros(100, np.int16))
+    >>> to_channels_first(np.zeros(100, np.complex64))
     Traceback (most recent call last):
         ...
-    uncodec.errors.InvalidType: input_array.dtype=int16: must be float32 or float64
+    uncodec.errors.InvalidType: input_array.dtype=complex64: must be float32 or float64
     """
     if not isinstance(input_array, np.ndarray):
         raise InvalidType(
             f"input_array={type(input_array).__name__}: must be a NumPy array of float32 or float64"
         )
-    if input_array.dtype.kind != "f" or input_array.dtype.itemsize not in (4, 8):
-        raise InvalidType(f"input_array.dtype={input_array.dtype}: must be float32 or float64")
+    _check_dtype(input_array.dtype)
     found = _layout_of(input_array.shape, channels, layout)
     source = input_array
     if found is Layout.MONO:
@@ -115,26 +118,43 @@ def to_channels_first(
         source = input_array.T
     if source.shape[0] > MAX_CHANNELS:
         raise InvalidValue(
-            f"input_array.shape={input_array.shape}: must have 1 or {MAX_CHANNELS} channels, "
-            f"got {source.shape[0]}"
+            f"input_array.shape={input_array.shape}: must have 1 to {MAX_CHANNELS} channels, "
+            f"got {source.shape[0]} (the smaller axis is channels)"
         )
     with np.errstate(over="ignore"):
         # What overflows becomes infinite and is reported with its place below.
         audio = np.ascontiguousarray(source, dtype=np.float32)
     if not np.isfinite(audio).all():
-        channel, sample = np.argwhere(~np.isfinite(audio))[0]
+        wrong = ~np.isfinite(audio)
+        # The first in time.
+        sample, channel = np.argwhere(wrong.T)[0]
+        others = np.count_nonzero(wrong) - 1
         raise InvalidValue(
             f"input_array[channel {channel}, sample {sample}]={source[channel, sample]}: "
-            "must be finite and fit into float32"
+            "must be finite and fit into float32" + (f" ({others} more are not)" if others else "")
         )
     return audio, found
+
+
+def _check_dtype(dtype: np.dtype[Any]) -> None:
+    if dtype.kind == "f" and dtype.itemsize in (4, 8):
+        return
+    hint = ""
+    if dtype.kind == "i":
+        hint = f"; divide integers by {2 ** (8 * dtype.itemsize - 1)} to bring them to full scale"
+    elif dtype.kind == "f":
+        hint = "; convert it with astype(np.float32)"
+    raise InvalidType(f"input_array.dtype={dtype}: must be float32 or float64{hint}")
 
 
 def _layout_of(shape: tuple[int, ...], channels: int | None, layout: Layout | None) -> Layout:
     if len(shape) == 1:
         return Layout.MONO
     if len(shape) != 2:
-        raise InvalidValue(f"input_array.shape={shape}: must have 1 or 2 dimensions")
+        raise InvalidValue(
+            f"input_array.shape={shape}: must have 1 or 2 dimensions, (samples,), "
+            f"(channels, samples) or (samples, channels), got {len(shape)}"
+        )
     first, second = shape
     if first == second:
         if first <= 1:

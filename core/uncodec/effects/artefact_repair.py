@@ -44,7 +44,8 @@ class ArtefactRepair(DeltaEffect):
     True
     """
 
-    def _engine(self, sample_rate: float, channels: int) -> Engine:
+    def _engine(self, sample_rate: float, channels: int, number: int) -> Engine:
+        from uncodec.live.channel_groups import group_seed
         from uncodec.repair.holes import HoleFiller
 
-        return HoleFiller(sample_rate, channels)
+        return HoleFiller(sample_rate, channels, group_seed(0, number))

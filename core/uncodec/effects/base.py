@@ -8,8 +8,10 @@ import numbers
 import operator
 import threading
 from abc import ABC, abstractmethod
+from collections.abc import Sequence
+from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING, Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
@@ -17,6 +19,13 @@ from numpy.typing import NDArray
 from uncodec.effects.arrays import Layout, to_channels_first
 from uncodec.effects.nodes import Node, StreamNode
 from uncodec.errors import InvalidType, InvalidValue
+from uncodec.live.channel_groups import (
+    ChannelGroup,
+    channel_groups,
+    group_streams,
+    open_grouped,
+)
+from uncodec.speakers import DISCRETE, named_speakers, speakers_of
 
 if TYPE_CHECKING:
     from uncodec.live.stream import Stream
@@ -44,10 +53,37 @@ class Processor(ABC):
         self._channels: int | None = None
         self._layout: Layout | None = None
         self._buffer_size = DEFAULT_BUFFER_SIZE
+        self._channel_layout: str | None = None
 
     @abstractmethod
-    def _node(self, sample_rate: float, channels: int) -> Node:
+    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
         """Make what runs one stream, in its initial state."""
+
+    @property
+    def channel_layout(self) -> str | None:
+        """Which speakers the channels are for, or None to go by their number.
+
+        A name as FFmpeg uses it (``"stereo"``, ``"2.1"``, ``"quad"``, ``"5.1"``, ``"7.1"``, ...),
+        names of speakers in the order of the channels (``"FL+FR+LFE"``, or a sequence of them), or
+        ``"discrete"`` for channels that have nothing to do with one another. A change takes effect
+        with the next stream.
+
+        With None, channels are in the order of a WAV: mono, stereo, 3.0 (FL FR FC), quad (FL FR BL
+        BR), 5.0 (FL FR FC BL BR), 5.1 (FL FR FC LFE BL BR), 6.1 (FL FR FC LFE BC SL SR), 7.1 (FL FR
+        FC LFE BL BR SL SR).
+
+        Speakers that are a pair (front, back, side) are processed as stereo, all others as mono,
+        among them those with names that are not known. Restorers and repairs only delay the LFE.
+        """
+        return self._channel_layout
+
+    @channel_layout.setter
+    def channel_layout(self, value: str | Sequence[str] | None) -> None:
+        if value is not None:
+            if value != DISCRETE:
+                named_speakers(value)
+            value = value if isinstance(value, str) else "+".join(value)
+        self._channel_layout = value
 
     @property
     @abstractmethod
@@ -84,9 +120,11 @@ class Processor(ABC):
         Parameters
         ----------
         input_array : ndarray [shape=(samples,), (channels, samples) or (samples, channels)]
-            float32 or float64, one or two channels, the smaller axis being channels; empty arrays
-            are allowed. An array too short to tell its axes apart is read as the one before it,
-            until `reset` is called.
+            float32 or float64, one to eight channels, the smaller axis being channels; empty arrays
+            are allowed. Where `channel_layout` or the array before this one, until `reset` is
+            called, tells the number of channels, an axis of that length is channels: so arrays
+            shorter than they have channels are read right. More than two channels are processed in
+            groups, see `channel_layout`.
         sample_rate : float
             In Hz.
         buffer_size : int
@@ -106,9 +144,10 @@ class Processor(ABC):
             `input_array` is no array of float32 or float64, `sample_rate` no number or
             `buffer_size` no integer.
         InvalidValue
-            More than two channels, samples that are not finite, a rate or a buffer size that is not
-            positive; or, with ``reset=False``, another rate or number of channels than the stream
-            runs at. (pedalboard drops what it holds in that case, without a word.)
+            More than eight channels, or not as many as `channel_layout` has; samples that are not
+            finite; a rate or a buffer size that is not positive; or, with ``reset=False``, another
+            rate or number of channels than the stream runs at. (pedalboard drops what it holds in
+            that case, without a word.)
 
         Notes
         -----
@@ -118,10 +157,14 @@ class Processor(ABC):
         rate = _check_rate(sample_rate)
         block = _check_buffer_size(buffer_size)
         with self._lock:
+            begins = reset or self._running is None
+            expected = self._named_channels() if begins else None
             audio, layout = to_channels_first(
-                input_array, channels=self._channels, layout=self._layout
+                input_array, channels=expected or self._channels, layout=self._layout
             )
             channels = audio.shape[0]
+            if begins and audio.size:
+                speakers_of(self._channel_layout, channels)
             if reset:
                 self._running = None
             if audio.size == 0:
@@ -129,10 +172,9 @@ class Processor(ABC):
             if self._running is not None:
                 self._check_unchanged(rate, channels)
             node, self._running = self._running, None
-            begins = node is None
             if node is None:
-                node = self._node(rate, channels)
-            result = node.whole(audio, block) if begins and reset else node.push(audio, block)
+                node = self._node(rate, channels, self._channel_layout)
+            result = node.whole(audio, block) if reset else node.push(audio, block)
             self._running = node
             self._sample_rate, self._channels, self._layout = rate, channels, layout
             self._buffer_size = block
@@ -171,6 +213,10 @@ class Processor(ABC):
             self._layout = None
             self._channels = None
 
+    def _named_channels(self) -> int | None:
+        layout = self._channel_layout
+        return None if layout in (None, DISCRETE) else len(named_speakers(layout))
+
     def _check_unchanged(self, sample_rate: float, channels: int) -> None:
         rule = "call flush() or reset() first, or pass reset=True"
         if sample_rate != self._sample_rate:
@@ -194,6 +240,9 @@ class Effect(Processor):
     Parameters that may change while audio runs are handed to the stream in `_apply`, which is
     called before every internal block.
 
+    More than two channels run in several streams, one for each pair of speakers and one for each
+    single speaker (see `channel_layout`), and `_apply` is called for each.
+
     Examples
     --------
     >>> import numpy as np
@@ -216,6 +265,9 @@ class Effect(Processor):
     array([0.5, 0.5, 0.5], dtype=float32)
     """
 
+    _touches_lfe: ClassVar[bool] = True
+    """Whether the LFE of a surround signal is processed, or only delayed."""
+
     def __init__(self) -> None:
         super().__init__()
         self._latencies: dict[float, int] = {}
@@ -237,6 +289,10 @@ class Effect(Processor):
             The effect cannot run at this rate.
         """
 
+    def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:
+        """Open the stream of a group of surround channels: for effects that draw noise by group."""
+        return self._open(sample_rate, channels)
+
     def _apply(self, stream: Stream) -> None:
         """Hand the parameters of the moment to a running stream; by default there are none."""
 
@@ -244,8 +300,22 @@ class Effect(Processor):
         """Measure the latency anew: to be called where a parameter that may change it is set."""
         self._latencies.clear()
 
-    def _node(self, sample_rate: float, channels: int) -> Node:
-        return StreamNode(self._open(sample_rate, channels), self._apply)
+    def _groups(self, channels: int, channel_layout: str | None) -> list[ChannelGroup]:
+        groups = channel_groups(channel_layout, channels)
+        return [replace(each, touched=each.touched or self._touches_lfe) for each in groups]
+
+    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
+        def open_group(number: int, count: int) -> Stream:
+            return self._open_group(sample_rate, count, number)
+
+        return StreamNode(
+            open_grouped(self._groups(channels, channel_layout), open_group), self._apply_to_all
+        )
+
+    def _apply_to_all(self, stream: Stream) -> None:
+        # The front last: an effect that remembers the stream of the last call remembers that one.
+        for each in reversed(group_streams(stream)):
+            self._apply(each)
 
     @property
     def latency_samples(self) -> int:
@@ -268,10 +338,14 @@ class Effect(Processor):
         return {name: getattr(self, name) for name in names}
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return partial(type(self), **self._parameters()), ()
+        make = partial(type(self), **self._parameters())
+        return make, (), {"_channel_layout": self._channel_layout}
 
     def __repr__(self) -> str:
-        shown = "".join(f" {name}={value!r}" for name, value in self._parameters().items())
+        parameters = self._parameters()
+        if self._channel_layout is not None:
+            parameters["channel_layout"] = self._channel_layout
+        shown = "".join(f" {name}={value!r}" for name, value in parameters.items())
         return f"<uncodec.{type(self).__name__}{shown} at {id(self):#x}>"
 
 

@@ -36,7 +36,8 @@ class Board(Processor):
     InvalidType
         Something else is in the list.
     InvalidValue
-        A native plugin is an instrument. On processing: the same instance is in the board twice.
+        A native plugin is an instrument. On processing: the same instance is in the board twice, or
+        a native plugin does not take so many channels.
 
     Notes
     -----
@@ -50,6 +51,11 @@ class Board(Processor):
     effect of this package, or for instance ``pedalboard.PitchShift``) is not the last in the board,
     because native state cannot be copied: if the next call goes on with the stream, that input is
     processed once more.
+
+    Up to eight channels run through everything, effects with the `channel_layout` of the board or
+    else their own. Of the native plugins, ``Reverb``, ``Convolution`` and ``MP3Compressor`` are
+    refused beyond two: pedalboard gives the input back, copies of the first channel, and an error.
+    So are external plugins that have no more. Other native plugins treat the LFE as any channel.
 
     What native plugins cannot do in pedalboard 0.9.26 they cannot do here. When streaming,
     ``PitchShift`` gives silence, ``Mix`` does not align branches of unequal latency, and
@@ -76,8 +82,8 @@ class Board(Processor):
             raise InvalidType(f"plugins={plugins!r}: must be a list of plugins and effects")
         self._items = [_checked(plugin) for plugin in plugins]
 
-    def _node(self, sample_rate: float, channels: int) -> Node:
-        return ChainNode(lambda: self._items, sample_rate, channels)
+    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
+        return ChainNode(lambda: self._items, sample_rate, channels, channel_layout)
 
     @property
     def latency_samples(self) -> int:
@@ -117,7 +123,9 @@ class Board(Processor):
     def __getitem__(self, index: slice) -> Board: ...
     def __getitem__(self, index: SupportsIndex | slice) -> Any:
         if isinstance(index, slice):
-            return Board(self._items[index])
+            board = Board(self._items[index])
+            board.channel_layout = self._channel_layout
+            return board
         return self._items[self._position(index)]
 
     @overload
@@ -198,7 +206,7 @@ class Board(Processor):
         raise InvalidValue(f"plugin={plugin!r}: must be in the board")
 
     def __reduce__(self) -> tuple[Any, ...]:
-        return type(self), (list(self._items),)
+        return type(self), (list(self._items),), {"_channel_layout": self._channel_layout}
 
     def __repr__(self) -> str:
         count = len(self._items)

@@ -12,6 +12,9 @@ Facts about pedalboard 0.9.26 that shape this module, all found by trying:
   next call shows that the stream goes on.
 * A container takes an array of shape (2, 1) for two samples of one channel until it has seen a
   longer one, and refuses (2, 2).
+* Beyond two channels ``Reverb`` gives its input back, ``Convolution`` fills the third and all after
+  it with the first, and ``MP3Compressor`` raises. The others do to each of eight channels what they
+  do to one (``GSMFullRateCompressor`` mixes all of them, as it does with two).
 * An empty array crashes the process in ``Convolution``.
 """
 
@@ -31,9 +34,6 @@ __all__ = ["ChainNode", "NativeNode"]
 
 _SMALLEST_BLOCK = 512
 """A stream that starts with less is prepared for so many samples, because blocks must not grow."""
-
-_SHORTEST_STEREO = 3
-"""Frames from which a native plugin reads (2, n) as stereo without having seen a longer array."""
 
 _LONGEST_DRAIN_S = 60.0
 """A native plugin that has kept its samples through so much silence will not give them at all."""
@@ -62,6 +62,9 @@ _ZERO_LATENCY = (
 )
 """Native plugins that never hold samples; of all others it must be assumed that they do."""
 
+_STEREO_AT_MOST = (pedalboard.Convolution, pedalboard.MP3Compressor, pedalboard.Reverb)
+"""Native plugins that give something wrong, or nothing, for more than two channels."""
+
 Item = Any  # pedalboard.Plugin | Processor | None; what it is, only the caller knows.
 
 
@@ -69,6 +72,18 @@ def _may_hold(plugin: pedalboard.Plugin) -> bool:
     if isinstance(plugin, pedalboard.PluginContainer):
         return any(_may_hold(inner) for inner in plugin if inner is not None)
     return not isinstance(plugin, _ZERO_LATENCY)
+
+
+def _refuse_surround(plugin: pedalboard.Plugin, channels: int) -> None:
+    if isinstance(plugin, pedalboard.PluginContainer):
+        for inner in plugin:
+            if inner is not None:
+                _refuse_surround(inner, channels)
+    elif isinstance(plugin, _STEREO_AT_MOST):
+        raise InvalidValue(
+            f"plugins: pedalboard's {type(plugin).__name__} takes one or two channels, "
+            f"got {channels}"
+        )
 
 
 def _no_samples(audio: Array) -> Array:
@@ -84,7 +99,7 @@ class NativeNode(Node):
     sample_rate : float
         In Hz.
     channels : int
-        1 or 2.
+        1 to 8.
     block : int, optional
         Largest block that the plugins are prepared for, if they are running already; their state is
         kept then. Otherwise they are reset when the stream begins.
@@ -97,9 +112,14 @@ class NativeNode(Node):
         channels: int,
         block: int | None = None,
     ) -> None:
+        if channels > 2:
+            for plugin in plugins:
+                _refuse_surround(plugin, channels)
         self._board = pedalboard.Pedalboard(list(plugins))  # type: ignore[attr-defined]
         self._sample_rate = sample_rate
         self._channels = channels
+        # Frames from which a native plugin reads (channels, n) right without having seen more.
+        self._shortest = channels + 1
         self.block = block
         self._knows_layout = False
         self._waiting: Array = np.zeros((channels, 0), np.float32)
@@ -151,7 +171,7 @@ class NativeNode(Node):
         parts = []
         silence = 0
         while due > 0 and silence < _LONGEST_DRAIN_S * self._sample_rate:
-            count = max(min(due, buffer_size), _SHORTEST_STEREO)
+            count = max(min(due, buffer_size), self._shortest)
             silence += count
             ready = self.push(np.zeros((self._channels, count), np.float32), buffer_size)[:, :due]
             parts.append(ready)
@@ -161,19 +181,23 @@ class NativeNode(Node):
         return np.concatenate(parts, axis=1)
 
     def _is_too_short(self, audio: Array) -> bool:
-        few = audio.shape[1] < _SHORTEST_STEREO
+        few = audio.shape[1] < self._shortest
         return few and self._channels > 1 and not self._knows_layout
 
     def _prepare(self, buffer_size: int) -> None:
         """Make the plugins ready for larger blocks than the first one."""
-        block = max(min(buffer_size, _SMALLEST_BLOCK), _SHORTEST_STEREO)
+        block = max(min(buffer_size, _SMALLEST_BLOCK), self._shortest)
         self.block = block
         self._call(np.zeros((self._channels, block), np.float32), block, reset=False)
 
     def _call(self, audio: Array, buffer_size: int, *, reset: bool) -> Array:
         # One channel is passed as one dimension, which cannot be misread.
         given = audio[0] if self._channels == 1 else audio
-        result = self._board.process(given, self._sample_rate, buffer_size, reset)
+        try:
+            result = self._board.process(given, self._sample_rate, buffer_size, reset)
+        except ValueError as error:
+            # An external plugin that has not so many channels, a rate that a codec does not know.
+            raise InvalidValue(f"plugins: {error}") from error
         self._knows_layout = True
         return np.asarray(result, np.float32).reshape(self._channels, -1)
 
@@ -188,13 +212,20 @@ class ChainNode(Node):
     sample_rate : float
         In Hz.
     channels : int
-        1 or 2.
+        1 to 8.
+    channel_layout : str, optional
+        For the effects; where there is none they have their own.
     """
 
     def __init__(
-        self, items: Callable[[], Sequence[Item]], sample_rate: float, channels: int
+        self,
+        items: Callable[[], Sequence[Item]],
+        sample_rate: float,
+        channels: int,
+        channel_layout: str | None = None,
     ) -> None:
         self._items = items
+        self._channel_layout = channel_layout
         self._sample_rate = sample_rate
         self._channels = channels
         self._stages: list[_Stage] = []
@@ -287,7 +318,8 @@ class ChainNode(Node):
 
     def _make(self, group: list[Item], block: int | None) -> Node:
         if isinstance(group[0], Processor):
-            return group[0]._node(self._sample_rate, self._channels)
+            layout = self._channel_layout or group[0].channel_layout
+            return group[0]._node(self._sample_rate, self._channels, layout)
         return NativeNode(group, self._sample_rate, self._channels, block)
 
 

@@ -24,6 +24,8 @@ class DeltaEffect(Effect):
         From 0 (the input comes back bit for bit) to 1.
     """
 
+    _touches_lfe = False
+
     def __init__(self, amount: float = 1.0) -> None:
         super().__init__()
         self.amount = amount
@@ -38,15 +40,23 @@ class DeltaEffect(Effect):
         self._amount = check_number("amount", value, 0.0, 1.0)
 
     @abstractmethod
-    def _engine(self, sample_rate: float, channels: int) -> Engine:
-        """Make the engine; imported on first use, because engines compile their kernels."""
+    def _engine(self, sample_rate: float, channels: int, number: int) -> Engine:
+        """Make the engine; imported on first use, because engines compile their kernels.
+
+        `number` counts the groups of a surround signal.
+        """
 
     def _open(self, sample_rate: float, channels: int) -> Stream:
+        return self._open_group(sample_rate, channels, 0)
+
+    def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:
         from uncodec.live.source import NativeSource, check_rate
         from uncodec.live.stream import RestoringStream
 
         check_rate(sample_rate)
-        return RestoringStream(NativeSource(self._engine(sample_rate, channels)), self._amount)
+        return RestoringStream(
+            NativeSource(self._engine(sample_rate, channels, number)), self._amount
+        )
 
     def _apply(self, stream: Stream) -> None:
         stream.amount = self._amount  # type: ignore[attr-defined]

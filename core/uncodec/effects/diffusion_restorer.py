@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import operator
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -13,6 +13,7 @@ from uncodec.effects.base import Effect
 from uncodec.effects.nodes import Array, Node
 from uncodec.effects.parameters import check_name, check_number, check_seed
 from uncodec.errors import InvalidType, InvalidValue
+from uncodec.live.channel_groups import ChannelGroup, group_seed
 
 if TYPE_CHECKING:
     from uncodec.live.stream import Stream
@@ -27,6 +28,7 @@ class DiffusionRestorer(Effect):
     what the recording may have been. It looks ahead as well as back, and adds its result to the
     input (output = input + amount * delta). It works on whole signals;
     `GANRestorer` streams, and `uncodec.offline.render.render_file` renders files of any length.
+    Surround sound is restored pair by pair, with another noise for each, see `channel_layout`.
 
     Parameters
     ----------
@@ -61,6 +63,8 @@ class DiffusionRestorer(Effect):
     >>> DiffusionRestorer(steps=2)(coded, 44100).shape  # doctest: +SKIP
     (2, 44100)
     """
+
+    _touches_lfe = False
 
     def __init__(
         self,
@@ -150,6 +154,9 @@ class DiffusionRestorer(Effect):
         return 0
 
     def _open(self, sample_rate: float, channels: int) -> Stream:
+        return self._open_group(sample_rate, channels, 0)
+
+    def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:
         # Imported on first use: it brings torch, which takes seconds to load.
         from uncodec.offline.diffusion_stream import open_diffusion
 
@@ -158,14 +165,17 @@ class DiffusionRestorer(Effect):
             sample_rate=sample_rate,
             channels=channels,
             steps=self._steps,
-            seed=self._seed,
+            seed=group_seed(self._seed, number),
             amount=self._amount,
             sampler=self._sampler,
             device=self._device,
         )
 
-    def _node(self, sample_rate: float, channels: int) -> Node:
-        return _OfflineNode(lambda: self._open(sample_rate, channels))
+    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
+        def open_group(number: int, count: int) -> Stream:
+            return self._open_group(sample_rate, count, number)
+
+        return _OfflineNode(self._groups(channels, channel_layout), open_group)
 
 
 class _OfflineNode(Node):
@@ -176,13 +186,25 @@ class _OfflineNode(Node):
 
     _BLOCK = 65536
 
-    def __init__(self, open_stream: Callable[[], Stream]) -> None:
-        self._open = open_stream
-        self._channels = 1
+    def __init__(
+        self, groups: Sequence[ChannelGroup], open_group: Callable[[int, int], Stream]
+    ) -> None:
+        self._groups = groups
+        self._open = open_group
+        self._channels = sum(len(group.channels) for group in groups)
 
     def whole(self, audio: Array, buffer_size: int) -> Array:
-        self._channels = audio.shape[0]
-        stream = self._open()
+        out: Array = audio.copy()
+        number = 0
+        for group in self._groups:
+            if group.touched:
+                # One after another: a stream holds many seconds of audio for each step.
+                places = list(group.channels)
+                out[places] = self._restored(self._open(number, len(places)), audio[places])
+                number += 1
+        return out
+
+    def _restored(self, stream: Stream, audio: Array) -> Array:
         late = stream.latency_samples
         # The stream is late by many seconds and moves all of them with every block.
         size = max(self._BLOCK, late // 8)

@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 from uncodec.effects.base import Effect
 from uncodec.effects.parameters import check_name, check_number, check_seed
 from uncodec.errors import CoreError
+from uncodec.live.channel_groups import group_seed
 
 if TYPE_CHECKING:
     import pedalboard
@@ -22,7 +23,8 @@ class GANRestorer(Effect):
     """Restores what a lossy codec took: the band above the cut-off and the holes in the spectrum.
 
     A causal network adds what is missing to the input (output = delayed input + amount * delta), in
-    one pass and fast enough for live use.
+    one pass and fast enough for live use. Surround sound is restored pair by pair, with another
+    noise for each, see `channel_layout`.
 
     Parameters
     ----------
@@ -67,6 +69,8 @@ class GANRestorer(Effect):
     >>> restored.shape
     (2, 44100)
     """
+
+    _touches_lfe = False
 
     def __init__(
         self,
@@ -163,6 +167,9 @@ class GANRestorer(Effect):
         )
 
     def _open(self, sample_rate: float, channels: int) -> Stream:
+        return self._open_group(sample_rate, channels, 0)
+
+    def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:
         # Imported on first use: it brings torch, which takes seconds to load.
         from uncodec.live import open_stream
 
@@ -170,7 +177,7 @@ class GANRestorer(Effect):
             self._model,
             sample_rate=sample_rate,
             channels=channels,
-            seed=self._seed,
+            seed=group_seed(self._seed, number),
             amount=self._amount,
             device=self._device,
         )

@@ -2,10 +2,13 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from typing import TYPE_CHECKING, cast
 
 from uncodec.effects.base import Effect
+from uncodec.effects.nodes import Node, StreamNode
 from uncodec.effects.parameters import check_number
+from uncodec.speakers import speakers_by_count, speakers_of
 
 if TYPE_CHECKING:
     from uncodec.live.stream import Stream
@@ -19,7 +22,7 @@ class MakeupGain(Effect):
 
     Meant to be last: encoders and restorers change the level and the peaks, and what is decoded
     from a hot master overshoots full scale. At 0 dB, with nothing above the ceiling, the input
-    comes back bit for bit.
+    comes back bit for bit. All channels get the same gain, those of surround sound as well.
 
     With `target_lufs` the gain is found while the sound runs, from the integrated loudness of all
     that was heard (ITU-R BS.1770-4, both gates), and followed by at most 2 dB a second; it comes to
@@ -109,12 +112,25 @@ class MakeupGain(Effect):
             super().reset()
 
     def _open(self, sample_rate: float, channels: int) -> Stream:
+        return self._open_all(sample_rate, speakers_by_count(channels))
+
+    def _open_all(self, sample_rate: float, speakers: Sequence[str]) -> Stream:
         # Imported on first use: it compiles its kernel.
         from uncodec.repair.makeup_gain import MakeupStream
 
         return MakeupStream(
-            sample_rate, channels, self._gain_db, self._target_lufs, self._ceiling_db
+            sample_rate,
+            len(speakers),
+            self._gain_db,
+            self._target_lufs,
+            self._ceiling_db,
+            speakers,
         )
+
+    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
+        # In one stream, whatever the speakers: loudness and peaks are those of all channels.
+        speakers = speakers_of(channel_layout, channels)
+        return StreamNode(self._open_all(sample_rate, speakers), self._apply)
 
     def _apply(self, stream: Stream) -> None:
         self._stream = cast("MakeupStream", stream)

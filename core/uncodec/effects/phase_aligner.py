@@ -25,7 +25,7 @@ class PhaseAligner(Effect):
 
     The channel that comes first is delayed, with sub-sample accuracy; the other is not touched.
     With inverted polarity the right channel is turned over: which of the two was wrong cannot be
-    heard.
+    heard. Of surround sound each pair is looked at by itself, and channels without a pair pass.
 
     Parameters
     ----------
@@ -59,6 +59,8 @@ class PhaseAligner(Effect):
     >>> bool(np.abs(aligned[0] - aligned[1])[7:].max() < 1e-6)
     True
     """
+
+    _touches_lfe = False
 
     def __init__(
         self, amount: float = 1.0, max_delay_ms: float = 1.0, lookahead_s: float = 0.0
@@ -101,13 +103,14 @@ class PhaseAligner(Effect):
     def delay_samples(self) -> float:
         """By how many samples the right channel was found to lag the left one.
 
-        Negative: the left one lags. 0 as long as nothing is certain; of the stream that ran last.
+        Negative: the left one lags. 0 as long as nothing is certain; of the stream that ran last,
+        and of the front pair where there are several.
         """
         return 0.0 if self._stream is None else self._stream.delay_samples
 
     @property
     def inverted(self) -> bool:
-        """Whether one channel was found to have the wrong polarity; of the stream that ran last."""
+        """Whether one channel was found to have the wrong polarity; see `delay_samples`."""
         return self._stream is not None and self._stream.inverted
 
     def reset(self) -> None:

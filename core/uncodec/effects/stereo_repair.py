@@ -49,7 +49,7 @@ class StereoRepair(DeltaEffect):
     True
     """
 
-    def _engine(self, sample_rate: float, channels: int) -> Engine:
+    def _engine(self, sample_rate: float, channels: int, number: int) -> Engine:
         from uncodec.repair.side_filler import SideFiller
 
         return SideFiller(sample_rate, channels)

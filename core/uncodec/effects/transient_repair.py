@@ -65,7 +65,7 @@ class TransientRepair(DeltaEffect):
     def threshold_db(self, value: float) -> None:
         self._threshold_db = check_number("threshold_db", value, 15.0, 40.0)
 
-    def _engine(self, sample_rate: float, channels: int) -> Engine:
+    def _engine(self, sample_rate: float, channels: int, number: int) -> Engine:
         from uncodec.repair.transients import TransientEngine
 
         return TransientEngine(channels, sample_rate, self._threshold_db)

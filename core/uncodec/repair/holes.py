@@ -92,6 +92,8 @@ class HoleFiller(SpectralEngine):
         In Hz, a whole number from 8000 to 384000.
     channels : int
         1 or 2.
+    seed : int
+        Of the noise, from 0 to 2**64 - 1.
 
     Raises
     ------
@@ -99,11 +101,11 @@ class HoleFiller(SpectralEngine):
         An argument is outside its range.
     """
 
-    def __init__(self, sample_rate: float, channels: int) -> None:
+    def __init__(self, sample_rate: float, channels: int, seed: int = 0) -> None:
         window = _scale(sample_rate)
         super().__init__(channels, window, window // 4, lookahead=2 * _REACH)
         self._rate = sample_rate
-        self._noise = HopNoise(0, channels, self.hop)
+        self._noise = HopNoise(seed, channels, self.hop)
         self._noise_frames = StreamingStft(channels, sqrt_hann(window), self.hop)
         self._frame = 0
         memories = np.array([_MEMORY_S, _MEMORY_IN_BAND_S])
@@ -178,7 +180,7 @@ class HoleFiller(SpectralEngine):
 
     def clone(self) -> HoleFiller:
         """An independent copy of the whole state."""
-        twin = HoleFiller(self._rate, self.channels)
+        twin = HoleFiller(self._rate, self.channels, self._noise.seed)
         self._copy_state_to(twin)
         twin._noise_frames = self._noise_frames.clone()
         twin._frame = self._frame

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 from functools import lru_cache
 
@@ -18,6 +19,7 @@ __all__ = [
     "energy_of",
     "k_response",
     "k_weighting",
+    "loudness_weights",
     "lufs_of",
 ]
 
@@ -88,8 +90,29 @@ def k_response(sample_rate: float, points: int) -> NDArray[np.complex128]:
     return response
 
 
+def loudness_weights(speakers: Sequence[str]) -> NDArray[np.float64]:
+    """What the energy of each channel counts, by Recommendation ITU-R BS.1770-4 (table 4).
+
+    1.41 for speakers between 60 and 120 degrees to the side, 0 for the LFE, 1 for all others. The
+    speakers at the back (BL, BR) stand at the side where there is no pair of that name.
+
+    Examples
+    --------
+    >>> loudness_weights(("FL", "FR", "FC", "LFE", "BL", "BR")).tolist()
+    [1.0, 1.0, 1.0, 0.0, 1.41, 1.41]
+    """
+    sides = {"SL", "SR"} if "SL" in speakers else {"BL", "BR"}
+    return np.array(
+        [1.41 if name in sides else 0.0 if name.startswith("LFE") else 1.0 for name in speakers]
+    )
+
+
 def _square_sum(
-    x: Array, b: NDArray[np.float64], a: NDArray[np.float64], z: NDArray[np.float64]
+    x: Array,
+    b: NDArray[np.float64],
+    a: NDArray[np.float64],
+    z: NDArray[np.float64],
+    weights: NDArray[np.float64],
 ) -> float:
     """Sum of squares behind two biquads in a row; `z` is their state, [shape=(channels, 2, 2)]."""
     total = 0.0
@@ -101,7 +124,7 @@ def _square_sum(
                 z[c, k, 0] = b[k, 1] * v - a[k, 1] * y + z[c, k, 1]
                 z[c, k, 1] = b[k, 2] * v - a[k, 2] * y
                 v = y
-            total += v * v
+            total += weights[c] * v * v
     # Silence must not end in denormal numbers, which are slow.
     for c in range(x.shape[0]):
         for k in range(2):
@@ -112,7 +135,8 @@ def _square_sum(
 
 
 _kernel = compiled(
-    "float64(float32[:, :], float64[:, ::1], float64[:, ::1], float64[:, :, ::1])", _square_sum
+    "float64(float32[:, :], float64[:, ::1], float64[:, ::1], float64[:, :, ::1], float64[::1])",
+    _square_sum,
 )
 
 
@@ -128,6 +152,8 @@ class LoudnessMeter:
     sample_rate : float
         In Hz, 8000 or more.
     channels : int
+    weights : ndarray [shape=(channels,)], optional
+        What the energy of each counts, see `loudness_weights`; 1 without them.
 
     Attributes
     ----------
@@ -135,7 +161,10 @@ class LoudnessMeter:
         Samples between two blocks; `push` takes at most the rest of a step.
     """
 
-    def __init__(self, sample_rate: float, channels: int) -> None:
+    def __init__(
+        self, sample_rate: float, channels: int, weights: NDArray[np.float64] | None = None
+    ) -> None:
+        self._weights = np.ones(channels) if weights is None else weights
         self.step = round(sample_rate * BLOCK_S / STEPS_PER_BLOCK)
         self._b, self._a = k_weighting(sample_rate)
         self._state = np.zeros((channels, 2, 2))
@@ -153,7 +182,7 @@ class LoudnessMeter:
 
     def push(self, x: Array) -> bool:
         """Take (channels, n) samples, n at most `room`; tell whether a step became full."""
-        self._recent[-1] += _kernel(x, self._b, self._a, self._state)
+        self._recent[-1] += _kernel(x, self._b, self._a, self._state, self._weights)
         self._filled += x.shape[1]
         if self._filled < self.step:
             return False

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
@@ -10,7 +11,7 @@ from numpy.typing import NDArray
 from uncodec.errors import InvalidValue
 from uncodec.live.source import check_rate
 from uncodec.repair.limiter import PeakLimiter
-from uncodec.repair.loudness import LoudnessMeter
+from uncodec.repair.loudness import LoudnessMeter, loudness_weights
 
 __all__ = ["HIGHEST_GAIN_DB", "MakeupStream"]
 
@@ -30,13 +31,14 @@ class MakeupStream:
     sample_rate : float
         In Hz, a whole number from 8000 to 384000.
     channels : int
-        1 or 2.
     gain_db : float
         The gain; with a target, where it starts.
     target_lufs : float or None
         Integrated loudness to reach.
     ceiling_db : float
         True peak, from -20 to 0.
+    speakers : sequence of str, optional
+        What each channel is for, see `loudness_weights`; without them all weigh the same.
 
     Attributes
     ----------
@@ -60,6 +62,7 @@ class MakeupStream:
         gain_db: float = 0.0,
         target_lufs: float | None = None,
         ceiling_db: float = -1.0,
+        speakers: Sequence[str] | None = None,
     ) -> None:
         check_rate(sample_rate)
         self.channels = channels
@@ -67,7 +70,8 @@ class MakeupStream:
         self.target_lufs = target_lufs
         self.applied_db = gain_db
         self._limiter = PeakLimiter(sample_rate, channels, ceiling_db)
-        self._meter = LoudnessMeter(sample_rate, channels)
+        weights = None if speakers is None else loudness_weights(speakers)
+        self._meter = LoudnessMeter(sample_rate, channels, weights)
         self._rate = sample_rate
         self._lufs = -np.inf
         self.latency_samples = self._limiter.latency_samples
