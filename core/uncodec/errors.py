@@ -18,6 +18,7 @@ __all__ = [
     "ModelError",
     "OutputExists",
     "UncodecError",
+    "UnknownAttribute",
 ]
 
 
@@ -31,6 +32,10 @@ class InvalidValue(UncodecError, ValueError):
 
 class InvalidType(UncodecError, TypeError):
     """An argument has the wrong type."""
+
+
+class UnknownAttribute(UncodecError, AttributeError):
+    """An attribute was set that the object does not have."""
 
 
 class AudioFileError(UncodecError, OSError):

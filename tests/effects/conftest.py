@@ -4,8 +4,10 @@ import itertools
 
 import numpy as np
 import pytest
+import torch
 
 from uncodec.effects.base import Effect
+from uncodec.networks import Generator, GeneratorConfig, save_weights
 
 
 class DelayStream:
@@ -89,6 +91,16 @@ class Fir(Effect):
 
     def _open(self, sample_rate, channels):
         return FirStream(channels, self.taps)
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """A small untrained generator with an audible delta."""
+    torch.manual_seed(3)
+    generator = Generator(GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=4))
+    folder = tmp_path_factory.mktemp("model")
+    save_weights(folder, generator, name="small", version="1")
+    return folder
 
 
 @pytest.fixture(scope="session")

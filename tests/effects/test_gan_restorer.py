@@ -10,19 +10,9 @@ import torch
 
 from uncodec import Board, GANRestorer
 from uncodec.errors import InvalidType, InvalidValue, ModelError
-from uncodec.networks import Generator, GeneratorConfig, save_weights
+from uncodec.networks import Generator, GeneratorConfig
 
 MINUS_100_DBFS = 1e-5
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A small untrained generator with an audible delta."""
-    torch.manual_seed(3)
-    generator = Generator(GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=4))
-    folder = tmp_path_factory.mktemp("model")
-    save_weights(folder, generator, name="small", version="1")
-    return folder
 
 
 class Passing:
@@ -234,7 +224,9 @@ def test_unknown_models_are_refused_on_first_use(noise):
         _ = restorer.latency_samples
 
 
-@pytest.mark.parametrize("module", ["arrays", "base", "board", "chain", "gan_restorer", "nodes"])
+@pytest.mark.parametrize(
+    "module", ["arrays", "base", "board", "chain", "gan_restorer", "nodes", "sealed"]
+)
 def test_examples_in_the_documentation_run(module):
     failures, _ = doctest.testmod(importlib.import_module(f"uncodec.effects.{module}"))
     assert failures == 0

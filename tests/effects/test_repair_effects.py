@@ -193,6 +193,33 @@ def test_parameters_out_of_range_or_of_a_wrong_type(effect, name):
 
 
 @every_effect
+def test_surround_is_repaired_pair_by_pair(effect, stream_through):
+    audio = DAMAGED[effect](44100, 2)
+    # Front, centre, LFE, and a back pair that differs from the front.
+    surround = np.concatenate([audio, audio[:1], audio[:1], -0.7 * audio])
+    repair = effect()
+    whole = repair(surround, 44100)
+    np.testing.assert_array_equal(whole[:2], effect()(audio, 44100))
+    np.testing.assert_array_equal(whole[3], surround[3])
+    assert np.abs(whole[4:] - surround[4:]).max() > 1e-3
+    if effect is not ArtefactRepair:  # whose noise is another one in each group
+        np.testing.assert_array_equal(whole[2], effect()(audio[0], 44100))
+        np.testing.assert_array_equal(whole[4:], effect()(surround[4:], 44100))
+    repair.reset()
+    result = stream_through(repair, surround, [700, 703, 40000])
+    assert np.abs(result - whole).max() < MINUS_100_DBFS
+
+
+def test_artefact_repair_fills_groups_with_unlike_noise():
+    audio = with_holes(44100, 2)
+    surround = np.concatenate([audio, audio])  # quad
+    front, back = np.split(ArtefactRepair()(surround, 44100) - surround, 2)
+    assert np.abs(front).max() > 1e-3
+    likeness = np.vdot(front, back) / (np.linalg.norm(front) * np.linalg.norm(back))
+    assert abs(likeness) < 0.2
+
+
+@every_effect
 def test_examples_in_the_documentation_run(effect):
     failures, tried = doctest.testmod(importlib.import_module(effect.__module__))
     assert tried

@@ -21,7 +21,6 @@ from uncodec.speakers import speakers_by_count
 __all__ = ["ABSOLUTE_GATE_LUFS", "BLOCK_S", "integrated_loudness", "k_weighting", "loudness_error"]
 
 
-
 def _k_weighted(audio: NDArray[np.float32], sample_rate: float) -> NDArray[np.float32]:
     """Filter by overlap-save in the frequency domain: a recursive filter needs a loop in Python.
 

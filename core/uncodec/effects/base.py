@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from uncodec.effects.arrays import Layout, to_channels_first
 from uncodec.effects.nodes import Node, StreamNode
+from uncodec.effects.sealed import Sealed
 from uncodec.errors import InvalidType, InvalidValue
 from uncodec.live.channel_groups import (
     ChannelGroup,
@@ -39,7 +40,7 @@ NATIVE_RATE = 44100.0
 """Rate, in Hz, that a latency refers to before any audio was processed."""
 
 
-class Processor(ABC):
+class Processor(Sealed, ABC):
     """The calls that effects and boards share: those of ``pedalboard.Plugin``, and two more.
 
     Subclasses say what runs (`_node`) and how late it is (`latency_samples`).
@@ -235,7 +236,8 @@ class Effect(Processor):
 
     A subclass calls ``super().__init__()`` and gives `_open`. Every parameter of its ``__init__``
     must be readable as an attribute of the same name: copies, pickles and the ``repr`` are made
-    from them. Copies have the parameters, not the audio.
+    from them. Copies have the parameters, not the audio. Attributes are made in ``__init__``; later
+    a public name that is not there is refused, as a slip of the pen.
 
     Parameters that may change while audio runs are handed to the stream in `_apply`, which is
     called before every internal block.
