@@ -52,7 +52,7 @@ def holdings(pid):
 class Stage:
     """Plays noise through the plugin and compares every sample that comes back.
 
-    Amount is 0: delayed input from the core and delayed input without one are the same samples.
+    Amount is 0: delayed input with results of a core and without are the same samples.
     """
 
     def __init__(self, path):

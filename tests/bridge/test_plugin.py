@@ -116,6 +116,30 @@ def test_a_render_that_was_not_restored_is_an_error(core, noise):
     core.excused += plugin_status(plugin).dry
 
 
+def test_a_rate_that_the_plugin_does_not_run_at_is_told(core, noise):
+    plugin = GANRestorer().as_plugin()
+    with pytest.raises(DryRender, match=r"sample_rate=4000"), rendering(plugin):
+        plugin(noise(8000), 4000)
+    with rendering(plugin):
+        plugin(noise(8000), 44100)
+
+
+@pytest.mark.parametrize("rate", [8000, 384000])
+def test_the_lowest_and_the_highest_rate_are_rendered_as_by_the_effect(noise, rate):
+    audio = noise(rate // 4)
+    restorer = GANRestorer(amount=0.6)
+    plugin = restorer.as_plugin()
+    with rendering(plugin):
+        np.testing.assert_allclose(plugin(audio, rate), restorer(audio, rate), rtol=0, atol=1e-5)
+
+
+def test_parameters_read_what_the_plugin_was_made_with():
+    plugin = GANRestorer(amount=0.8).as_plugin()
+    assert plugin.amount == pytest.approx(80.0)
+    plugin.amount = 30.0
+    assert plugin.amount == pytest.approx(30.0)
+
+
 def test_other_plugins_are_not_taken_for_ours():
     with (
         pytest.raises(InvalidType, match=r"must be a pedalboard\.VST3Plugin"),

@@ -37,7 +37,6 @@ def test_parameters_have_names_and_units(bundle: str) -> None:
         ("Bypass", ""),
         ("Latency safety", "ms"),
         ("Model", ""),
-        ("Core", ""),
     ]
 
 

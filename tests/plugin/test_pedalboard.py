@@ -38,12 +38,11 @@ def test_it_is_an_effect_with_named_parameters(plugin: pedalboard.VST3Plugin) ->
     assert plugin.name == "Uncodec"
     assert plugin.is_effect
     assert not plugin.is_instrument
-    assert list(plugin.parameters) == ["amount", "bypass", "latency_safety_ms", "model", "core"]
+    assert list(plugin.parameters) == ["amount", "bypass", "latency_safety_ms", "model"]
     assert plugin.amount == 100.0
     assert not plugin.bypass
     assert plugin.latency_safety_ms == 10.0
     assert plugin.model == "live-gan"
-    assert plugin.core == "Not running"
 
 
 def test_parameters_take_every_value_they_name(plugin: pedalboard.VST3Plugin) -> None:
@@ -104,6 +103,40 @@ def test_an_amount_of_nothing_and_bypass_change_nothing_without_a_core(
     np.testing.assert_array_equal(plugin(x, 44100), x)
     plugin.bypass = True
     np.testing.assert_array_equal(plugin(x, 44100), x)
+
+
+@pytest.mark.parametrize("rate", [8000, 22050, 384000])
+def test_rates_from_8_to_384_khz_run(plugin: pedalboard.VST3Plugin, rate: int) -> None:
+    x = noise(2, 20_000)
+    np.testing.assert_array_equal(plugin(x, rate), x)
+    assert plugin.reported_latency_samples > 0
+
+
+@pytest.mark.parametrize("rate", [4000, 44100.5, 400_000, 47_999])
+def test_at_another_rate_the_input_counts_as_dry_and_the_state_says_why(
+    plugin: pedalboard.VST3Plugin, rate: float
+) -> None:
+    x = noise(2, 20_000)
+    plugin.process(x, 44100)
+    before = number(state_of(plugin), 216)
+    np.testing.assert_array_equal(plugin(x, rate), x)
+    state = state_of(plugin)
+    assert number(state, 216) - before >= x.shape[1]
+    length = number(state, 248, "<I")
+    assert state[256 : 256 + length].startswith(b"sample_rate=")
+
+
+@pytest.mark.parametrize("bypass", [False, True])
+@pytest.mark.parametrize("rate", [44100, 4000])
+def test_samples_that_are_not_finite_count_as_zeros(
+    plugin: pedalboard.VST3Plugin, rate: int, bypass: bool
+) -> None:
+    x = noise(2, 20_000)
+    plugin.bypass = bypass
+    expected = x.copy()
+    for place, value in [(100, np.nan), (5000, np.inf), (5001, -np.inf)]:
+        x[0, place], expected[0, place] = value, 0.0
+    np.testing.assert_array_equal(plugin(x, rate), expected)
 
 
 def test_dry_samples_are_counted_in_the_state(plugin: pedalboard.VST3Plugin) -> None:

@@ -179,8 +179,8 @@ def measure_plugin_latency(
     Returns
     -------
     LatencyReport
-        The impulse goes through the core with an amount of 0, which gives the delayed input back
-        from there; it counts as wet if all that was played came from the core.
+        The impulse is played with an amount of 0, at which the plugin gives the delayed input back;
+        it counts as wet if a result of the core was there for all that was played.
 
     Raises
     ------

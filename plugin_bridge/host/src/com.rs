@@ -1,6 +1,7 @@
 //! The host's own objects, which the plugin calls.
 
 use std::ffi::c_void;
+use std::fmt;
 use std::ptr::null_mut;
 use std::sync::atomic::{AtomicUsize, Ordering};
 use std::sync::{Arc, Mutex, PoisonError};
@@ -137,26 +138,52 @@ impl IComponentHandlerTrait for ComponentHandler {
 pub struct Change {
     /// Which parameter.
     pub id: u32,
+    /// At which sample of the block.
+    pub offset: i32,
     /// Its normalised value.
     pub value: f64,
 }
 
-/// The changes of a block, one point each.
-pub struct Changes(Vec<ComPtr<IParamValueQueue>>);
+/// The changes of a block; made once, so that a call itself allocates nothing.
+pub struct Changes(ComPtr<IParameterChanges>);
 
 impl Changes {
+    /// Changes in the order of their offsets.
+    #[must_use]
     pub fn new(changes: &[Change]) -> Self {
-        let queue =
-            |change: &Change| ComWrapper::new(Queue(*change)).to_com_ptr::<IParamValueQueue>();
-        Self(changes.iter().filter_map(queue).collect())
+        let mut queues: Vec<Vec<Change>> = Vec::new();
+        for change in changes {
+            match queues.iter_mut().find(|queue| queue[0].id == change.id) {
+                Some(queue) => queue.push(*change),
+                None => queues.push(vec![*change]),
+            }
+        }
+        let queue = |points| ComWrapper::new(Queue(points)).to_com_ptr::<IParamValueQueue>();
+        let queues = ComWrapper::new(Queues(queues.into_iter().filter_map(queue).collect()));
+        match queues.to_com_ptr() {
+            Some(changes) => Self(changes),
+            None => unreachable!("the interface is the object's own"),
+        }
+    }
+
+    pub(crate) fn as_ptr(&self) -> *mut IParameterChanges {
+        self.0.as_ptr()
     }
 }
 
-impl Class for Changes {
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes").finish_non_exhaustive()
+    }
+}
+
+struct Queues(Vec<ComPtr<IParamValueQueue>>);
+
+impl Class for Queues {
     type Interfaces = (IParameterChanges,);
 }
 
-impl IParameterChangesTrait for Changes {
+impl IParameterChangesTrait for Queues {
     unsafe fn getParameterCount(&self) -> int32 {
         self.0.len() as int32
     }
@@ -175,7 +202,8 @@ impl IParameterChangesTrait for Changes {
     }
 }
 
-struct Queue(Change);
+/// The points of one parameter, of which there is at least one.
+struct Queue(Vec<Change>);
 
 impl Class for Queue {
     type Interfaces = (IParamValueQueue,);
@@ -183,19 +211,22 @@ impl Class for Queue {
 
 impl IParamValueQueueTrait for Queue {
     unsafe fn getParameterId(&self) -> ParamID {
-        self.0.id
+        self.0[0].id
     }
 
     unsafe fn getPointCount(&self) -> int32 {
-        1
+        self.0.len() as int32
     }
 
     unsafe fn getPoint(&self, index: int32, offset: *mut int32, value: *mut ParamValue) -> tresult {
-        if index != 0 || offset.is_null() || value.is_null() {
+        let point = usize::try_from(index).ok().and_then(|index| self.0.get(index));
+        // SAFETY: null, or room for a number.
+        let (Some(point), Some(offset), Some(value)) =
+            (point, unsafe { offset.as_mut() }, unsafe { value.as_mut() })
+        else {
             return kInvalidArgument;
-        }
-        // SAFETY: not null, so there is room.
-        unsafe { (*offset, *value) = (0, self.0.value) };
+        };
+        (*offset, *value) = (point.offset, point.value);
         kResultOk
     }
 

@@ -9,6 +9,6 @@ mod plugin;
 pub mod signal;
 pub mod statistics;
 
-pub use com::{Change, Restarts};
+pub use com::{Change, Changes, Restarts};
 pub use module::{LoadError, Module, module_path};
 pub use plugin::{Arrangement, Blocks, Mode, ParameterFacts, Plugin};

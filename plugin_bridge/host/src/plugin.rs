@@ -11,7 +11,7 @@ use vst3::Steinberg::Vst::{
 use vst3::Steinberg::{IBStream, IPluginBaseTrait, int32, kResultOk, tresult};
 use vst3::{ComPtr, ComWrapper};
 
-use crate::com::{Change, Changes, ComponentHandler, Restarts, Stream};
+use crate::com::{Changes, ComponentHandler, Restarts, Stream};
 use crate::module::{LoadError, Module};
 
 /// Arrangement of a bus.
@@ -86,6 +86,7 @@ pub struct Blocks {
     inputs: Vec<Vec<f32>>,
     outputs: Vec<Vec<f32>>,
     in_place: bool,
+    silent: u64,
 }
 
 impl Blocks {
@@ -93,14 +94,14 @@ impl Blocks {
     #[must_use]
     pub fn new(channels: usize, samples: usize, in_place: bool) -> Self {
         let buffers = || vec![vec![0.0; samples]; channels];
-        Self { inputs: buffers(), outputs: buffers(), in_place }
+        Self { inputs: buffers(), outputs: buffers(), in_place, silent: 0 }
     }
 
     /// Buffers of a host with other channels on the way in than on the way out.
     #[must_use]
     pub fn uneven(inputs: usize, outputs: usize, samples: usize) -> Self {
         let buffers = |channels| vec![vec![0.0; samples]; channels];
-        Self { inputs: buffers(inputs), outputs: buffers(outputs), in_place: false }
+        Self { inputs: buffers(inputs), outputs: buffers(outputs), in_place: false, silent: 0 }
     }
 
     /// Number of channels on the way out.
@@ -119,6 +120,12 @@ impl Blocks {
     #[must_use]
     pub fn output(&self, channel: usize) -> &[f32] {
         &self.outputs[channel]
+    }
+
+    /// What the plugin said of the last block: a bit for each channel of silence.
+    #[must_use]
+    pub fn silent(&self) -> u64 {
+        self.silent
     }
 }
 
@@ -251,11 +258,9 @@ impl Plugin {
         blocks: &mut Blocks,
         length: usize,
         mode: Mode,
-        changes: &[Change],
+        changes: &Changes,
     ) -> tresult {
-        let changes = ComWrapper::new(Changes::new(changes)).to_com_ptr::<IParameterChanges>();
-        let pointer = changes.as_ref().map_or(std::ptr::null_mut(), ComPtr::as_ptr);
-        self.process_with(blocks, 0, length, mode, pointer)
+        self.process_with(blocks, 0, length, mode, changes.as_ptr())
     }
 
     fn process_with(
@@ -285,7 +290,9 @@ impl Plugin {
         };
         let mut input = bus(blocks.inputs.len(), &mut inputs);
         let mut output = bus(blocks.outputs.len(), &mut outputs);
-        self.call(&mut input, &mut output, length as int32, mode, changes)
+        let result = self.call(&mut input, &mut output, length as int32, mode, changes);
+        blocks.silent = output.silenceFlags;
+        result
     }
 
     /// Processes with busses that are not there: `None` is a bus without buffers, and a null pointer

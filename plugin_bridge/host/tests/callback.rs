@@ -7,7 +7,7 @@ mod watch;
 use common::{Rig, fill, plugin_without_core, until};
 use uncodec_host::core::{Behaviour, TestCore};
 use uncodec_host::signal::Random;
-use uncodec_host::{Blocks, Mode, Plugin};
+use uncodec_host::{Blocks, Change, Changes, Mode, Plugin};
 use watch::{Watched, watch};
 
 /// Every kind of block, after the first ones of each have warmed up what is warmed up once. Between
@@ -93,6 +93,29 @@ fn nothing_happens_without_a_core() {
         watch_blocks(&plugin, None, &mut Blocks::new(2, 2000, true), mode, 2, 100);
         plugin.set_active(false);
         watch_blocks(&plugin, None, &mut Blocks::new(2, 2000, true), mode, 3, 20);
+    }
+}
+
+#[test]
+fn nothing_happens_while_amount_and_bypass_change() {
+    let rig = Rig::new("changes", Behaviour::gain(0.5));
+    rig.start(48_000.0, 2, 256, Mode::Realtime);
+    let mut random = Random::new(7);
+    let changes = (0..40).flat_map(|n| {
+        let value = random.below(100) as f64 / 99.0;
+        [0, 1].map(|id| Change { id, offset: n * 6, value })
+    });
+    let changes = Changes::new(&changes.collect::<Vec<_>>());
+    let mut blocks = Blocks::new(2, 256, true);
+    for round in 0..100 {
+        fill(&mut blocks, round * 256, 256);
+        let (result, watched) =
+            watch(|| rig.plugin.process_changing(&mut blocks, 256, Mode::Realtime, &changes));
+        assert_eq!(result, 0);
+        if round >= 5 {
+            assert_eq!(watched, Watched::NOTHING, "block {round}");
+        }
+        rig.core.catch_up();
     }
 }
 

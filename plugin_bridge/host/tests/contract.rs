@@ -4,11 +4,12 @@
 mod common;
 
 use common::{Place, delayed, fill, plugin_without_core};
-use uncodec_host::{Arrangement, Blocks, Change, Mode, Module, module_path, signal};
+use uncodec_host::{
+    Arrangement, Blocks, Change, Changes, Mode, Module, Plugin, module_path, signal,
+};
 
 const OK: i32 = 0;
 const CAN_AUTOMATE: i32 = 1;
-const READ_ONLY: i32 = 2;
 const LIST: i32 = 8;
 const BYPASS: i32 = 1 << 16;
 
@@ -34,7 +35,6 @@ fn parameters_are_named_and_their_texts_come_back() {
             (1, "Bypass", "", CAN_AUTOMATE | LIST | BYPASS),
             (2, "Latency safety", "ms", 0),
             (3, "Model", "", LIST),
-            (4, "Core", "", LIST | READ_ONLY),
         ]
     );
     for parameter in &found {
@@ -90,24 +90,91 @@ fn a_host_that_has_mono_in_and_stereo_out_all_the_same_gets_the_delayed_input() 
     }
 }
 
+/// Why there is no core, or why the plugin does not run.
+fn reason(plugin: &Plugin) -> String {
+    let state = plugin.state();
+    String::from_utf8_lossy(&state[256..256 + usize::from(state[248])]).into_owned()
+}
+
 #[test]
-fn rates_out_of_range_are_refused_and_the_audio_passes() {
+fn out_of_range_rates_are_refused_and_a_host_that_goes_on_gets_its_input_counted_as_dry() {
     let plugin = plugin_without_core();
-    for rate in [0.0, 7_999.0, 44_100.5, 1e7, f64::NAN, -48_000.0] {
+    let mut played = 0;
+    for rate in [0.0, 7_999.0, 44_100.5, 384_001.0, 1e7, f64::NAN, -48_000.0] {
         assert_ne!(plugin.set_up(rate, 64, Mode::Realtime), OK, "{rate}");
         assert_eq!(plugin.latency(), 0);
         assert_eq!(plugin.set_active(true), OK);
-        let mut blocks = Blocks::new(2, 64, false);
-        fill(&mut blocks, 0, 64);
-        assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
-        assert_eq!(blocks.output(1)[10].to_bits(), signal::noise(1, 10).to_bits());
+        for in_place in [false, true] {
+            let mut blocks = Blocks::new(2, 1000, in_place);
+            fill(&mut blocks, 0, 1000);
+            blocks.input(0)[7] = f32::NAN;
+            assert_eq!(plugin.process(&mut blocks, 1000, Mode::Realtime), OK);
+            for n in 0..1000 {
+                assert_eq!(blocks.output(1)[n].to_bits(), signal::noise(1, n as u64).to_bits());
+            }
+            assert_eq!(blocks.output(0)[7].to_bits(), 0);
+            played += 1000;
+            assert_eq!(plugin.counters(), [0, played, 0]);
+        }
+        assert!(reason(&plugin).starts_with("sample_rate="), "{}", reason(&plugin));
         assert_eq!(plugin.set_active(false), OK);
         let stereo = Arrangement::Stereo;
         assert_eq!(plugin.set_arrangement(stereo, stereo), OK, "arrangements are another matter");
     }
     assert_eq!(plugin.set_up(48_000.0, 64, Mode::Realtime), OK);
     assert_ne!(plugin.latency(), 0);
+    assert!(!reason(&plugin).contains("sample_rate"), "{}", reason(&plugin));
     assert_ne!(plugin.set_up(48_000.0, -1, Mode::Realtime), OK);
+}
+
+#[test]
+fn rates_from_8_to_384_khz_are_taken() {
+    let plugin = plugin_without_core();
+    for rate in [8_000.0, 11_025.0, 16_000.0, 22_050.0, 32_000.0, 44_100.0, 352_800.0, 384_000.0] {
+        assert_eq!(plugin.set_up(rate, 64, Mode::Realtime), OK, "{rate}");
+        assert_eq!(plugin.set_active(true), OK);
+        let latency = plugin.latency();
+        let mut blocks = Blocks::new(2, 64, true);
+        let mut position = 0;
+        while position < latency + 200 {
+            fill(&mut blocks, position, 64);
+            assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
+            for n in 0..64 {
+                let expected = delayed(1, position + n, latency);
+                assert_eq!(blocks.output(1)[n].to_bits(), expected.to_bits(), "{rate}");
+            }
+            position += 64;
+        }
+        assert_eq!(plugin.set_active(false), OK);
+    }
+}
+
+#[test]
+fn silence_is_marked_for_each_channel_and_nothing_else_is() {
+    let plugin = plugin_without_core();
+    plugin.set_up(48_000.0, 64, Mode::Realtime);
+    let mut blocks = Blocks::new(2, 64, false);
+    fill(&mut blocks, 0, 64);
+    assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
+    assert_eq!(blocks.silent(), 0b11, "inactive");
+    plugin.set_active(true);
+    let latency = plugin.latency();
+    // One sample in each channel, at another time.
+    let mut position = 0;
+    while position < latency + 2000 {
+        for (channel, at) in [(0, 100), (1, 500)] {
+            blocks.input(channel).fill(-0.0);
+            if (position..position + 64).contains(&at) {
+                blocks.input(channel)[at - position] = 1e-9;
+            }
+        }
+        assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
+        let heard = |at: usize| (position..position + 64).contains(&(at + latency));
+        let expected = u64::from(!heard(100)) | u64::from(!heard(500)) << 1;
+        assert_eq!(blocks.silent(), expected, "{position}");
+        position += 64;
+    }
+    assert_eq!(plugin.process_nothing(64, false), OK);
 }
 
 #[test]
@@ -149,7 +216,7 @@ fn null_buffers_and_blocks_of_nothing_are_legal() {
 fn deactivated_means_silent_and_activated_means_from_the_beginning() {
     let plugin = plugin_without_core();
     let mut blocks = Blocks::new(2, 256, false);
-    let mut peak = |plugin: &uncodec_host::Plugin, times: usize| {
+    let mut peak = |plugin: &Plugin, times: usize| {
         let mut peak = 0.0_f32;
         for _ in 0..times {
             fill(&mut blocks, 0, 256);
@@ -192,7 +259,8 @@ fn a_change_of_latency_waits_until_the_plugin_is_inactive_and_is_told() {
     // Through the audio thread it cannot be told, but holds from the next set-up on.
     let mut blocks = Blocks::new(2, 64, false);
     let value = plugin.parse_parameter(2, "10 ms").unwrap();
-    plugin.process_changing(&mut blocks, 64, Mode::Realtime, &[Change { id: 2, value }]);
+    let change = Changes::new(&[Change { id: 2, offset: 0, value }]);
+    plugin.process_changing(&mut blocks, 64, Mode::Realtime, &change);
     assert_eq!(plugin.latency(), long);
     plugin.set_up(48_000.0, 64, Mode::Realtime);
     assert_eq!(plugin.latency(), short);
@@ -287,7 +355,6 @@ fn the_status_says_that_there_is_no_core_and_counts_what_was_dry() {
     plugin.set_up(48_000.0, 64, Mode::Realtime);
     plugin.set_active(true);
     assert!(!plugin.is_connected());
-    assert_eq!(plugin.parameter_text(4, plugin.parameter(4)).unwrap(), "Not running");
     let mut blocks = Blocks::new(2, 64, true);
     for _ in 0..100 {
         plugin.process(&mut blocks, 64, Mode::Offline);
@@ -296,8 +363,7 @@ fn the_status_says_that_there_is_no_core_and_counts_what_was_dry() {
     assert_eq!(wet, 0);
     assert!(dry > 3000 && late > 5, "{dry} {late}");
     assert_eq!(plugin.status(196) as u32 as usize, plugin.latency());
-    let state = plugin.state();
-    let reason = String::from_utf8_lossy(&state[256..256 + usize::from(state[248])]).into_owned();
+    let reason = reason(&plugin);
     assert!(reason.contains("no core is running"), "{reason}");
     // What was counted stays counted when the session is made anew.
     plugin.set_up(96_000.0, 64, Mode::Realtime);

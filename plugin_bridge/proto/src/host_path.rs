@@ -6,6 +6,7 @@ use crate::counters::HostCounters;
 use crate::fade::{Fade, Wet};
 use crate::geometry::Geometry;
 use crate::host_side::{Fetch, HostSide};
+use crate::level::Level;
 use crate::memory::Memory;
 use crate::parameters::Parameters;
 
@@ -54,6 +55,12 @@ pub enum BlockError {
     },
 }
 
+/// A sample as the path takes it: what is not a finite number counts as 0.
+#[must_use]
+pub fn finite(sample: f32) -> f32 {
+    if sample.is_finite() { sample } else { 0.0 }
+}
+
 /// The audio path of a plugin: takes blocks of any length, gives back as many samples, each either
 /// from the core or the input itself, both exactly [`Geometry::latency`] samples late.
 ///
@@ -90,6 +97,7 @@ pub struct HostPath<M> {
     /// Last difference of wet and dry, for each channel.
     held: Vec<f32>,
     fade: Fade,
+    level: Level,
     /// The last hop that was counted as late or refused.
     missed: Option<u32>,
     counters: HostCounters,
@@ -138,6 +146,7 @@ impl<M: Memory> HostPath<M> {
             falling_tail: buffer(geometry.tail_samples()),
             held: buffer(channels),
             fade: Fade::new((FADE_S * geometry.sample_rate) as usize),
+            level: Level::new((FADE_S * geometry.sample_rate) as usize),
             missed: None,
             counters: HostCounters::default(),
         }
@@ -169,6 +178,7 @@ impl<M: Memory> HostPath<M> {
         (self.pushed, self.pulled) = (0, 0);
         (self.loaded, self.missed) = (None, None);
         self.fade.restart(!self.bypass);
+        self.level.arrive();
         self.side.activate();
     }
 
@@ -182,7 +192,18 @@ impl<M: Memory> HostPath<M> {
         self.parameters = parameters;
     }
 
-    /// Fades to the dry signal, or back. The delay stays, and the core goes on receiving hops.
+    /// How much of the difference between result and delayed input is heard from the next sample
+    /// that is pulled: 0 for none of it, 1, as at first, for all.
+    ///
+    /// The level is reached at the `samples`-th of them, along a straight line, but in no less than
+    /// 5 ms from 0 to 1. It is independent of [`Parameters::amount`], which is for the core. What
+    /// comes from the core counts as wet at every level.
+    pub fn set_level(&mut self, level: f32, samples: usize) {
+        self.level.glide(level, samples);
+    }
+
+    /// Fades to the dry signal, or back, beginning with the next sample that is pulled. The delay
+    /// stays, and the core goes on receiving hops.
     pub fn set_bypass(&mut self, bypass: bool) {
         self.bypass = bypass;
     }
@@ -328,8 +349,10 @@ impl<M: Memory> HostPath<M> {
         for (ring, channel) in self.history.chunks_exact_mut(capacity).zip(input) {
             let Some(samples) = channel.as_ref().get(from..to) else { continue };
             let (first, second) = samples.split_at(samples.len().min(capacity - start));
-            ring[start..start + first.len()].copy_from_slice(first);
-            ring[..second.len()].copy_from_slice(second);
+            let (end, begin) = (&mut ring[start..], first.iter().map(|&sample| finite(sample)));
+            end.iter_mut().zip(begin).for_each(|(to, sample)| *to = sample);
+            let rest = second.iter().map(|&sample| finite(sample));
+            ring.iter_mut().zip(rest).for_each(|(to, sample)| *to = sample);
         }
         self.pushed += (to - from) as u64;
         let hop = self.side.geometry().hop as u64;
@@ -373,6 +396,7 @@ impl<M: Memory> HostPath<M> {
                 let length = usize::try_from(buffering - position).unwrap_or(usize::MAX);
                 let length = length.min(to - from);
                 self.copy_dry(output, from, length, position);
+                self.level.skip(length);
                 length
             } else {
                 let sample = position - buffering;
@@ -420,13 +444,16 @@ impl<M: Memory> HostPath<M> {
             let (place, at) = (from + done, offset + done);
             let position = position + done as u64;
             let rest = length - done;
-            if self.fade.is_wet(slot, wanted) {
-                self.copy_wet(output, place, rest, position, at);
+            if self.fade.is_wet(slot, wanted)
+                && let Some(level) = self.level.steady()
+            {
+                self.copy_wet(output, place, rest, (position, at), level);
                 self.counters.wet += rest as u64;
                 return;
             }
             if self.fade.is_dry(slot, wanted) {
                 self.copy_dry(output, place, rest, position);
+                self.level.skip(rest);
                 self.counters.dry += rest as u64;
                 return;
             }
@@ -456,7 +483,7 @@ impl<M: Memory> HostPath<M> {
     ) {
         let Geometry { hop, tail, latency, .. } = *self.side.geometry();
         let back = position.wrapping_sub(latency) as usize & self.mask;
-        let gain = self.fade.gain;
+        let gain = self.fade.gain * self.level.advance();
         let rings = self.history.chunks_exact(self.mask + 1);
         for (channel, ((samples, ring), held)) in
             output.iter_mut().zip(rings).zip(&mut self.held).enumerate()
@@ -467,18 +494,9 @@ impl<M: Memory> HostPath<M> {
                 Wet::Tail(played) if played < tail => self.falling_tail[channel * tail + played],
                 Wet::Tail(_) | Wet::Held => dry + *held,
             };
-            // Input need not be finite, and must not last longer than it does.
-            *held = if (wet - dry).is_finite() { wet - dry } else { 0.0 };
-            let mixed = if gain >= 1.0 {
-                wet
-            } else if gain <= 0.0 || *held == 0.0 {
-                // The formula would turn a negative zero into a positive one.
-                dry
-            } else {
-                dry + gain * *held
-            };
+            *held = finite(wet - dry);
             if let Some(sample) = samples.as_mut().get_mut(place) {
-                *sample = mixed;
+                *sample = blend(dry, wet, gain);
             }
         }
     }
@@ -501,25 +519,49 @@ impl<M: Memory> HostPath<M> {
         }
     }
 
+    /// The result as a whole, or with a level that stays.
     fn copy_wet<O: AsMut<[f32]>>(
         &mut self,
         output: &mut [O],
         from: usize,
         length: usize,
-        position: u64,
-        at: usize,
+        (position, at): (u64, usize),
+        level: f32,
     ) {
         let Geometry { hop, latency, .. } = *self.side.geometry();
-        let last = (position + length as u64 - 1).wrapping_sub(latency) as usize & self.mask;
+        let first = position.wrapping_sub(latency) as usize & self.mask;
         let rings = self.history.chunks_exact(self.mask + 1);
         let results = self.output.chunks_exact(hop);
         for (((channel, ring), result), held) in
             output.iter_mut().zip(rings).zip(results).zip(&mut self.held)
         {
             let Some(samples) = channel.as_mut().get_mut(from..from + length) else { continue };
-            samples.copy_from_slice(&result[at..at + length]);
-            *held = result[at + length - 1] - ring[last];
+            let result = &result[at..at + length];
+            if level >= 1.0 {
+                samples.copy_from_slice(result);
+            } else {
+                let dry = ring[first..].iter().chain(ring);
+                for ((sample, &wet), &dry) in samples.iter_mut().zip(result).zip(dry) {
+                    *sample = blend(dry, wet, level);
+                }
+            }
+            let last = (first + length - 1) & self.mask;
+            *held = finite(result[length - 1] - ring[last]);
         }
+    }
+}
+
+/// Between dry and wet, exactly dry at gain 0 and exactly wet at gain 1.
+fn blend(dry: f32, wet: f32, gain: f32) -> f32 {
+    // The difference of two large numbers need not be one.
+    let away = finite(wet - dry);
+    if gain >= 1.0 {
+        wet
+    } else if gain <= 0.0 || away == 0.0 {
+        // The formula would turn a negative zero into a positive one.
+        dry
+    } else {
+        dry + gain * away
     }
 }
 

@@ -8,6 +8,7 @@ mod header;
 mod host_path;
 mod host_side;
 mod layout;
+mod level;
 mod memory;
 #[cfg(all(loom, test))]
 mod model;
@@ -33,7 +34,7 @@ pub use geometry::{
     MAX_SAMPLE_RATE, MAX_SLOTS, MAX_TAIL, MIN_SAMPLE_RATE, MIN_SLOTS,
 };
 pub use header::HeaderError;
-pub use host_path::{BlockError, HostPath};
+pub use host_path::{BlockError, HostPath, finite};
 pub use host_side::{Fetch, HostSide, SubmitError};
 pub use layout::{ABI_VERSION, HEADER_BYTES, Layout, MAGIC, MAX_BYTES, word};
 pub use memory::{BufferError, HeapMemory, Memory};

@@ -432,33 +432,117 @@ fn nothing_from_before_an_activation_is_heard_after_it() {
     assert_eq!(buffer[1][..14], [0.0; 14]);
 }
 
-#[test]
-fn values_that_are_not_finite_stay_where_they_are() {
+/// Plays 40 blocks of 32 samples to a core that is away for some of them, with fades around it; bits
+/// of all output.
+fn around_an_absence(bypass: bool, change: impl Fn(u64, &mut f32)) -> [Vec<u32>; 2] {
     let (mut path, core) = session(&settings());
-    let mut core = DelayCore::new(core, 1.0);
+    let mut core = DelayCore::new(core, 0.5);
+    path.set_bypass(bypass);
     path.activate();
-    let latency = path.latency_samples();
-    let mut nan_at = Vec::new();
+    let mut output = [Vec::new(), Vec::new()];
     for number in 0..40_u64 {
         let mut buffer = block(2, number * 32, 32);
-        if number == 5 {
-            buffer[0][3] = f32::NAN;
-            buffer[1][4] = f32::INFINITY;
+        for (n, sample) in (number * 32..).zip(&mut buffer[0]) {
+            change(n, sample);
         }
         path.push(&buffer).unwrap();
-        // The core stops and comes back, so that there are fades around it.
         if !(6..9).contains(&number) {
             core.run();
         }
         path.pull(&mut buffer).unwrap();
-        for (n, &value) in buffer[0].iter().enumerate() {
-            if !value.is_finite() {
-                nan_at.push(number * 32 + n as u64);
+        for (output, samples) in output.iter_mut().zip(&buffer) {
+            output.extend(bits(samples));
+        }
+    }
+    output
+}
+
+#[test]
+fn values_that_are_not_finite_count_as_zeros_wet_dry_and_in_between() {
+    let places = |n: u64| n % 37 == 5;
+    for bypass in [false, true] {
+        let zeros = around_an_absence(bypass, |n, sample| {
+            if places(n) {
+                *sample = 0.0;
+            }
+        });
+        for value in [f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
+            let replaced = around_an_absence(bypass, |n, sample| {
+                if places(n) {
+                    *sample = value;
+                }
+            });
+            assert_eq!(replaced, zeros, "{value} {bypass}");
+        }
+        assert_ne!(around_an_absence(bypass, |_, _| ()), zeros, "the places are heard");
+    }
+}
+
+/// A path whose core gives half of its input, after `level` was set at sample 1000 of the output.
+fn with_level(level: f32, samples: usize, cut: usize) -> Vec<f32> {
+    let (mut path, core) = session(&settings());
+    let mut core = DelayCore::new(core, 0.5);
+    path.activate();
+    let mut output = Vec::new();
+    while output.len() < 2000 {
+        let until_then = 1000_usize.saturating_sub(output.len());
+        let length = if until_then > 0 { cut.min(until_then) } else { cut };
+        if output.len() == 1000 {
+            path.set_level(level, samples);
+        }
+        let mut buffer = block(2, output.len() as u64, length);
+        path.push(&buffer).unwrap();
+        core.run();
+        path.pull(&mut buffer).unwrap();
+        output.extend_from_slice(&buffer[1]);
+    }
+    assert_eq!(path.counters().dry, 0, "what comes from the core is wet at every level");
+    output
+}
+
+#[test]
+fn a_level_is_reached_at_its_sample_along_a_line_whatever_the_blocks() {
+    let latency = session(&settings()).0.latency_samples();
+    // 5 ms are 240 samples: as fast as it may be, slower, and much too fast.
+    for samples in [240, 600, 1, 0] {
+        for level in [0.0, 0.25] {
+            let slope = if samples > 1 { (1.0 - level) / samples as f32 } else { 1.0 / 240.0 };
+            let reference = with_level(level, samples, 64);
+            for (n, &sample) in (0_u64..).zip(&reference) {
+                let dry = n.checked_sub(latency).map_or(0.0, |n| noise(1, n));
+                // From the core comes half of the input.
+                let gain = (1.0 - slope * n.saturating_sub(999) as f32).max(level);
+                let expected = dry + gain * (-0.5 * dry);
+                assert!((sample - expected).abs() < 1e-5, "{n} {samples} {level}");
+                if gain <= 0.0 {
+                    assert_eq!(sample.to_bits(), dry.to_bits(), "nothing is nothing");
+                }
+            }
+            for cut in [1, 17, 50] {
+                let other = with_level(level, samples, cut);
+                assert_eq!(bits(&other[..1990]), bits(&reference[..1990]), "{cut}");
             }
         }
     }
-    // The core was given a zero there; only the dry signal can still hold it.
-    assert!(nan_at.is_empty() || nan_at == [5 * 32 + 3 + latency], "{nan_at:?}");
+}
+
+#[test]
+fn activation_begins_at_the_level_that_is_set() {
+    let (mut path, core) = session(&settings());
+    let mut core = DelayCore::new(core, 0.5);
+    path.set_level(0.0, 500);
+    path.activate();
+    let latency = path.latency_samples();
+    for number in 0..20_u64 {
+        let mut buffer = block(2, number * 32, 32);
+        path.push(&buffer).unwrap();
+        core.run();
+        path.pull(&mut buffer).unwrap();
+        for (n, sample) in (number * 32..).zip(&buffer[0]) {
+            let dry = n.checked_sub(latency).map_or(0.0, |n| noise(0, n));
+            assert_eq!(sample.to_bits(), dry.to_bits());
+        }
+    }
 }
 
 #[test]

@@ -14,9 +14,10 @@ use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 use uncodec_proto::{
     Geometry, GeometryError, HeaderError, HostCounters, HostPath, HostSide, MAX_BLOCK, MapError,
-    OfflineWait, OpenRequest, Parameters, SharedMemory, TimingError,
+    OfflineWait, OpenRequest, Parameters, SharedMemory, TimingError, finite,
 };
 
+use crate::automation::{Points, Timeline};
 use crate::denormals::FlushDenormals;
 use crate::link::{CoreState, Link, LinkStatus, Wanted};
 use crate::models::{MODELS, Model, index_of};
@@ -28,10 +29,13 @@ pub const MAX_CHANNELS: usize = 2;
 /// Longest wait for the core's answer when a host starts the plugin to play, and to render.
 const SETTLE: Duration = Duration::from_millis(600);
 const SETTLE_OFFLINE: Duration = Duration::from_millis(2100);
+/// Samples of a channel that pass through in one go.
+const PASSING: usize = 256;
 /// Between two looks while an offline render waits for the core.
 const LOOK_AGAIN: Duration = Duration::from_micros(100);
 
-/// Why the plugin cannot run like this. It passes its input through undelayed then.
+/// Why the plugin cannot run like this. A host that calls it all the same gets its input back,
+/// undelayed, and it counts as dry.
 #[derive(Debug, Error)]
 #[non_exhaustive]
 pub enum SetupError {
@@ -111,14 +115,35 @@ impl Block {
         }
     }
 
+    /// The input itself, all of it read before any is written.
     fn pass_through(&mut self) {
-        for (input, output) in self.inputs.into_iter().zip(self.outputs) {
-            if input.is_null() || output.is_null() {
-                continue;
+        let mut samples = [[0.0; PASSING]; MAX_CHANNELS];
+        for from in (0..self.length).step_by(PASSING) {
+            let length = PASSING.min(self.length - from);
+            for (channel, samples) in samples.iter_mut().enumerate() {
+                self.read(channel, from, &mut samples[..length]);
+                for sample in &mut samples[..length] {
+                    *sample = finite(*sample);
+                }
             }
-            // SAFETY: valid for `length` samples; `copy` allows that they overlap.
-            unsafe { std::ptr::copy(input, output, self.length) };
+            for (channel, samples) in samples.iter().enumerate() {
+                self.write(channel, from, &samples[..length]);
+            }
         }
+    }
+
+    /// The outputs that hold nothing but zeros, a bit for each, as hosts want to know.
+    #[must_use]
+    pub fn silent_outputs(&self) -> u64 {
+        let is_silent = |output: *mut f32| {
+            // SAFETY: valid for `length` samples, and nobody writes to them now.
+            !output.is_null()
+                && unsafe { std::slice::from_raw_parts(output, self.length) }
+                    .iter()
+                    .all(|&sample| sample == 0.0)
+        };
+        let bits = self.outputs.into_iter().enumerate();
+        bits.map(|(channel, output)| u64::from(is_silent(output)) << channel).sum()
     }
 }
 
@@ -143,10 +168,19 @@ struct Control {
     memory: Option<Arc<SharedMemory>>,
     /// Of sessions before this one.
     counted: HostCounters,
+    /// Why it cannot run as it was set up; empty if it can.
+    obstacle: String,
     link: Option<Link>,
 }
 
 impl Control {
+    /// The memory goes; what was counted in it stays.
+    fn keep_count(&mut self) {
+        if let Some(memory) = self.memory.take() {
+            self.counted = add(self.counted, HostCounters::load(&memory));
+        }
+    }
+
     /// What the link is to find a core for.
     fn wanted(&self) -> Option<Wanted> {
         let memory = Arc::clone(self.memory.as_ref()?);
@@ -164,6 +198,8 @@ pub struct Effect {
     latency: AtomicU32,
     tail: AtomicU32,
     core: Arc<AtomicU8>,
+    /// Samples that passed through because it could not run.
+    passed: AtomicU64,
     audio: Mutex<Audio>,
     control: Mutex<Control>,
 }
@@ -176,6 +212,7 @@ impl Default for Effect {
             latency: AtomicU32::new(0),
             tail: AtomicU32::new(0),
             core: Arc::default(),
+            passed: AtomicU64::new(0),
             audio: Mutex::default(),
             control: Mutex::new(Control {
                 setup: None,
@@ -184,6 +221,7 @@ impl Default for Effect {
                 current: None,
                 memory: None,
                 counted: HostCounters::default(),
+                obstacle: String::new(),
                 link: None,
             }),
         }
@@ -225,9 +263,6 @@ impl Effect {
 
     /// Sets a normalised value; whether the host should ask for the latency again.
     pub fn set(&self, parameter: Parameter, normalised: f64) -> bool {
-        if parameter.is_read_only() {
-            return false;
-        }
         self.values.set(parameter, normalised) && parameter.changes_latency()
     }
 
@@ -266,7 +301,7 @@ impl Effect {
     /// `offline` says that starting may take its time, and nothing about any block.
     ///
     /// # Errors
-    /// [`SetupError`]; the effect passes its input through then.
+    /// [`SetupError`]; the effect does not run until another set-up succeeds.
     pub fn set_up(
         &self,
         sample_rate: f64,
@@ -302,13 +337,27 @@ impl Effect {
         audio.active = true;
         audio.wait.reset();
         if let Some(path) = &mut audio.path {
-            path.set_bypass(self.bypass());
-            path.activate();
+            self.start(path);
         }
     }
 
-    /// Processes a block; `offline` says whether this very block may take its time.
-    pub fn process(&self, mut block: Block, offline: bool) {
+    /// Processes a block, in which amount and bypass change at these points; `offline` says whether
+    /// this very block may take its time.
+    pub fn process<P: Points + ?Sized>(
+        &self,
+        block: &mut Block,
+        (amount, bypass): (&P, &P),
+        offline: bool,
+    ) {
+        let before = (self.amount(), self.bypass());
+        for (parameter, points) in [(Parameter::Amount, amount), (Parameter::Bypass, bypass)] {
+            if let Some(value) = points.last() {
+                self.values.set(parameter, value);
+            }
+        }
+        if block.length == 0 {
+            return;
+        }
         let mut audio = match self.audio.try_lock() {
             Ok(audio) => audio,
             Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
@@ -323,32 +372,24 @@ impl Effect {
         }
         let _flush = FlushDenormals::here();
         let start = now_ns();
-        let parameters = Parameters {
-            // Normalised is what the core wants; by way of percent it would be rounded.
-            amount: self.values.get(Parameter::Amount) as f32,
-            seed: self.seed.load(Ordering::Relaxed),
-        };
-        let bypass = self.bypass();
         let Audio { path, wait, scratch, .. } = &mut *audio;
         let Some(path) = path else {
             block.pass_through();
+            self.passed.fetch_add(block.length as u64, Ordering::Relaxed);
             return;
         };
-        path.set_parameters(parameters);
-        path.set_bypass(bypass);
+        // All of it from the core; how much of that is heard is a matter of single samples.
+        path.set_parameters(Parameters { amount: 1.0, seed: self.seed.load(Ordering::Relaxed) });
+        path.set_level(before.0, 0);
+        path.set_bypass(before.1);
+        let mut timeline = Timeline::new(amount, bypass, block.length);
         let step = path.side().geometry().max_block();
         for from in (0..block.length).step_by(step) {
-            let length = step.min(block.length - from);
+            let part = (from, step.min(block.length - from));
             let wait = offline.then_some(&mut *wait);
-            process_part(path, scratch, &mut block, (from, length), wait, &self.core);
+            process_part(path, scratch, block, part, &mut timeline, wait, &self.core);
         }
         path.record_callback(now_ns().saturating_sub(start));
-    }
-
-    /// Whether a core serves this instance. Also for audio threads.
-    #[must_use]
-    pub fn core(&self) -> CoreState {
-        CoreState::load(&self.core)
     }
 
     /// The settings and the status, as a host saves them.
@@ -395,8 +436,22 @@ impl Effect {
             reason: String::new(),
         });
         let now = control.memory.as_ref().map(HostCounters::load).unwrap_or_default();
-        let counters = add(control.counted, now);
+        let mut counters = add(control.counted, now);
+        counters.dry = counters.dry.saturating_add(self.passed.load(Ordering::Relaxed));
+        let reason = if control.obstacle.is_empty() { reason } else { control.obstacle.clone() };
         Status { core, latency: self.latency(), session, counters, reason }
+    }
+
+    fn amount(&self) -> f32 {
+        // Normalised is what is wanted; by way of percent it would be rounded.
+        self.values.get(Parameter::Amount) as f32
+    }
+
+    /// A path begins with what is set, without a way there.
+    fn start(&self, path: &mut HostPath<Arc<SharedMemory>>) {
+        path.set_bypass(self.bypass());
+        path.set_level(self.amount(), 0);
+        path.activate();
     }
 
     fn bypass(&self) -> bool {
@@ -429,9 +484,12 @@ impl Effect {
     fn prepare(&self, control: &mut Control) -> Result<(), SetupError> {
         let Some(setup) = control.setup else { return Ok(()) };
         let made = self.make(control, setup);
-        if made.is_err() {
+        control.obstacle.clear();
+        if let Err(error) = &made {
+            control.obstacle = error.to_string();
             self.audio().path = None;
-            (control.current, control.memory) = (None, None);
+            control.keep_count();
+            control.current = None;
             self.latency.store(0, Ordering::Relaxed);
             self.tail.store(0, Ordering::Relaxed);
             if let Some(link) = &control.link {
@@ -454,14 +512,11 @@ impl Effect {
         let memory = Arc::new(SharedMemory::create(&geometry)?);
         let mut path = HostPath::new(HostSide::create(Arc::clone(&memory), geometry)?);
         let mut scratch = vec![0.0; control.channels * setup.max_block];
-        if let Some(memory) = control.memory.take() {
-            control.counted = add(control.counted, HostCounters::load(&memory));
-        }
+        control.keep_count();
         let mut audio = self.audio();
         if audio.active {
             // A host that sets up anew while active need not activate again.
-            path.set_bypass(self.bypass());
-            path.activate();
+            self.start(&mut path);
         }
         std::mem::swap(&mut audio.scratch, &mut scratch);
         let before = audio.path.replace(path);
@@ -480,11 +535,12 @@ impl Effect {
 }
 
 /// A part of a block that is no longer than the session's longest one.
-fn process_part(
+fn process_part<P: Points + ?Sized>(
     path: &mut HostPath<Arc<SharedMemory>>,
     scratch: &mut [f32],
     block: &mut Block,
     (from, length): (usize, usize),
+    timeline: &mut Timeline<'_, P>,
     wait: Option<&mut OfflineWait>,
     core: &AtomicU8,
 ) {
@@ -503,8 +559,17 @@ fn process_part(
     if let Some(wait) = wait {
         wait_for_core(path, wait, core);
     }
-    if path.pull(views).is_err() {
-        return;
+    let mut done = 0;
+    while done < length {
+        let end = timeline.advance(path, from + done).saturating_sub(from).clamp(done + 1, length);
+        let mut parts: [&mut [f32]; MAX_CHANNELS] = Default::default();
+        for (part, view) in parts.iter_mut().zip(views.iter_mut()) {
+            *part = view.get_mut(done..end).unwrap_or_default();
+        }
+        if path.pull(&mut parts[..geometry.channels()]).is_err() {
+            return;
+        }
+        done = end;
     }
     for channel in 0..MAX_CHANNELS {
         match views.get(channel) {

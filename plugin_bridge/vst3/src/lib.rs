@@ -1,6 +1,7 @@
 #![doc = include_str!("../README.md")]
 #![cfg(target_os = "linux")]
 
+pub mod automation;
 pub mod denormals;
 pub mod effect;
 pub mod link;

@@ -6,7 +6,8 @@ use std::sync::atomic::{AtomicU64, Ordering};
 
 use crate::models::{MODELS, default_index};
 
-/// A parameter; its number is the identifier in hosts and never changes.
+/// A parameter; its number is the identifier in hosts, never changes and is never used again: 4 was
+/// one that told of the core.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u32)]
 pub enum Parameter {
@@ -18,8 +19,6 @@ pub enum Parameter {
     LatencySafety = 2,
     /// Which model restores.
     Model = 3,
-    /// Whether a core serves this instance; shown, not set.
-    Core = 4,
 }
 
 /// What a value of a parameter means.
@@ -47,14 +46,9 @@ fn model_name(index: usize) -> Option<&'static str> {
     MODELS.get(index).map(|model| model.name)
 }
 
-fn core_state(index: usize) -> Option<&'static str> {
-    ["Not running", "Connecting", "Connected"].get(index).copied()
-}
-
 impl Parameter {
     /// All of them, in the order in which hosts show them.
-    pub const ALL: [Self; 5] =
-        [Self::Amount, Self::Bypass, Self::LatencySafety, Self::Model, Self::Core];
+    pub const ALL: [Self; 4] = [Self::Amount, Self::Bypass, Self::LatencySafety, Self::Model];
 
     /// The parameter with this number.
     #[must_use]
@@ -70,7 +64,6 @@ impl Parameter {
             Self::Bypass => "Bypass",
             Self::LatencySafety => "Latency safety",
             Self::Model => "Model",
-            Self::Core => "Core",
         }
     }
 
@@ -80,7 +73,7 @@ impl Parameter {
         match self {
             Self::Amount => "%",
             Self::LatencySafety => "ms",
-            Self::Bypass | Self::Model | Self::Core => "",
+            Self::Bypass | Self::Model => "",
         }
     }
 
@@ -88,12 +81,6 @@ impl Parameter {
     #[must_use]
     pub fn is_automatable(self) -> bool {
         matches!(self, Self::Amount | Self::Bypass)
-    }
-
-    /// Whether it is for the eye only.
-    #[must_use]
-    pub fn is_read_only(self) -> bool {
-        self == Self::Core
     }
 
     /// Whether its values have names.
@@ -114,7 +101,6 @@ impl Parameter {
             Self::Bypass => Scale::List(on_off),
             Self::LatencySafety => SAFETY,
             Self::Model => Scale::List(model_name),
-            Self::Core => Scale::List(core_state),
         }
     }
 
@@ -136,7 +122,7 @@ impl Parameter {
     pub fn default_value(self) -> f64 {
         match self {
             Self::Amount => 1.0,
-            Self::Bypass | Self::Core => 0.0,
+            Self::Bypass => 0.0,
             Self::LatencySafety => self.normalised(SAFETY_DEFAULT_MS),
             Self::Model => self.normalised(default_index() as f64),
         }
@@ -204,7 +190,7 @@ impl Parameter {
     }
 }
 
-fn in_range(normalised: f64) -> f64 {
+pub(crate) fn in_range(normalised: f64) -> f64 {
     if normalised.is_nan() { 0.0 } else { normalised.clamp(0.0, 1.0) }
 }
 
@@ -298,6 +284,6 @@ mod tests {
         for parameter in Parameter::ALL {
             assert_eq!(Parameter::from_id(parameter as u32), Some(parameter));
         }
-        assert_eq!(Parameter::from_id(5), None);
+        assert_eq!(Parameter::from_id(4), None);
     }
 }

@@ -1,18 +1,17 @@
 //! The component: processor and controller in one object, because the effect is one.
 
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use uncodec_proto::socket_path;
 use vst3::Steinberg::Vst::{
     AudioBusBuffers, BusDirection, BusDirections_, BusInfo, BusInfo_, BusTypes_, IAudioProcessor,
     IAudioProcessorTrait, IComponent, IComponentHandler, IComponentHandlerTrait, IComponentTrait,
-    IEditController, IEditControllerTrait, IParamValueQueueTrait, IParameterChanges,
-    IParameterChangesTrait, IProcessContextRequirements, IProcessContextRequirementsTrait, IoMode,
-    MediaType, MediaTypes_, ParamID, ParamValue, ParameterInfo, ParameterInfo_, ProcessData,
-    ProcessModes_, ProcessSetup, RestartFlags_, RoutingInfo, SpeakerArr, SpeakerArrangement,
-    String128, SymbolicSampleSizes_, TChar,
+    IEditController, IEditControllerTrait, IParamValueQueue, IParamValueQueueTrait,
+    IParameterChanges, IParameterChangesTrait, IProcessContextRequirements,
+    IProcessContextRequirementsTrait, IoMode, MediaType, MediaTypes_, ParamID, ParamValue,
+    ParameterInfo, ParameterInfo_, ProcessData, ProcessModes_, ProcessSetup, RestartFlags_,
+    RoutingInfo, SpeakerArr, SpeakerArrangement, String128, SymbolicSampleSizes_, TChar,
 };
 use vst3::Steinberg::{
     FIDString, FUnknown, IBStream, IPlugView, IPluginBaseTrait, TBool, TUID, int32, kInternalError,
@@ -21,6 +20,7 @@ use vst3::Steinberg::{
 use vst3::{Class, ComPtr, ComRef, uid};
 
 use super::{guard, guard_or, stream, text};
+use crate::automation::Points;
 use crate::effect::{Block, Effect, MAX_CHANNELS};
 use crate::parameters::Parameter;
 use crate::state;
@@ -29,14 +29,11 @@ const ARRANGEMENTS: [(SpeakerArrangement, usize); 2] =
     [(SpeakerArr::kMono, 1), (SpeakerArr::kStereo, 2)];
 const LATENCY_CHANGED: int32 = RestartFlags_::kLatencyChanged as int32;
 const VALUES_CHANGED: int32 = RestartFlags_::kParamValuesChanged as int32;
-/// No state of the core, so that the first one is shown.
-const NOTHING_SHOWN: u8 = u8::MAX;
 
 /// The plugin.
 pub struct Component {
     effect: Effect,
     handler: Mutex<Option<Handler>>,
-    shown: AtomicU8,
 }
 
 /// The host's handler.
@@ -56,11 +53,7 @@ impl Component {
 
     /// A plugin with its defaults.
     pub fn new() -> Self {
-        Self {
-            effect: Effect::new(),
-            handler: Mutex::new(None),
-            shown: AtomicU8::new(NOTHING_SHOWN),
-        }
+        Self { effect: Effect::new(), handler: Mutex::new(None) }
     }
 
     /// Asks the host to ask again for what these flags name.
@@ -94,52 +87,56 @@ impl Component {
         }
     }
 
-    /// Takes the last value of each parameter that changes in this block.
+    /// Takes the last value of each parameter that changes in this block, and finds the changes of
+    /// those that follow them from sample to sample: amount and bypass.
     ///
     /// # Safety
-    /// The pointer must be null or valid.
-    unsafe fn take_changes(&self, changes: *mut IParameterChanges) {
+    /// The pointer must be null or valid for as long as what is found.
+    unsafe fn take_changes<'a>(&self, changes: *mut IParameterChanges) -> [Queue<'a>; 2] {
+        let mut found = [Queue::default(), Queue::default()];
         // SAFETY: as the caller says.
-        let Some(changes) = (unsafe { ComRef::from_raw(changes) }) else { return };
-        // SAFETY: calls of the host's own object, with indices that it has named.
-        unsafe {
-            for index in 0..changes.getParameterCount() {
-                let Some(queue) = ComRef::from_raw(changes.getParameterData(index)) else {
-                    continue;
-                };
-                let Some(parameter) = Parameter::from_id(queue.getParameterId()) else { continue };
-                let (mut offset, mut value) = (0, 0.0);
-                let last = queue.getPointCount() - 1;
-                if last >= 0 && queue.getPoint(last, &raw mut offset, &raw mut value) == kResultOk {
-                    self.effect.set(parameter, value);
+        let Some(changes) = (unsafe { ComRef::from_raw(changes) }) else { return found };
+        // SAFETY: a call of the host's own object.
+        for index in 0..unsafe { changes.getParameterCount() } {
+            // SAFETY: as above, with an index that it has named.
+            let queue = unsafe { ComRef::from_raw(changes.getParameterData(index)) };
+            let Some(queue) = queue else { continue };
+            // SAFETY: as above.
+            let (id, count) = unsafe { (queue.getParameterId(), queue.getPointCount()) };
+            let queue = Queue { queue: Some(queue), count: usize::try_from(count).unwrap_or(0) };
+            match Parameter::from_id(id) {
+                Some(Parameter::Amount) => found[0] = queue,
+                Some(Parameter::Bypass) => found[1] = queue,
+                Some(parameter) => {
+                    if let Some(value) = queue.last() {
+                        self.effect.set(parameter, value);
+                    }
                 }
+                None => {}
             }
         }
+        found
+    }
+}
+
+/// The host's changes of one parameter in a block.
+#[derive(Default)]
+struct Queue<'a> {
+    queue: Option<ComRef<'a, IParamValueQueue>>,
+    count: usize,
+}
+
+impl Points for Queue<'_> {
+    fn get(&self, index: usize) -> Option<(usize, f64)> {
+        let queue = self.queue.filter(|_| index < self.count)?;
+        let (mut offset, mut value) = (0, 0.0);
+        // SAFETY: a call of the host's own object, with an index that it has named.
+        let result = unsafe { queue.getPoint(index as int32, &raw mut offset, &raw mut value) };
+        (result == kResultOk).then(|| (usize::try_from(offset).unwrap_or(0), value))
     }
 
-    /// Shows whether a core serves us, when that has changed.
-    ///
-    /// # Safety
-    /// The pointer must be null or valid.
-    unsafe fn show_core(&self, changes: *mut IParameterChanges) {
-        let core = self.effect.core() as u8;
-        if core == self.shown.load(Ordering::Relaxed) {
-            return;
-        }
-        // SAFETY: as the caller says.
-        let Some(changes) = (unsafe { ComRef::from_raw(changes) }) else { return };
-        let id: ParamID = Parameter::Core as u32;
-        let value = Parameter::Core.normalised(core.into());
-        let mut index = 0;
-        // SAFETY: calls of the host's own objects.
-        unsafe {
-            if let Some(queue) =
-                ComRef::from_raw(changes.addParameterData(&raw const id, &raw mut index))
-                && queue.addPoint(0, value, &raw mut index) == kResultOk
-            {
-                self.shown.store(core, Ordering::Relaxed);
-            }
-        }
+    fn last(&self) -> Option<f64> {
+        self.get(self.count.checked_sub(1)?).map(|(_, value)| value)
     }
 }
 
@@ -305,7 +302,7 @@ impl IAudioProcessorTrait for Component {
                 Err(error) => {
                     use std::io::Write as _;
                     let _ =
-                        writeln!(std::io::stderr(), "uncodec: {error}; the audio passes through");
+                        writeln!(std::io::stderr(), "uncodec: {error}; the plugin does not run");
                     kResultFalse
                 }
             }
@@ -321,29 +318,25 @@ impl IAudioProcessorTrait for Component {
         guard(|| {
             // SAFETY: the host's, null or valid.
             let Some(data) = (unsafe { data.as_mut() }) else { return kInvalidArgument };
-            // SAFETY: as the host says.
-            unsafe { self.take_changes(data.inputParameterChanges) };
             let Ok(length) = usize::try_from(data.numSamples) else { return kInvalidArgument };
-            if length > 0 {
-                if !is_single(data.symbolicSampleSize) {
-                    return kInvalidArgument;
-                }
-                // SAFETY: as the host says: so many busses, of so many channels, of so many samples.
-                let (inputs, outputs) = unsafe {
-                    (channels(data.inputs, data.numInputs), channels(data.outputs, data.numOutputs))
-                };
-                let inputs = inputs.map(<*mut f32>::cast_const);
-                // SAFETY: as above; the block does not outlive this call.
-                let block = unsafe { Block::new(inputs, outputs, length) };
-                self.effect.process(block, is_offline(data.processMode));
-                // SAFETY: null or valid, and there is a first one if the number says so.
-                if let Some(bus) = unsafe { data.outputs.as_mut() }.filter(|_| data.numOutputs > 0)
-                {
-                    bus.silenceFlags = 0;
-                }
+            if length > 0 && !is_single(data.symbolicSampleSize) {
+                return kInvalidArgument;
             }
-            // SAFETY: as the host says.
-            unsafe { self.show_core(data.outputParameterChanges) };
+            // SAFETY: as the host says, during this call.
+            let [amount, bypass] = unsafe { self.take_changes(data.inputParameterChanges) };
+            // With no samples there need not be any busses.
+            let busses = if length > 0 { (data.numInputs, data.numOutputs) } else { (0, 0) };
+            // SAFETY: as the host says: so many busses, of so many channels, of so many samples.
+            let (inputs, outputs) =
+                unsafe { (channels(data.inputs, busses.0), channels(data.outputs, busses.1)) };
+            let inputs = inputs.map(<*mut f32>::cast_const);
+            // SAFETY: as above; the block does not outlive this call.
+            let mut block = unsafe { Block::new(inputs, outputs, length) };
+            self.effect.process(&mut block, (&amount, &bypass), is_offline(data.processMode));
+            // SAFETY: null or valid, and there is a first one if the number says so.
+            if let Some(bus) = unsafe { data.outputs.as_mut() }.filter(|_| busses.1 > 0) {
+                bus.silenceFlags = block.silent_outputs();
+            }
             kResultOk
         })
     }
@@ -392,7 +385,6 @@ impl IEditControllerTrait for Component {
             info.unitId = 0;
             info.flags = [
                 (parameter.is_automatable(), ParameterInfo_::ParameterFlags_::kCanAutomate),
-                (parameter.is_read_only(), ParameterInfo_::ParameterFlags_::kIsReadOnly),
                 (parameter.is_list(), ParameterInfo_::ParameterFlags_::kIsList),
                 (*parameter == Parameter::Bypass, ParameterInfo_::ParameterFlags_::kIsBypass),
             ]
@@ -454,9 +446,6 @@ impl IEditControllerTrait for Component {
 
     unsafe fn getParamNormalized(&self, id: ParamID) -> ParamValue {
         guard_or(0.0, || match Parameter::from_id(id) {
-            Some(Parameter::Core) => {
-                Parameter::Core.normalised(f64::from(self.effect.core() as u8))
-            }
             Some(parameter) => self.effect.values().get(parameter),
             None => 0.0,
         })
