@@ -14,7 +14,7 @@ import pytest
 import soundfile
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue, OutputExists
-from uncodec.io import create_audio, open_audio, read_audio, read_tags, write_audio
+from uncodec.io import create_audio, open_audio, read_audio, write_audio
 
 KINDS = [
     (".wav", "PCM_16"),
@@ -113,31 +113,6 @@ def test_clipping_is_counted_and_does_not_wrap(tmp_path):
         got = read_audio(path)[0]
         wanted = audio if subtype == "FLOAT" else np.clip(audio, -1, 1)
         assert np.max(np.abs(got - wanted)) <= 2.0**-15
-
-
-def test_tags_and_cover_go_into_flac(tagged_mp3, jpeg, tmp_path):
-    path = tmp_path / "out.flac"
-    audio, rate = read_audio(tagged_mp3)
-    write_audio(path, audio, rate, tags_from=tagged_mp3)
-    source, got = read_tags(tagged_mp3), read_tags(path)
-    assert got.text == source.text
-    assert len(source.text) == 9
-    (picture,) = got.pictures
-    assert picture.data == jpeg
-    assert (picture.mime, picture.kind, picture.title) == ("image/jpeg", "Cover (front)", "front")
-    with open_audio(path) as reader:
-        assert reader.read().shape == audio.shape
-
-
-def test_tags_go_into_wav(tagged_mp3, tmp_path):
-    path = tmp_path / "out.wav"
-    with open_audio(tagged_mp3) as reader:
-        write_audio(path, reader.read(), reader.sample_rate, tags_from=reader)
-    got = read_tags(path).text
-    assert got["title"] == "Ein Lied"
-    assert got["artist"] == "Jürgen 山"
-    assert got["album"] == "Platte"
-    assert {"track", "date", "genre", "comment"} <= set(got)
 
 
 def test_an_exception_leaves_nothing(tmp_path):

@@ -86,13 +86,13 @@ class AudioReader:
 
     @cached_property
     def all_tags(self) -> Tags:
-        """Text tags and pictures."""
+        """Texts, pictures and chapters; see :func:`uncodec.io.read_tags`."""
         return read_tags(self.path)
 
     @property
-    def tags(self) -> dict[str, str]:
-        """Text tags by generic lower-case names: title, artist, album, track, date, ..."""
-        return dict(self.all_tags.text)
+    def tags(self) -> dict[str, tuple[str, ...]]:
+        """Texts by MusicBrainz Picard's names: title, artist, album, tracknumber, date, ..."""
+        return dict(self.all_tags.fields)
 
     def blocks(self, size: int = 65536) -> Iterator[Array]:
         """Give out the rest of the audio in blocks.

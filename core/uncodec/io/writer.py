@@ -10,15 +10,19 @@ from types import TracebackType
 from typing import Any
 
 import av
+import mutagen
 import numpy as np
 import numpy.typing as npt
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
+from uncodec.files import reason_of
 from uncodec.io.layouts import writable_layout
 from uncodec.io.pcm import Dither, quantise
 from uncodec.io.reader import AudioReader, open_audio
 from uncodec.io.staging import StagedFile
-from uncodec.io.tags import Tags
+from uncodec.io.tags import NotCarried, Tags, without_stale
+from uncodec.io.tags.riff import BrokenChunks
+from uncodec.io.tags.writing import TagsToWrite, check_tags, form_tags, put_tags
 
 __all__ = ["AudioWriter", "create_audio", "write_audio"]
 
@@ -35,6 +39,9 @@ _ENCODERS = {
 }
 _MOST_CHANNELS = {"wav": 64, "flac": 8}
 _MOST_RATE = {"wav": 768000, "flac": 655350}
+# Free bytes at the head of a FLAC file for what is added later; the field has 24 bits.
+_SPARE = 8192
+_MOST_SPARE = 2**24 - 1
 
 
 class AudioWriter:
@@ -53,6 +60,8 @@ class AudioWriter:
         Samples per channel written so far.
     clipped : int
         Samples beyond full scale that an integer format had to cut (all channels together).
+    not_carried : tuple of NotCarried
+        What the source of the tags says and this file does not, with the reason.
     """
 
     def __init__(
@@ -67,6 +76,7 @@ class AudioWriter:
         overwrite: bool,
         tags: Tags,
         layout: str,
+        left: tuple[NotCarried, ...] = (),
     ) -> None:
         self.path = path
         self.sample_rate = sample_rate
@@ -78,48 +88,47 @@ class AudioWriter:
         self._bits = _BITS[subtype]
         self._container_name = _CONTAINERS[path.suffix.lower()]
         self._dither = Dither(seed, channels) if dither and subtype != "FLOAT" else None
+        self._tags = self._form(tags, left)
         self._output: Any = None
         self._file: StagedFile | None = StagedFile(path, overwrite=overwrite)
         try:
-            self._open(tags)
+            self._open()
         except BaseException:
             self._abort()
             raise
 
-    def _open(self, tags: Tags) -> None:
+    def _form(self, tags: Tags, left: tuple[NotCarried, ...]) -> TagsToWrite | None:
+        """Bring tags into their form now: what is wrong with them must not come up at the end."""
+        self.not_carried = left
+        if not tags:
+            return None
+        try:
+            form = form_tags(self._container_name, tags)
+        except Exception as error:  # no tag is worth losing the audio
+            reason = f"cannot be written: {' '.join(str(error).split())[:200]}"
+            self.not_carried += (NotCarried("tags", reason),)
+            return None
+        self.not_carried += tuple(form.left)
+        return form
+
+    def _open(self) -> None:
         file = self._file
         encoder, self._sample_format = _ENCODERS[self._container_name, self.subtype]
         # A WAV above 4 GiB becomes RF64 by itself (EBU Tech 3306); smaller ones stay plain.
-        options = {"rf64": "auto"} if self._container_name == "wav" else {}
+        options = {"rf64": "auto"}
+        if self._container_name == "flac":
+            room = self._tags.room if self._tags else 0
+            options = {"metadata_header_padding": str(min(room + _SPARE, _MOST_SPARE))}
         with _translated(self.path, file):
             self._output = av.open(
                 file, "w", format=self._container_name, container_options=options
             )
             self._output.flags |= av.container.Flags.bitexact.value
-            self._output.metadata.update(tags.text)
             self._stream: Any = self._output.add_stream(
                 encoder, rate=self.sample_rate, layout=self._layout
             )
             self._stream.format = self._sample_format
-            pictures = tags.pictures if self._container_name == "flac" else ()
-            slots = [(picture, self._add_picture(picture)) for picture in pictures]
             self._output.start_encoding()
-            for picture, slot in slots:
-                packet = av.Packet(picture.data)
-                packet.stream = slot
-                packet.pts = packet.dts = 0
-                self._output.mux(packet)
-
-    def _add_picture(self, picture: Any) -> Any:
-        slot = self._output.add_mux_stream(
-            picture.codec, width=picture.width, height=picture.height
-        )
-        slot.disposition = av.stream.Disposition.attached_pic
-        if picture.kind:
-            slot.metadata["comment"] = picture.kind
-        if picture.title:
-            slot.metadata["title"] = picture.title
-        return slot
 
     def write(self, block: npt.ArrayLike) -> None:
         """Append audio.
@@ -196,10 +205,22 @@ class AudioWriter:
                 self._output.mux(self._stream.encode(None))
                 self._output.close()
                 self._output = None
+            self._put_tags(self._file)
             self._file.commit()
             self._file = None
         finally:
             self._abort()
+
+    def _put_tags(self, file: StagedFile) -> None:
+        if self._tags is None:
+            return
+        try:
+            put_tags(self._tags, file)
+        except BrokenChunks as error:  # told before the file is touched
+            self.not_carried += (NotCarried("tags", str(error)),)
+        except (OSError, mutagen.MutagenError) as error:
+            reason = reason_of(error) if isinstance(error, OSError) else str(error)
+            raise AudioFileError(f"{self.path}: cannot be written: {reason}") from error
 
     def _abort(self) -> None:
         """Drop everything that is not in place yet."""
@@ -274,7 +295,7 @@ def create_audio(
     dither: bool = True,
     seed: int = 0,
     overwrite: bool = False,
-    tags_from: str | os.PathLike[str] | AudioReader | None = None,
+    tags_from: str | os.PathLike[str] | AudioReader | Tags | None = None,
     layout: str | Sequence[str] | None = None,
 ) -> AudioWriter:
     """Begin a WAV or FLAC file.
@@ -299,10 +320,12 @@ def create_audio(
         Of the dither, 0 to 2**64 - 1: same audio and seed, same file.
     overwrite : bool
         Replace what is there under that name.
-    tags_from : path-like or AudioReader, optional
-        Copy text tags and pictures from there. WAV takes the texts that its INFO list has a name
-        for (title, artist, album, track, date, genre, comment, copyright, ...) and no pictures;
-        FLAC takes everything.
+    tags_from : path-like, AudioReader or Tags, optional
+        Copy tags, pictures and chapters from there. FLAC takes them as a Vorbis comment and
+        pictures; WAV as an ID3 chunk, and the simple ones as an INFO list too. Of a file or reader
+        the loudness (ReplayGain, R128, iTunNORM) and the notes of its encoder are not copied, as
+        they are wrong for other audio; Tags are written as they are. `not_carried` of the writer
+        tells what is missing. Broken tags never keep the audio from being written.
     layout : str or sequence of str, optional
         What the channels are for: a common name ("5.1", "7.1", ...), or the names of the speakers
         in the order of a WAV ("FL", "FR", "FC", "LFE", "BL", "BR", ...), as a reader's `speakers`
@@ -335,12 +358,7 @@ def create_audio(
     count = _check_int("channels", channels, 1, _MOST_CHANNELS[container])
     speakers = writable_layout(layout, count)
     number = _check_int("seed", seed, 0, 2**64 - 1)
-    tags = Tags()
-    if isinstance(tags_from, AudioReader):
-        tags = tags_from.all_tags
-    elif tags_from is not None:
-        with open_audio(tags_from) as reader:
-            tags = reader.all_tags
+    tags, left = _tags_of(tags_from)
     return AudioWriter(
         place,
         rate,
@@ -351,7 +369,23 @@ def create_audio(
         overwrite=overwrite,
         tags=tags,
         layout=speakers,
+        left=left,
     )
+
+
+def _tags_of(
+    source: str | os.PathLike[str] | AudioReader | Tags | None,
+) -> tuple[Tags, tuple[NotCarried, ...]]:
+    """What is to be written, and what of the source is not."""
+    if source is None:
+        return Tags(), ()
+    if isinstance(source, Tags):
+        check_tags(source)
+        return source, ()
+    if isinstance(source, AudioReader):
+        return without_stale(source.all_tags)
+    with open_audio(source) as reader:
+        return without_stale(reader.all_tags)
 
 
 def write_audio(
@@ -363,14 +397,19 @@ def write_audio(
     dither: bool = True,
     seed: int = 0,
     overwrite: bool = False,
-    tags_from: str | os.PathLike[str] | AudioReader | None = None,
+    tags_from: str | os.PathLike[str] | AudioReader | Tags | None = None,
     layout: str | Sequence[str] | None = None,
-) -> None:
+) -> tuple[NotCarried, ...]:
     """Write a whole WAV or FLAC file; arguments and errors as :func:`create_audio`.
 
     Parameters
     ----------
     audio : array_like [shape=(n,) or (channels, n), float32 or float64]
+
+    Returns
+    -------
+    tuple of NotCarried
+        What `tags_from` says and the file does not; empty if nothing is missing.
     """
     data = np.asarray(audio)
     if data.ndim not in (1, 2):
@@ -389,3 +428,4 @@ def write_audio(
     ) as writer:
         for start in range(0, data.shape[1], 65536):
             writer.write(data[:, start : start + 65536])
+    return writer.not_carried

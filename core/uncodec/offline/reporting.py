@@ -7,6 +7,8 @@ import math
 import sys
 import time
 import traceback
+from collections.abc import Iterable
+from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -14,6 +16,7 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from uncodec.errors import OutputExists, UncodecError
 
 if TYPE_CHECKING:
+    from uncodec.io import NotCarried
     from uncodec.offline.restore import RestoreReport
 
 __all__ = ["JsonReporter", "ProgressReporter", "Reporter", "describe"]
@@ -88,8 +91,9 @@ class JsonReporter(Reporter):
 
     ``start`` (source, target), ``progress`` (source, frames, total_frames or null; at most two a
     second), ``done`` (source, target, sample_rate, target_rate, channels, frames, target_frames,
-    duration_s, elapsed_s, times_real_time, peak, clipped, problems), ``warning`` (source,
-    message), ``error`` (source, type, message), ``end`` (restored, failed).
+    duration_s, elapsed_s, times_real_time, peak, clipped, problems, not_carried: a list of field
+    and reason), ``warning`` (source, message), ``error`` (source, type, message), ``end``
+    (restored, failed).
     """
 
     def __init__(self, stream: TextIO, *, debug: bool = False) -> None:
@@ -132,6 +136,7 @@ class JsonReporter(Reporter):
             peak=round(report.peak, 6),
             clipped=report.clipped,
             problems=list(report.problems),
+            not_carried=[asdict(item) for item in report.not_carried],
         )
 
     def failed(self, source: Path, target: Path, error: BaseException) -> None:
@@ -180,6 +185,8 @@ class ProgressReporter(Reporter):
         )
         for problem in report.problems:
             self._line(f"uncodec: warning: {report.source}: is damaged: {problem}")
+        for reason, fields in _by_reason(report.not_carried).items():
+            self._line(f"{report.target}: not carried over: {', '.join(fields)} ({reason})")
         if report.clipped:
             self._line(
                 f"uncodec: warning: {report.target}: {report.clipped} samples were clipped (peak "
@@ -196,6 +203,13 @@ class ProgressReporter(Reporter):
 
     def _line(self, text: str) -> None:
         self._console.print(text, soft_wrap=True)
+
+
+def _by_reason(items: Iterable[NotCarried]) -> dict[str, list[str]]:
+    reasons: dict[str, list[str]] = {}
+    for item in items:
+        reasons.setdefault(item.reason, []).append(item.field)
+    return reasons
 
 
 def _name(path: Path) -> str:

@@ -12,7 +12,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.io import create_audio, open_audio
+from uncodec.io import NotCarried, create_audio, open_audio
 
 __all__ = ["BLOCK_FRAMES", "SUBTYPES", "RestoreReport", "StreamingEffect", "restore_file"]
 
@@ -78,6 +78,8 @@ class RestoreReport:
         Samples that an integer format could not hold, all channels together.
     problems : tuple of str
         What was wrong with a damaged source that was salvaged; empty for a sound one.
+    not_carried : tuple of NotCarried
+        Tags, pictures and the like of the source that the result does not have, with the reason.
     """
 
     source: Path
@@ -91,6 +93,7 @@ class RestoreReport:
     peak: float
     clipped: int = 0
     problems: tuple[str, ...] = ()
+    not_carried: tuple[NotCarried, ...] = ()
 
     @property
     def duration_s(self) -> float:
@@ -118,7 +121,7 @@ def restore_file(
     """Restore an audio file into another file.
 
     The source is read, restored and written block by block: an hour needs no more memory than a
-    minute. The result is aligned to the source and as long as it, keeps its tags and cover, and
+    minute. The result is aligned to the source and as long as it, keeps its tags and pictures, and
     appears under its name only when it is complete; whatever ends the call early, an exception in
     `progress` included, leaves neither the target nor a temporary file.
 
@@ -222,6 +225,7 @@ def restore_file(
         peak=peak,
         clipped=writer.clipped,
         problems=tuple(reader.problems),
+        not_carried=writer.not_carried,
     )
 
 

@@ -1,0 +1,103 @@
+"""What FFmpeg knows of a file: chapters, and the tags of formats that nothing else here reads."""
+
+from __future__ import annotations
+
+from os import PathLike, fspath
+from typing import Any
+
+import av
+
+from uncodec.io.tags.model import Chapter, Collector
+from uncodec.io.tags.names import PAIRS, name_of
+from uncodec.io.tags.pictures import collect_picture
+
+__all__ = ["file_url", "read_chapters", "read_with_ffmpeg"]
+
+# Notes of a container about itself.
+_TECHNICAL = {
+    "compatible_brands",
+    "creation_time",
+    "handler_name",
+    "major_brand",
+    "minor_version",
+    "vendor_id",
+}
+_NAMES = {
+    "album_artist": "albumartist",
+    "encoded_by": "encodedby",
+    "encoder": "encodersettings",
+    "publisher": "label",
+}
+_PAIRS = {"track": PAIRS["TRCK"], "disc": PAIRS["TPOS"]}
+
+
+def file_url(path: str | PathLike[str]) -> str:
+    """`path` in a form that FFmpeg takes as a file whatever its name begins with."""
+    return "file:" + fspath(path)
+
+
+def _open(path: str | PathLike[str]) -> Any:
+    return av.open(
+        file_url(path),
+        "r",
+        options={"protocol_whitelist": "file"},
+        metadata_errors="replace",
+    )
+
+
+def read_with_ffmpeg(path: str | PathLike[str], into: Collector) -> None:
+    """Add the texts, pictures and chapters that FFmpeg finds.
+
+    Raises
+    ------
+    av.FFmpegError, ValueError, OSError
+        If it cannot open the file.
+    """
+    with _open(path) as container:
+        sources = [container.metadata]
+        if container.streams.audio:
+            sources.append(container.streams.audio[0].metadata)
+        seen: set[str] = set()
+        for source in sources:
+            for key, value in source.items():
+                lower = key.lower()
+                if lower not in _TECHNICAL | seen:
+                    seen.add(lower)
+                    _read_text(lower, value, into)
+        into.chapters += _chapters(container)
+        _read_pictures(container, into)
+
+
+def _read_text(key: str, value: str, into: Collector) -> None:
+    if key in _PAIRS:
+        into.add_pair(*_PAIRS[key], value)
+    elif key.startswith(("lyrics-", "comment-")):  # with a language behind it
+        into.add(key.partition("-")[0], [value])
+    else:
+        into.add(_NAMES.get(key) or name_of("vorbis", key), [value])
+
+
+def _read_pictures(container: Any, into: Collector) -> None:
+    for stream in container.streams.video:
+        if not stream.disposition & av.stream.Disposition.attached_pic:
+            continue
+        for packet in container.demux(stream):
+            if packet.size:
+                collect_picture(into, bytes(packet), 3, stream.metadata.get("title", ""))
+                break
+
+
+def read_chapters(path: str | PathLike[str], into: Collector) -> None:
+    """Add the chapters alone; errors as `read_with_ffmpeg`."""
+    with _open(path) as container:
+        into.chapters += _chapters(container)
+
+
+def _chapters(container: Any) -> list[Chapter]:
+    found = []
+    for item in container.chapters():
+        base = item["time_base"]
+        start, end = float(item["start"] * base), float(item["end"] * base)
+        title = item["metadata"].get("title", "")
+        found.append(Chapter(max(start, 0.0), title, end if end > start else None))
+    return sorted(found, key=lambda chapter: chapter.start)
