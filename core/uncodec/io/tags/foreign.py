@@ -128,7 +128,9 @@ def read_asf(tags: Any, into: Collector) -> None:
         elif lower == "wm/tracknumber":
             into.add_pair(*PAIRS["TRCK"], str(value))
         elif lower == "wm/shareduserrating":
-            into.add("_rating", [f"{round(int(value) / 99, 4):g}" if str(value).isdecimal() else value])
+            text = str(value)
+            share = f"{round(int(text) / 99, 4):g}" if text.isdecimal() else text
+            into.add("_rating", [share])
         elif isinstance(value, bool):
             into.add(name_of("asf", key), ["1"] if value else [])
         else:
