@@ -8,6 +8,7 @@ from numpy.typing import NDArray
 
 from uncodec._native import InverseFrames, StreamingStft, synthesis_window
 from uncodec.errors import InvalidValue
+from uncodec.live.delta_bound import DeltaBound
 from uncodec.live.excitation import Excitation
 from uncodec.live.hold_back import HoldBack
 from uncodec.live.noise import HopNoise
@@ -58,6 +59,7 @@ class DeltaEngine:
         # Mid and side, then what excites the additive part: two noises, overtones of mid and side.
         self._stft = StreamingStft(CHANNELS, shape, hop)
         self._excitation = Excitation()
+        self._bound = DeltaBound(channels, model.config.bins)
         self._inverse = InverseFrames(channels, window)
         self._hold_back = HoldBack(channels, shape, hop)
         self._overlap = OverlapAdd(channels, synthesis_window(shape, hop), hop)
@@ -130,6 +132,7 @@ class DeltaEngine:
         spectra = self._spectra[:count]
         self._stft.push_into(source, spectra)
         self._infer(spectra, self._delta[:count])
+        self._bound.hold_into(self._delta[:count], spectra)
         frames = self._frames[:count]
         self._inverse.inverse_into(self._delta[:count], frames)
         finished = source[: self.channels]
@@ -156,6 +159,7 @@ class DeltaEngine:
         twin._stft = self._stft.clone()
         twin._overlap = self._overlap.clone()
         twin._excitation = self._excitation.clone()
+        twin._bound = self._bound.clone()
         twin._hold_back = self._hold_back.clone()
         # The network returns new tensors and never writes into old ones, so they can be shared.
         twin._state = self._state

@@ -17,6 +17,7 @@ from numpy.typing import NDArray
 from torch import Tensor
 
 from uncodec.errors import InvalidValue, UncodecError
+from uncodec.live.delta_bound import DeltaBound
 from uncodec.live.engine import DeltaEngine
 from uncodec.live.noise import HopNoise, check_seed
 from uncodec.networks import LoadedDiffusion
@@ -220,7 +221,8 @@ class DiffusionEngine:
             if later < 1.0:
                 samples = frames_to_audio(result, window, hop)
             else:
-                samples = change_to_audio(result, scene.coded, window, hop)
+                held = _hold_to_bound(result, scene.coded)
+                samples = change_to_audio(held, scene.coded, window, hop)
             return samples[0, :, inner].cpu().numpy()
 
     def _white(self, stream: int, first: int, samples: int) -> Tensor:
@@ -230,6 +232,13 @@ class DiffusionEngine:
         if lead < samples:
             self._noise[stream].fill((first + lead) // self.hop, noise[:, lead:])
         return torch.from_numpy(noise)[None].to(self.model.device)
+
+
+def _hold_to_bound(result: Tensor, coded: Tensor) -> Tensor:
+    """Hold the last step's result to `DeltaBound`, [shape=(1, 2, frames, bins)], complex."""
+    delta, heard = (x[0].transpose(0, 1).cpu().contiguous().numpy() for x in (result, coded))
+    DeltaBound(2, delta.shape[2]).hold_into(delta, heard)
+    return torch.from_numpy(delta).transpose(0, 1)[None].to(result.device)
 
 
 def _half_precision(device: str) -> bool:
