@@ -126,7 +126,7 @@ VALUES = {
     "discnumber": ["1"],
     "gapless": ["1"],
     "license": ["https://example.org/by"],
-    "lyrics": ["Zeile eins\nВторая строка 二"],
+    "lyrics": ["Zeile eins\n第二行 ひらがな"],
     "movementnumber": ["2"],
     "movementtotal": ["4"],
     "musicbrainz_recordingid": ["b1a9c0e9-d987-4042-ae91-78d6a3267d69"],
