@@ -7,7 +7,8 @@ from pathlib import Path
 import pytest
 
 from uncodec.errors import InvalidValue
-from uncodec.offline.batch import STANDARD, Settings, plan
+from uncodec.offline.planning import STANDARD, Settings, plan
+from uncodec.offline.sources import RENDERED
 
 
 @pytest.fixture
@@ -20,8 +21,8 @@ def folder(tmp_path, monkeypatch):
     return tmp_path
 
 
-def pairs(jobs):
-    return [(str(job.source), str(job.target)) for job in jobs]
+def pairs(planned):
+    return [(str(job.source), str(job.target)) for job in planned.jobs]
 
 
 def test_single_file_next_to_itself(folder):
@@ -64,9 +65,9 @@ def test_missing_file_is_planned_and_fails_later(folder):
 
 
 def test_pipes(folder):
-    assert plan(["-"])[0].target == STANDARD
-    assert plan(["-"], "x.flac")[0].target == Path("x.flac")
-    assert plan(["a.mp3"], "-")[0].target == STANDARD
+    assert plan(["-"]).jobs[0].target == STANDARD
+    assert plan(["-"], "x.flac").jobs[0].target == Path("x.flac")
+    assert plan(["a.mp3"], "-").jobs[0].target == STANDARD
 
 
 @pytest.mark.parametrize(
@@ -86,39 +87,89 @@ def test_refused(folder, inputs, output, message):
         plan(inputs, output)
 
 
-def test_sources_with_the_same_target_are_refused(folder):
+def test_sources_that_differ_in_their_extension_alone_keep_it(folder):
+    for name in ("a.ogg", "A.wav", "in/c.m4a"):
+        (folder / name).touch()
+    # Decided for all at once: b.ogg and d.opus, which stand alone, keep the short form.
+    assert pairs(plan(["a.mp3", "a.ogg", "A.wav", "b.ogg", "in"])) == [
+        ("a.mp3", "a.mp3.restored.flac"),
+        ("a.ogg", "a.ogg.restored.flac"),
+        ("A.wav", "A.wav.restored.flac"),
+        ("b.ogg", "b.restored.flac"),
+        ("in/c.m4a", "in/c.m4a.restored.flac"),
+        ("in/c.mp3", "in/c.mp3.restored.flac"),
+        ("in/sub/d.opus", "in/sub/d.restored.flac"),
+    ]
+    assert pairs(plan(["in"], "new")) == [
+        ("in/c.m4a", "new/c.m4a.flac"),
+        ("in/c.mp3", "new/c.mp3.flac"),
+        ("in/sub/d.opus", "new/sub/d.flac"),
+    ]
+
+
+def test_a_longer_name_that_is_taken_makes_the_next_one_longer(folder):
     (folder / "a.ogg").touch()
-    with pytest.raises(InvalidValue, match=r"a\.mp3 and a\.ogg would both be written"):
-        plan(["a.mp3", "a.ogg"])
-    (folder / "in/a.mp3").touch()
-    with pytest.raises(InvalidValue, match="would both be written"):
-        plan(["a.mp3", "in/a.mp3"], "new")
+    (folder / "a.mp3.wav").touch()
+    assert pairs(plan(["a.mp3", "a.ogg", "a.mp3.wav"])) == [
+        ("a.mp3", "a.mp3.restored.flac"),
+        ("a.ogg", "a.ogg.restored.flac"),
+        ("a.mp3.wav", "a.mp3.wav.restored.flac"),
+    ]
+
+
+def test_takes_keep_the_extension_too(folder):
+    (folder / "a.ogg").touch()
+    names = [str(job.target) for job in plan(["a.mp3", "a.ogg"], mark=RENDERED, takes=2).jobs]
+    assert names == [f"a.{kind}.rendered.take{n}.flac" for kind in ("mp3", "ogg") for n in (1, 2)]
+
+
+def test_every_collision_that_remains_is_listed(folder):
+    for name in ("in/a.mp3", "in/b.ogg", "in/sub/b.ogg"):
+        (folder / name).touch()
+    with pytest.raises(InvalidValue) as told:
+        plan(["a.mp3", "in/a.mp3", "b.ogg", "in/b.ogg", "in/sub/b.ogg"], "new")
+    assert "new/a.flac from a.mp3 and in/a.mp3;" in str(told.value)
+    assert "new/b.flac from b.ogg, in/b.ogg and in/sub/b.ogg;" in str(told.value)
     # The same names in different folders do not collide.
-    assert len(plan(["a.mp3", "in/a.mp3"])) == 2
+    assert len(plan(["a.mp3", "in/a.mp3"]).jobs) == 2
 
 
 def test_target_that_is_another_source_is_refused(folder):
     (folder / "a.restored.flac").touch()
     with pytest.raises(InvalidValue, match="one of the sources"):
         plan(["a.mp3", "a.restored.flac"])
+    (folder / "b.restored.flac").touch()
+    with pytest.raises(InvalidValue, match=r"a\.restored\.flac and b\.restored\.flac are sources"):
+        plan(["a.mp3", "b.ogg", "a.restored.flac", "b.restored.flac"])
+
+
+@pytest.mark.parametrize("output", ["single.flac", "single.wav", "single.mp3", "x/single.FLAC"])
+def test_the_name_of_a_file_is_not_taken_for_a_folder(folder, output):
+    rule = "must be a folder for several sources; a folder of this name is meant with a /"
+    for inputs in (["a.mp3", "b.ogg"], ["in"]):
+        with pytest.raises(InvalidValue, match=rule):
+            plan(inputs, output)
+        assert pairs(plan(inputs, output + "/"))[0][1].startswith(output + "/")
+    (folder / "there.flac").mkdir()
+    assert pairs(plan(["a.mp3", "b.ogg"], "there.flac"))[0][1] == "there.flac/a.flac"
+    assert pairs(plan(["a.mp3", "b.ogg"], "Best of Vol.2"))[0][1] == "Best of Vol.2/a.flac"
+
+
+@pytest.mark.parametrize("inputs", [["a.mp3"], ["in"], ["a.mp3", "b.ogg"]])
+@pytest.mark.parametrize("output", ["x" * 300, "x" * 300 + "/", f"new/{'x' * 300}"])
+def test_names_that_are_too_long_are_planned_and_fail_later(folder, inputs, output):
+    assert len(plan(inputs, output).jobs) >= 1
+    assert len(plan(["x" * 300 + ".mp3", *inputs]).jobs) >= 2
+
+
+def test_an_empty_name_is_not_the_current_folder(folder):
+    with pytest.raises(InvalidValue, match="input='': must be the name"):
+        plan([""])
+    with pytest.raises(InvalidValue, match="output='': must be the name"):
+        plan(["a.mp3"], "")
 
 
 @pytest.mark.parametrize("settings", [Settings(bits=8), Settings(rate=0), Settings(rate=-44_100)])
 def test_settings_are_checked_first(folder, settings):
     with pytest.raises(InvalidValue, match="must be"):
         plan(["gone.mp3"], settings=settings)
-
-
-def test_folder_that_cannot_be_read_is_not_passed_over(folder, monkeypatch):
-    from uncodec.offline import batch
-
-    scandir = batch.os.scandir
-
-    def refuse(path):
-        if str(path).endswith("sub"):
-            raise PermissionError(13, "Permission denied", str(path))
-        return scandir(path)
-
-    monkeypatch.setattr(batch.os, "scandir", refuse)
-    with pytest.raises(InvalidValue, match="in/sub: Permission denied"):
-        plan(["in"])

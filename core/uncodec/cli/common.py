@@ -16,7 +16,8 @@ import typer
 from uncodec.errors import InvalidType, InvalidValue, ModelError, UncodecError
 
 if TYPE_CHECKING:
-    from uncodec.offline.batch import Job
+    from uncodec.offline.headroom import Headroom
+    from uncodec.offline.planning import Job
     from uncodec.offline.reporting import Reporter
 
 __all__ = [
@@ -27,6 +28,7 @@ __all__ = [
     "loading",
     "open_reporter",
     "orderly_exit",
+    "parse_headroom",
     "told_errors",
     "told_files",
 ]
@@ -53,7 +55,9 @@ def told_errors(debug: bool = False, stopped: str = "stopped") -> Iterator[None]
     except UncodecError as error:
         if debug:
             traceback.print_exception(error, file=sys.stderr)
-        typer.echo(f"uncodec: error: {error}", err=True)
+        from uncodec.offline.reporting import one_line
+
+        typer.echo(f"uncodec: error: {one_line(str(error))}", err=True)
         wrong_use = isinstance(error, (InvalidValue, InvalidType, ModelError))
         raise typer.Exit(USAGE if wrong_use else FAILED) from None
     except KeyboardInterrupt:
@@ -116,26 +120,49 @@ def orderly_exit() -> Iterator[None]:
 
 
 def open_reporter(jobs: Sequence[Job], *, json: bool, quiet: bool, debug: bool) -> Reporter:
-    """How a batch is reported: for programs, for a terminal, or errors alone."""
-    from uncodec.offline.batch import STANDARD
+    """How a batch is reported: for programs, for a terminal, or errors and warnings alone."""
+    from uncodec.offline.planning import STANDARD
     from uncodec.offline.reporting import JsonReporter, ProgressReporter, Reporter
 
     if json:
         to_stdout = all(job.target != STANDARD for job in jobs)
-        return JsonReporter(sys.stdout if to_stdout else sys.stderr, debug=debug)
-    if quiet or not sys.stderr.isatty():
-        return Reporter(debug=debug)
+        stream = sys.stdout if to_stdout else sys.stderr
+        if stream is None:
+            raise UncodecError("the report cannot be written: its stream is closed")
+        return JsonReporter(stream, quiet=quiet, debug=debug)
+    if quiet or sys.stderr is None or not sys.stderr.isatty():
+        return Reporter(quiet=quiet, debug=debug)
     return ProgressReporter(debug=debug)
 
 
 def check_terminal(jobs: Sequence[Job]) -> None:
     """Refuse to read audio from, or to write it to, a terminal."""
-    from uncodec.offline.batch import STANDARD
+    from uncodec.offline.planning import STANDARD
 
-    if any(job.source == STANDARD for job in jobs) and sys.stdin.isatty():
-        raise InvalidValue("input='-': standard input is a terminal; pipe an audio file into it")
-    if any(job.target == STANDARD for job in jobs) and sys.stdout.isatty():
-        raise InvalidValue("output='-': standard output is a terminal; redirect it, or name a file")
+    for name, stream, used in (
+        ("input", sys.stdin, any(job.source == STANDARD for job in jobs)),
+        ("output", sys.stdout, any(job.target == STANDARD for job in jobs)),
+    ):
+        if used and stream is None:
+            raise InvalidValue(f"{name}='-': standard {name} is closed")
+        if used and stream.isatty():
+            remedy = {
+                "input": "pipe an audio file into it",
+                "output": "redirect it, or name a file",
+            }[name]
+            raise InvalidValue(f"{name}='-': standard {name} is a terminal; {remedy}")
+
+
+def parse_headroom(text: str) -> Headroom:
+    """Read what ``--headroom`` was given."""
+    from uncodec.offline.headroom import check_headroom
+
+    if text == "auto":
+        return "auto"
+    try:
+        return check_headroom(float(text))
+    except ValueError:
+        return check_headroom(text)  # type: ignore[arg-type]  # refuses it
 
 
 def check_plot(plot: str) -> None:

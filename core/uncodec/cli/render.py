@@ -16,11 +16,12 @@ from uncodec.cli.common import (
     loading,
     open_reporter,
     orderly_exit,
+    parse_headroom,
     told_errors,
 )
 
 if TYPE_CHECKING:
-    from uncodec.offline.batch import Job
+    from uncodec.offline.planning import Job
     from uncodec.offline.restore import RestoreReport
 
 __all__ = ["register"]
@@ -36,7 +37,8 @@ def render(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Audio files; folders (every audio file below them); or - for standard input.",
+            help="Audio files; folders (all audio below them, links included); or - for standard "
+            "input.",
             show_default=False,
         ),
     ],
@@ -48,7 +50,8 @@ def render(
             metavar="OUT",
             help="A .flac or .wav file; a folder, where the results go by the names of their "
             "sources; or - for standard output (WAV). Without it a result lies next to its source: "
-            "song.mp3 becomes song.rendered.flac, or .wav with --bits 32.",
+            "song.mp3 becomes song.rendered.flac, or .wav with --bits 32; "
+            "song.mp3.rendered.flac where song.m4a is done too.",
             show_default=False,
         ),
     ] = None,
@@ -82,7 +85,10 @@ def render(
     ] = None,
     bits: Annotated[
         int,
-        typer.Option(help="16 or 24: integer samples with dither. 32: float samples, WAV only."),
+        typer.Option(
+            help="16 or 24: integer samples, with dither where anything was changed. 32: float "
+            "samples, WAV only."
+        ),
     ] = 24,
     rate: Annotated[
         int | None,
@@ -92,6 +98,14 @@ def render(
             show_default=False,
         ),
     ] = None,
+    headroom: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|DB",
+            help="Turn the result down by so many dB, 0 to 40, or by as many as it takes for "
+            "nothing to be clipped. 32-bit float results are never clipped.",
+        ),
+    ] = "0",
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "diffusion",
     device: Annotated[
         str, typer.Option(help="Where the network runs, as PyTorch names it: cpu, cuda.")
@@ -109,7 +123,9 @@ def render(
     json: Annotated[
         bool, typer.Option("--json", help="Report in JSON, one object a line, on standard output.")
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Report errors only.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Report errors and lost audio only.")
+    ] = False,
     debug: Annotated[bool, typer.Option("--debug", help="Show tracebacks.")] = False,
 ) -> None:
     """Render audio files with the offline engine: slower than restore, and finer.
@@ -121,8 +137,10 @@ def render(
     with told_errors(debug, stopped="stopped; --resume goes on with what is finished"):
         with loading():
             from uncodec.networks import load_diffusion
-            from uncodec.offline.batch import RENDERED, Settings, plan, run_each
+            from uncodec.offline.batch import run_each
+            from uncodec.offline.planning import Settings, plan
             from uncodec.offline.render import RenderSettings, render_file
+            from uncodec.offline.sources import RENDERED
 
         wanted = RenderSettings(
             steps=steps,
@@ -133,12 +151,18 @@ def render(
             device=device,
             ceiling_db=ceiling_db,
         )
-        settings = Settings(bits=bits, rate=rate, overwrite=overwrite, salvage=salvage)
-        jobs = plan(inputs, output, settings=settings, mark=RENDERED, takes=takes)
-        check_terminal(jobs)
+        settings = Settings(
+            bits=bits,
+            rate=rate,
+            headroom=parse_headroom(headroom),
+            overwrite=overwrite,
+            salvage=salvage,
+        )
+        planned = plan(inputs, output, settings=settings, mark=RENDERED, takes=takes)
+        check_terminal(planned.jobs)
         with (
             orderly_exit(),
-            open_reporter(jobs, json=json, quiet=quiet, debug=debug) as reporter,
+            open_reporter(planned.jobs, json=json, quiet=quiet, debug=debug) as reporter,
         ):
             # A model that cannot be used is told before the first file.
             load_diffusion(model, device)
@@ -150,6 +174,7 @@ def render(
                     wanted.take(job.take),
                     bits=bits,
                     rate=rate,
+                    headroom=settings.headroom,
                     overwrite=overwrite,
                     salvage=salvage,
                     resume=resume,
@@ -157,6 +182,6 @@ def render(
                     notice=reporter.notice,
                 )
 
-            failures = run_each(jobs, work, reporter)
+            failures = run_each(planned, work, reporter)
     if failures:
         raise typer.Exit(FAILED)

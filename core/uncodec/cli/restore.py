@@ -12,6 +12,7 @@ from uncodec.cli.common import (
     loading,
     open_reporter,
     orderly_exit,
+    parse_headroom,
     told_errors,
 )
 
@@ -31,7 +32,8 @@ def restore(
         list[str],
         typer.Argument(
             metavar="IN...",
-            help="Audio files; folders (every audio file below them); or - for standard input.",
+            help="Audio files; folders (all audio below them, links included); or - for standard "
+            "input.",
             show_default=False,
         ),
     ],
@@ -43,7 +45,8 @@ def restore(
             metavar="OUT",
             help="A .flac or .wav file; a folder, where the results go by the names of their "
             "sources; or - for standard output (WAV). Without it a result lies next to its source: "
-            "song.mp3 becomes song.restored.flac, or .wav with --bits 32.",
+            "song.mp3 becomes song.restored.flac, or .wav with --bits 32; "
+            "song.mp3.restored.flac where song.m4a is done too.",
             show_default=False,
         ),
     ] = None,
@@ -55,7 +58,10 @@ def restore(
     ] = 0,
     bits: Annotated[
         int,
-        typer.Option(help="16 or 24: integer samples with dither. 32: float samples, WAV only."),
+        typer.Option(
+            help="16 or 24: integer samples, with dither where anything was changed. 32: float "
+            "samples, WAV only."
+        ),
     ] = 24,
     rate: Annotated[
         int | None,
@@ -66,6 +72,14 @@ def restore(
             show_default=False,
         ),
     ] = None,
+    headroom: Annotated[
+        str,
+        typer.Option(
+            metavar="auto|DB",
+            help="Turn the result down by so many dB, 0 to 40, or by as many as it takes for "
+            "nothing to be clipped. 32-bit float results are never clipped.",
+        ),
+    ] = "0",
     model: Annotated[str, typer.Option(help="Name of the model.")] = "live-gan",
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
     salvage: Annotated[
@@ -82,7 +96,9 @@ def restore(
             "the audio goes to standard output).",
         ),
     ] = False,
-    quiet: Annotated[bool, typer.Option("--quiet", "-q", help="Report errors only.")] = False,
+    quiet: Annotated[
+        bool, typer.Option("--quiet", "-q", help="Report errors and lost audio only.")
+    ] = False,
     debug: Annotated[
         bool, typer.Option("--debug", help="Show where in the program an error came from.")
     ] = False,
@@ -95,17 +111,24 @@ def restore(
     """
     with told_errors(debug):
         with loading():
-            from uncodec.offline.batch import Settings, plan, run
+            from uncodec.offline.batch import run
+            from uncodec.offline.planning import Settings, plan
 
-        settings = Settings(bits=bits, rate=rate, overwrite=overwrite, salvage=salvage)
-        jobs = plan(inputs, output, settings=settings)
-        check_terminal(jobs)
+        settings = Settings(
+            bits=bits,
+            rate=rate,
+            headroom=parse_headroom(headroom),
+            overwrite=overwrite,
+            salvage=salvage,
+        )
+        planned = plan(inputs, output, settings=settings)
+        check_terminal(planned.jobs)
         with (
             orderly_exit(),
-            open_reporter(jobs, json=json, quiet=quiet, debug=debug) as reporter,
+            open_reporter(planned.jobs, json=json, quiet=quiet, debug=debug) as reporter,
         ):
             effect = _open_effect(model, amount, seed)
-            failures = run(jobs, effect, settings, reporter)
+            failures = run(planned, effect, settings, reporter)
     if failures:
         raise typer.Exit(FAILED)
 

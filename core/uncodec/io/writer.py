@@ -130,7 +130,7 @@ class AudioWriter:
             self._stream.format = self._sample_format
             self._output.start_encoding()
 
-    def write(self, block: npt.ArrayLike) -> None:
+    def write(self, block: npt.ArrayLike, exact: npt.NDArray[np.bool_] | None = None) -> None:
         """Append audio.
 
         Parameters
@@ -138,6 +138,8 @@ class AudioWriter:
         block : array_like [shape=(channels, n), float32 or float64]
             1-D too if the file is mono. Full scale is 1.0; integer formats cut beyond it and count
             it in `clipped`.
+        exact : ndarray [shape=(channels, n), bool], optional
+            Samples to write without dither, because the format holds them as they are.
 
         Raises
         ------
@@ -156,6 +158,8 @@ class AudioWriter:
             data = audio
         else:
             noise = self._dither.take(self.frames, audio.shape[1]) if self._dither else None
+            if noise is not None and exact is not None:
+                noise[exact] = 0.0
             self.clipped += int(np.count_nonzero(np.abs(audio) > 1.0))
             data = quantise(audio, self._bits, noise)
             data = data.astype(np.int16) if self._bits == 16 else data << 8

@@ -19,6 +19,7 @@ from uncodec.networks import load_diffusion
 from uncodec.offline.chunks import FolderStore, digest_file
 from uncodec.offline.diffusion_engine import CHUNK, check_sampler, check_steps
 from uncodec.offline.diffusion_stream import open_diffusion
+from uncodec.offline.headroom import Headroom, check_headroom
 from uncodec.offline.restore import (
     RestoreReport,
     check_format,
@@ -88,6 +89,7 @@ def render_file(
     *,
     bits: int = 24,
     rate: int | None = None,
+    headroom: Headroom = 0.0,
     overwrite: bool = False,
     salvage: bool = False,
     resume: bool = False,
@@ -105,8 +107,8 @@ def render_file(
     ----------
     source, target : path
     settings : RenderSettings, optional
-    bits, rate, overwrite, salvage
-        See `restore_file`.
+    bits, rate, headroom, overwrite, salvage
+        See `restore_file`. A number of dB is taken off before the ceiling is kept.
     resume : bool
         Go on with the chunks of an earlier call, if there are any. They must have been made of the
         same source with the same model, steps, seed, sampler and chunk.
@@ -129,6 +131,7 @@ def render_file(
     settings = settings or RenderSettings()
     source, target = Path(source), Path(target)
     check_format(bits, rate)
+    check_headroom(headroom)
     check_target(source, target, bits)
     if target.exists() and not overwrite:
         # Told before the chunks of an earlier render are touched.
@@ -185,6 +188,7 @@ def render_file(
             _Rendering(open_stream),
             bits=bits,
             rate=rate,
+            headroom=headroom,
             overwrite=overwrite,
             salvage=salvage,
             master=master,

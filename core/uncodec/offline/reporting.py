@@ -2,45 +2,101 @@
 
 from __future__ import annotations
 
+import contextlib
 import json
 import math
+import os
 import sys
 import time
 import traceback
+from collections import defaultdict
 from collections.abc import Iterable
 from dataclasses import asdict
 from pathlib import Path
 from types import TracebackType
 from typing import TYPE_CHECKING, Any, Self, TextIO
+from unicodedata import category
 
 from uncodec.errors import OutputExists, UncodecError
+from uncodec.files import reason_of
 
 if TYPE_CHECKING:
-    from uncodec.io import NotCarried
+    from uncodec.offline.planning import Plan
     from uncodec.offline.restore import RestoreReport
 
-__all__ = ["JsonReporter", "ProgressReporter", "Reporter", "describe"]
+__all__ = [
+    "JsonReporter",
+    "ProgressReporter",
+    "ReportLost",
+    "Reporter",
+    "abandon",
+    "describe",
+    "one_line",
+]
 
 _JSON_PROGRESS_INTERVAL_S = 0.5
+_NAMES_SHOWN = 5
+# Control characters, separators of lines, and bytes of a name that are no text.
+_UNPRINTED = ("Cc", "Cs", "Zl", "Zp")
+
+
+class ReportLost(UncodecError):
+    """What a program is to be told cannot be written: there is no point in going on."""
+
+
+def abandon(stream: TextIO) -> None:
+    """Let a stream that cannot be written to swallow the rest.
+
+    Otherwise the interpreter complains once more when it flushes on its way out.
+    """
+    with contextlib.suppress(OSError, ValueError):
+        os.dup2(os.open(os.devnull, os.O_WRONLY), stream.fileno())
+
+
+def one_line(text: str) -> str:
+    """Text with what would break a line, or move a terminal's cursor, written as an escape.
+
+    The name of a file may hold anything.
+    """
+    return "".join(
+        char.encode("unicode_escape").decode() if category(char) in _UNPRINTED else char
+        for char in text
+    )
 
 
 def describe(error: BaseException) -> str:
     """Say in one line what went wrong."""
-    text = " ".join(str(error).split())
+    text = str(error)
     if isinstance(error, OutputExists):
         return f"{text}; --overwrite replaces it"
     if isinstance(error, UncodecError):
         return text
+    text = " ".join(text.split())
     if isinstance(error, OSError) and error.strerror:
-        return f"{error.filename}: {error.strerror}" if error.filename else error.strerror
+        reason = reason_of(error)
+        return f"{error.filename}: {reason}" if error.filename else reason
     return f"unexpected {type(error).__name__}: {text} (--debug shows where)"
 
 
 class Reporter:
-    """Reports errors on standard error and is silent otherwise."""
+    """Tells errors and warnings on standard error and is silent otherwise.
 
-    def __init__(self, *, debug: bool = False) -> None:
+    Parameters
+    ----------
+    quiet : bool
+        Leave out the warnings that tell of no lost audio.
+    debug : bool
+        Show where in the program an error came from, too.
+    """
+
+    def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
+        self._quiet = quiet
         self._debug = debug
+
+    def planned(self, plan: Plan) -> None:
+        """It is known what will be done."""
+        for path, error in plan.failures:
+            self.failed(path, path, error)
 
     def started(self, source: Path, target: Path) -> None:
         """A file is begun."""
@@ -54,6 +110,19 @@ class Reporter:
 
     def finished(self, report: RestoreReport) -> None:
         """A file is complete."""
+        for text in self._warnings(report):
+            self._line(f"uncodec: warning: {text}")
+
+    def _warnings(self, report: RestoreReport) -> list[str]:
+        source, target = _name(report.source), _name(report.target, "standard output")
+        told = [f"{source}: is damaged: {problem}" for problem in report.problems]
+        if report.clipped:
+            peak = f"{20 * math.log10(report.peak):+.1f} dBFS"
+            told.append(
+                f"{target}: {report.clipped} samples were clipped (peak {peak}); --headroom auto "
+                "turns the result down, --bits 32 keeps them"
+            )
+        return told
 
     def failed(self, source: Path, target: Path, error: BaseException) -> None:
         """A file could not be restored."""
@@ -61,7 +130,7 @@ class Reporter:
             traceback.print_exception(error, file=sys.stderr)
         text = describe(error)
         # Most messages name the file they are about; the others are about the source.
-        if str(target) not in text and _name(source) not in text:
+        if _name(target, "standard output") not in text and _name(source) not in text:
             text = f"{_name(source)}: {text}"
         self._line(f"uncodec: error: {text}")
 
@@ -83,24 +152,34 @@ class Reporter:
         """Leave the terminal as it was."""
 
     def _line(self, text: str) -> None:
-        print(text, file=sys.stderr, flush=True)
+        if sys.stderr is not None:  # print would take standard output for it
+            print(one_line(text), file=sys.stderr, flush=True)
 
 
 class JsonReporter(Reporter):
     """One JSON object a line, its kind under ``event``.
 
-    ``start`` (source, target), ``progress`` (source, frames, total_frames or null; at most two a
-    second), ``done`` (source, target, sample_rate, target_rate, channels, frames, target_frames,
-    duration_s, elapsed_s, times_real_time, peak, clipped, problems, not_carried: a list of field
-    and reason), ``warning`` (source, message), ``error`` (source, type, message), ``end``
-    (restored, failed).
+    ``passed_over`` (path, reason), ``start`` (source, target), ``progress`` (source, frames,
+    total_frames or null; at most two a second), ``done`` (source, target, sample_rate, target_rate,
+    channels, frames, target_frames, duration_s, elapsed_s, times_real_time, peak, clipped,
+    headroom_db, problems, not_carried: a list of field and reason), ``warning`` (source, message),
+    ``error`` (source, type, message), ``end`` (restored, failed, passed_over).
+
+    Errors and warnings stand on standard error as well, unless that is where the objects go.
     """
 
-    def __init__(self, stream: TextIO, *, debug: bool = False) -> None:
-        super().__init__(debug=debug)
+    def __init__(self, stream: TextIO, *, quiet: bool = False, debug: bool = False) -> None:
+        super().__init__(quiet=quiet, debug=debug)
         self._stream = stream
         self._source = ""
         self._next_progress = 0.0
+        self._passed_over = 0
+
+    def planned(self, plan: Plan) -> None:
+        self._passed_over = len(plan.passed_over)
+        for passed in plan.passed_over:
+            self._event("passed_over", path=str(passed.path), reason=passed.reason)
+        super().planned(plan)
 
     def started(self, source: Path, target: Path) -> None:
         self._source = str(source)
@@ -121,6 +200,8 @@ class JsonReporter(Reporter):
         self._event("warning", source=self._source, message=text)
 
     def finished(self, report: RestoreReport) -> None:
+        if self._stream is not sys.stderr:
+            super().finished(report)
         self._event(
             "done",
             source=str(report.source),
@@ -135,6 +216,7 @@ class JsonReporter(Reporter):
             times_real_time=round(report.times_real_time, 2),
             peak=round(report.peak, 6),
             clipped=report.clipped,
+            headroom_db=round(report.headroom_db, 2),
             problems=list(report.problems),
             not_carried=[asdict(item) for item in report.not_carried],
         )
@@ -145,17 +227,23 @@ class JsonReporter(Reporter):
         self._event("error", source=str(source), type=type(error).__name__, message=describe(error))
 
     def ended(self, *, restored: int, failed: int) -> None:
-        self._event("end", restored=restored, failed=failed)
+        self._event("end", restored=restored, failed=failed, passed_over=self._passed_over)
 
     def _event(self, event: str, **fields: Any) -> None:
-        print(json.dumps({"event": event, **fields}), file=self._stream, flush=True)
+        try:
+            print(json.dumps({"event": event, **fields}), file=self._stream, flush=True)
+        except BrokenPipeError:
+            raise
+        except OSError as error:
+            abandon(self._stream)
+            raise ReportLost(f"the report cannot be written: {reason_of(error)}") from error
 
 
 class ProgressReporter(Reporter):
     """A bar for the file in work and a line for each one done, on standard error."""
 
-    def __init__(self, *, debug: bool = False) -> None:
-        super().__init__(debug=debug)
+    def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
+        super().__init__(quiet=quiet, debug=debug)
         from rich.console import Console
         from rich.progress import BarColumn, Progress, TextColumn, TimeRemainingColumn
 
@@ -171,6 +259,16 @@ class ProgressReporter(Reporter):
         self._bar.start()
         self._task = self._bar.add_task("", visible=False)
 
+    def planned(self, plan: Plan) -> None:
+        passed_over = ((passed.reason, str(passed.path)) for passed in plan.passed_over)
+        for reason, names in _by_reason(passed_over).items():
+            shown = ", ".join(names[:_NAMES_SHOWN])
+            more = len(names) - _NAMES_SHOWN
+            self._line(
+                f"passed over, {reason}: {shown}" + (f" and {more} more" if more > 0 else "")
+            )
+        super().planned(plan)
+
     def started(self, source: Path, target: Path) -> None:
         self._bar.reset(self._task, description=source.name, total=None, visible=True)
 
@@ -179,19 +277,15 @@ class ProgressReporter(Reporter):
 
     def finished(self, report: RestoreReport) -> None:
         self._bar.update(self._task, visible=False)
+        lower = f", turned down by {report.headroom_db:.1f} dB" if report.headroom_db else ""
         self._line(
             f"{report.source} -> {report.target} ({_clock(report.duration_s)} in "
-            f"{_clock(report.elapsed_s)}, {report.times_real_time:.1f} x real time)"
+            f"{_clock(report.elapsed_s)}, {report.times_real_time:.1f} x real time{lower})"
         )
-        for problem in report.problems:
-            self._line(f"uncodec: warning: {report.source}: is damaged: {problem}")
-        for reason, fields in _by_reason(report.not_carried).items():
+        super().finished(report)
+        not_carried = ((item.reason, item.field) for item in report.not_carried)
+        for reason, fields in _by_reason(not_carried).items():
             self._line(f"{report.target}: not carried over: {', '.join(fields)} ({reason})")
-        if report.clipped:
-            self._line(
-                f"uncodec: warning: {report.target}: {report.clipped} samples were clipped (peak "
-                f"{20 * math.log10(report.peak):+.1f} dBFS); --bits 32 keeps them"
-            )
 
     def ended(self, *, restored: int, failed: int) -> None:
         self.close()
@@ -202,18 +296,18 @@ class ProgressReporter(Reporter):
         self._bar.stop()
 
     def _line(self, text: str) -> None:
-        self._console.print(text, soft_wrap=True)
+        self._console.print(one_line(text), soft_wrap=True)
 
 
-def _by_reason(items: Iterable[NotCarried]) -> dict[str, list[str]]:
-    reasons: dict[str, list[str]] = {}
-    for item in items:
-        reasons.setdefault(item.reason, []).append(item.field)
-    return reasons
+def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
+    found = defaultdict(list)
+    for reason, name in pairs:
+        found[reason].append(name)
+    return dict(found)
 
 
-def _name(path: Path) -> str:
-    return "standard input" if str(path) == "-" else str(path)
+def _name(path: Path, standard: str = "standard input") -> str:
+    return standard if str(path) == "-" else str(path)
 
 
 def _clock(seconds: float) -> str:

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from dataclasses import dataclass
 from pathlib import Path
@@ -12,11 +13,21 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.io import NotCarried, create_audio, open_audio
+from uncodec.io import AudioWriter, NotCarried, create_audio, open_audio
+from uncodec.offline.headroom import (
+    Headroom,
+    Spool,
+    check_headroom,
+    db_below,
+    gain_to_fit,
+    turned,
+)
 
 __all__ = ["BLOCK_FRAMES", "SUBTYPES", "RestoreReport", "StreamingEffect", "restore_file"]
 
 Audio = NDArray[np.float32]
+Exact = NDArray[np.bool_]
+Piece = tuple[Audio, Exact]
 
 BLOCK_FRAMES = 65536
 """Frames handed to the effect at once."""
@@ -76,6 +87,8 @@ class RestoreReport:
         Largest absolute sample of the result before it was rounded to its sample format.
     clipped : int
         Samples that an integer format could not hold, all channels together.
+    headroom_db : float
+        How much the result was turned down, dB.
     problems : tuple of str
         What was wrong with a damaged source that was salvaged; empty for a sound one.
     not_carried : tuple of NotCarried
@@ -92,6 +105,7 @@ class RestoreReport:
     elapsed_s: float
     peak: float
     clipped: int = 0
+    headroom_db: float = 0.0
     problems: tuple[str, ...] = ()
     not_carried: tuple[NotCarried, ...] = ()
 
@@ -113,6 +127,7 @@ def restore_file(
     *,
     bits: int = 24,
     rate: int | None = None,
+    headroom: Headroom = 0.0,
     overwrite: bool = False,
     salvage: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
@@ -134,11 +149,17 @@ def restore_file(
     effect : Effect
         The effect to run, for instance ``uncodec.GANRestorer()``. It is reset before and after.
     bits : {24, 16, 32}
-        Integer samples with dither for 16 and 24, float samples for 32 (``.wav`` only).
+        Integer samples for 16 and 24, float samples for 32 (``.wav`` only). Integers are dithered
+        where the effect changed something or the source is finer than the result; samples of a
+        source that fits and that the effect left alone are written as they are.
     rate : int, optional
         Sample rate of the result in Hz; when not given that of the source, but at least 44.1 kHz.
         Encoders go down to a lower rate to save bits, so a low rate is part of the damage: such a
         source is converted before the effect runs, so that the band above can be filled.
+    headroom : float or "auto"
+        Turn the result down by so many dB, 0 to 40; or by as many as it takes for an integer format
+        to hold it, which needs room for the result as floats on the disk meanwhile. Samples above
+        full scale are clipped otherwise, and counted in the report; float results never are.
     overwrite : bool
         Replace a target that is already there.
     salvage : bool
@@ -158,7 +179,7 @@ def restore_file(
     Raises
     ------
     InvalidValue
-        `bits` or `rate` outside its rule, or a target that is the source.
+        `bits`, `rate` or `headroom` outside its rule, or a target that is the source.
     OutputExists
         The target is there and `overwrite` is false.
     AudioFileError
@@ -168,6 +189,8 @@ def restore_file(
     source, target = Path(source), Path(target)
     check_format(bits, rate)
     check_target(source, target, bits)
+    auto = check_headroom(headroom) == "auto" and bits != 32
+    gain = 1.0 if headroom == "auto" else 10 ** (-headroom / 20)
     started = time.perf_counter()
     effect.reset()
     try:
@@ -184,28 +207,40 @@ def restore_file(
                 reader.channels,
                 subtype=SUBTYPES[bits],
                 overwrite=overwrite,
-                tags_from=source,
+                tags_from=reader,
                 layout=reader.speakers or None,
             ) as writer:
-                peak = 0.0
                 channels = reader.channels
-                wide = _at_rate(reader.blocks(BLOCK_FRAMES), rate_in, rate_work, channels)
+                blocks: Iterable[Audio] = reader.blocks(BLOCK_FRAMES)
+                originals = _Originals(bits)
+                if rate_in == rate_work == rate_out and bits != 32:
+                    blocks = originals.noted(blocks)
+                wide = _at_rate(blocks, rate_in, rate_work, channels)
                 restored = _through_effect(wide, effect, rate_work)
                 finished: Iterable[Audio] = _at_rate(restored, rate_work, rate_out, channels)
+                finished = turned(finished, gain)
                 if master is not None:
                     finished = master(finished, rate_out, channels)
-                for block in finished:
-                    if block.size:
-                        peak = max(peak, float(np.abs(block).max()))
-                        writer.write(block)
-                    if progress is not None:
-                        progress(reader.position, total)
+
+                def pieces() -> Iterator[Piece]:
+                    for block in finished:
+                        if block.size:
+                            yield block, originals.unchanged(block)
+                        if progress is not None:
+                            progress(reader.position, total)
+                    if reader.problems and not salvage:
+                        problems = "; ".join(reader.problems)
+                        raise AudioFileError(
+                            f"{source}: is damaged: {problems} (salvage restores what is there)"
+                        )
+
+                if auto:
+                    with Spool(target) as spool:
+                        gain = gain_to_fit(_spooled(pieces(), spool), bits)
+                        peak = _written(_turned_pieces(spool.pieces(), gain), writer)
+                else:
+                    peak = _written(pieces(), writer)
                 frames = reader.position
-                if reader.problems and not salvage:
-                    problems = "; ".join(reader.problems)
-                    raise AudioFileError(
-                        f"{source}: is damaged: {problems} (salvage restores what is there)"
-                    )
                 expected = converted_length(frames, rate_in, rate_work)
                 if writer.frames != converted_length(expected, rate_work, rate_out):
                     raise UncodecError(
@@ -224,9 +259,68 @@ def restore_file(
         elapsed_s=time.perf_counter() - started,
         peak=peak,
         clipped=writer.clipped,
+        headroom_db=db_below(gain),
         problems=tuple(reader.problems),
         not_carried=writer.not_carried,
     )
+
+
+class _Originals:
+    """The samples of the source, held until the result has come as far."""
+
+    def __init__(self, bits: int) -> None:
+        self._full = np.float32(1 << (bits - 1))
+        self._held: deque[tuple[Audio, bool]] = deque()
+
+    def noted(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
+        """Pass blocks of the source on and keep them."""
+        for block in blocks:
+            steps = block * self._full
+            fits = (steps == np.rint(steps)) & (steps >= -self._full) & (steps < self._full)
+            # All of a block or nothing of it: single samples of any audio lie on a step by chance.
+            self._held.append((block, bool(fits.all())))
+            yield block
+
+    def unchanged(self, result: Audio) -> Exact:
+        """Which of the next samples are those of a source that the integer format holds."""
+        same = np.zeros(result.shape, np.bool_)
+        done = 0
+        while self._held and done < result.shape[1]:
+            block, fits = self._held.popleft()
+            count = min(block.shape[1], result.shape[1] - done)
+            if fits:
+                same[:, done : done + count] = result[:, done : done + count] == block[:, :count]
+            if count < block.shape[1]:
+                self._held.appendleft((block[:, count:], fits))
+            done += count
+        return same
+
+
+def _spooled(pieces: Iterable[Piece], spool: Spool) -> float:
+    """Put pieces aside; return their peak."""
+    peak = 0.0
+    for audio, exact in pieces:
+        peak = max(peak, float(np.abs(audio).max()))
+        spool.append(audio, exact)
+    return peak
+
+
+def _turned_pieces(pieces: Iterable[Piece], gain: float) -> Iterator[Piece]:
+    for audio, exact in pieces:
+        if gain == 1.0:
+            yield audio, exact
+        else:
+            # Of what was exact, silence alone still is.
+            yield audio * np.float32(gain), exact & (audio == 0.0)
+
+
+def _written(pieces: Iterable[Piece], writer: AudioWriter) -> float:
+    """Write pieces; return their peak."""
+    peak = 0.0
+    for audio, exact in pieces:
+        peak = max(peak, float(np.abs(audio).max()))
+        writer.write(audio, exact)
+    return peak
 
 
 def full_band_rate(rate: int) -> int:
