@@ -206,14 +206,6 @@ def test_a_link_to_a_file_is_a_source_with_its_own_name(put, tmp_path):
     assert [job.target for job in planned.jobs] == [tmp_path / "in/song.restored.flac"]
 
 
-def test_a_very_deep_folder_is_walked(tmp_path):
-    deepest = tmp_path
-    for _ in range(1100):
-        deepest = deepest / "d"
-    deepest.mkdir(parents=True)
-    assert not sources.find_sources(tmp_path).files
-
-
 def test_a_folder_that_cannot_be_read_is_told_and_the_rest_is_done(
     run, put, tmp_path, monkeypatch, only_left
 ):

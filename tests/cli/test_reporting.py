@@ -41,14 +41,19 @@ def test_json_lines(run, put, tmp_path):
     error = next(event for event in reported if event["event"] == "error")
     assert error["source"] == str(bad)
     assert error["type"] == "AudioFileError"
-    assert reported[-1] == {"event": "end", "restored": 1, "failed": 1}
+    assert reported[-1] == {"event": "end", "restored": 1, "failed": 1, "passed_over": 0}
 
 
 def test_json_does_not_mix_with_audio(run, put):
     outcome = run("restore", put("song.wav"), "-o", "-", "--json")
     assert outcome.code == 0
     assert outcome.stdout_bytes.startswith(b"RIFF")
-    assert events(outcome.stderr)[-1] == {"event": "end", "restored": 1, "failed": 0}
+    assert events(outcome.stderr)[-1] == {
+        "event": "end",
+        "restored": 1,
+        "failed": 0,
+        "passed_over": 0,
+    }
 
 
 def test_silent_without_a_terminal(run, put, tmp_path):
@@ -89,7 +94,42 @@ def test_quiet_terminal(restore_on_terminal, put):
 
 def test_clipping_is_told(restore_on_terminal, put, song):
     text = restore_on_terminal(put("loud.wav", 6 * song, subtype="FLOAT"))
-    assert "samples were clipped (peak +1.6 dBFS); --bits 32 keeps them" in text
+    assert text.count("samples were clipped (peak +1.6 dBFS); --headroom auto turns") == 1
+
+
+def test_what_was_turned_down_is_told(restore_on_terminal, put, song):
+    text = restore_on_terminal(put("loud.wav", 6 * song, subtype="FLOAT"), headroom="auto")
+    assert "x real time, turned down by 1.6 dB)" in text
+    assert "warning" not in text
+
+
+def test_what_was_passed_over_is_told_by_reason(restore_on_terminal, put, tmp_path):
+    put("in/song.wav")
+    for number in range(7):
+        (tmp_path / f"in/notes{number}.txt").write_text("no music in here")
+    put("in/old.restored.flac")
+    lines = restore_on_terminal(tmp_path / "in").splitlines()
+    assert f"passed over, is an earlier result: {tmp_path}/in/old.restored.flac" in lines
+    (notes,) = [line for line in lines if "notes0.txt" in line]
+    assert notes.startswith("passed over, ")
+    assert notes.endswith("notes4.txt and 2 more")
+
+
+@pytest.mark.parametrize("name", ["two\nlines.wav", "red\x1b[31m.wav", "double  space.wav"])
+def test_any_name_of_a_file_stays_on_its_line(run, put, song, tmp_path, name):
+    song[0, 80_000] = float("nan")
+    put(name, song, subtype="FLOAT")
+    outcome = run("restore", tmp_path / name, tmp_path / ("gone " + name))
+    assert outcome.code == 1
+    assert len(outcome.error_lines) == 2
+    assert "\x1b" not in outcome.stderr
+    shown = name.encode("unicode_escape").decode()
+    assert outcome.error_lines[0].startswith(f"uncodec: error: {tmp_path}/{shown}: holds nan")
+    assert outcome.error_lines[1] == f"uncodec: error: {tmp_path}/gone {shown}: does not exist"
+    # What is refused before the work is told by the same rule.
+    outcome = run("restore", tmp_path / name, "-o", tmp_path / name)
+    assert outcome.code == 2
+    assert len(outcome.error_lines) == 1
 
 
 def test_bar_is_closed_by_errors():

@@ -93,7 +93,8 @@ def find_sources(folder: Path, output: Path | None = None) -> Found:
     found = Found()
     closed = None if output is None else _identity(output)
     seen: set[object] = set()
-    stack, links = [folder], []
+    stack = [folder]
+    links: list[Path] = []
     while stack or links:
         # Folders that are really there come before links to them: a file keeps its own place.
         place = stack.pop() if stack else links.pop(0)
