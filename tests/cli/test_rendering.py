@@ -38,7 +38,7 @@ def assert_refused(outcome, *words, code=1):
 
 def test_a_result_lies_next_to_its_source_with_its_tags(render, tmp_path, song, only_left):
     source = tmp_path / "song.mp3"
-    source.write_bytes(encode(song, 44_100, "mp3", kbps=128))
+    source.write_bytes(encode(0.1 * song, 44_100, "mp3", kbps=128))
     outcome = render(source)
     assert (outcome.code, outcome.stdout, outcome.stderr) == (0, "", "")
     target = tmp_path / "song.rendered.flac"
@@ -107,7 +107,7 @@ def test_wrong_use(run_model, diffusion_folder, put, only_left, options, word):
 
 
 def test_what_cannot_be_read_is_told_and_the_rest_is_done(render, put, song, tmp_path, only_left):
-    good = put("in/good.wav")
+    good = put("in/good.wav", 0.1 * song)
     bad = tmp_path / "in/bad.mp3"
     bad.write_bytes(b"no music")
     song[1, 70_000] = np.nan

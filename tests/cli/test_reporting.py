@@ -108,7 +108,10 @@ def test_what_was_passed_over_is_told_by_reason(restore_on_terminal, put, tmp_pa
     for number in range(7):
         (tmp_path / f"in/notes{number}.txt").write_text("no music in here")
     put("in/old.restored.flac")
-    lines = restore_on_terminal(tmp_path / "in").splitlines()
+    lines = [
+        line.removeprefix("\x1b[2K")  # the bar is wiped away first
+        for line in restore_on_terminal(tmp_path / "in").splitlines()
+    ]
     assert f"passed over, is an earlier result: {tmp_path}/in/old.restored.flac" in lines
     (notes,) = [line for line in lines if "notes0.txt" in line]
     assert notes.startswith("passed over, ")

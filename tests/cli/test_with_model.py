@@ -21,7 +21,7 @@ pytestmark = pytest.mark.skipif(not WEIGHTS.exists(), reason="the model is not r
 def coded(tmp_path):
     """Half a second of decaying broadband strokes, as an MP3 at its full rate."""
     t = np.arange(24_000) / 44_100
-    noise = np.random.default_rng(2).normal(0, 0.3, (2, t.size)) * np.exp(-12 * (t % 0.2))
+    noise = np.random.default_rng(2).normal(0, 0.1, (2, t.size)) * np.exp(-12 * (t % 0.2))
     path = tmp_path / "song.mp3"
     path.write_bytes(encode(noise.astype(np.float32), 44_100, "mp3", kbps=128))
     return path

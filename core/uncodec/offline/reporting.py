@@ -118,8 +118,9 @@ class Reporter:
         told = [f"{source}: is damaged: {problem}" for problem in report.problems]
         if report.clipped:
             peak = f"{20 * math.log10(report.peak):+.1f} dBFS"
+            count = "1 sample was" if report.clipped == 1 else f"{report.clipped} samples were"
             told.append(
-                f"{target}: {report.clipped} samples were clipped (peak {peak}); --headroom auto "
+                f"{target}: {count} clipped (peak {peak}); --headroom auto "
                 "turns the result down, --bits 32 keeps them"
             )
         return told
