@@ -135,6 +135,17 @@ def test_a_low_rate_is_widened_unless_it_is_asked_for(run, put, make_tones, tmp_
     assert (info.frames, info.samplerate) == (rate, rate)
 
 
+@pytest.mark.parametrize("command", ["restore", "render"])
+def test_a_rate_of_a_few_hertz_is_refused(
+    run, put, make_tones, only_left, command, diffusion_folder
+):
+    source = put("slow.wav", make_tones(1, 9000, 8000), 2)
+    model = ["--model", diffusion_folder] if command == "render" else []
+    done = run(command, source, *model)
+    assert_refused(done, "slow.wav", "sample rate of 2 Hz", "at least 1000 Hz")
+    only_left(source)
+
+
 def test_silence_stays_silent(run, put, tmp_path):
     source = put("silent.wav", np.zeros((2, 30_000), dtype=np.float32))
     assert run("restore", source, "--bits", "32").code == 0

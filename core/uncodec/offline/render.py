@@ -142,7 +142,7 @@ def render_file(
         total = reader.frames
         if total is None and reader.seconds is not None:
             total = round(reader.seconds * rate_in)
-    rate_work = full_band_rate(rate_in)
+    rate_work = full_band_rate(source, rate_in)
     inner_rate = network_rate(rate_work)
     key = {
         "source": digest_file(source),

@@ -35,6 +35,9 @@ BLOCK_FRAMES = 65536
 SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 """Sample format of the written file for each value of ``bits``."""
 
+LOWEST_SOURCE_RATE = 1000
+"""Of a file that is restored, Hz."""
+
 LOWEST_RATE, HIGHEST_RATE = 8000, 192_000
 """What a result may be converted to, Hz."""
 
@@ -183,8 +186,8 @@ def restore_file(
     OutputExists
         The target is there and `overwrite` is false.
     AudioFileError
-        The source is missing, is no audio, is damaged, holds no samples, or holds NaN or infinite
-        ones; or the target cannot be written.
+        The source is missing, is no audio, is damaged, holds no samples, holds NaN or infinite
+        ones, or has a sample rate below 1000 Hz; or the target cannot be written.
     """
     source, target = Path(source), Path(target)
     check_format(bits, rate)
@@ -196,7 +199,7 @@ def restore_file(
     try:
         with open_audio(source) as reader:
             rate_in = reader.sample_rate
-            rate_work = full_band_rate(rate_in)
+            rate_work = full_band_rate(source, rate_in)
             rate_out = rate_work if rate is None else rate
             total = reader.frames
             if total is None and reader.seconds is not None:
@@ -323,8 +326,21 @@ def _written(pieces: Iterable[Piece], writer: AudioWriter) -> float:
     return peak
 
 
-def full_band_rate(rate: int) -> int:
-    """Rate in Hz at which a source of `rate` Hz is restored: its own, or a full-band one."""
+def full_band_rate(source: Path, rate: int) -> int:
+    """Rate in Hz at which a source of `rate` Hz is restored: its own, or a full-band one.
+
+    A header that states a few hertz is damaged or holds no sound, and widening it would make hours
+    of seconds.
+
+    Raises
+    ------
+    AudioFileError
+        If the rate is below 1000 Hz.
+    """
+    if rate < LOWEST_SOURCE_RATE:
+        raise AudioFileError(
+            f"{source}: has a sample rate of {rate} Hz: must be at least {LOWEST_SOURCE_RATE} Hz"
+        )
     if rate >= 44100:
         return rate
     return 44100 if 44100 % rate == 0 else 48000
