@@ -47,10 +47,11 @@ class Board(Processor):
     Changing the list in mid-stream takes effect with the next block, as in pedalboard; samples that
     are inside an effect when it is taken out go with it.
 
-    A call with ``reset=True`` keeps a copy of its input where something that holds samples (an
-    effect of this package, or for instance ``pedalboard.PitchShift``) is not the last in the board,
-    because native state cannot be copied: if the next call goes on with the stream, that input is
-    processed once more.
+    Native state cannot be copied. Where a native plugin is in the board together with something
+    that holds samples (an effect of this package, or for instance ``pedalboard.PitchShift``), a
+    call with ``reset=True`` therefore keeps the last 30 seconds of its input: if the next call goes
+    on with the stream, they are processed once more, and what plugins and effects have from before
+    them is forgotten.
 
     Up to eight channels run through everything, effects with the `channel_layout` of the board or
     else their own. Of the native plugins, ``Reverb``, ``Convolution`` and ``MP3Compressor`` are

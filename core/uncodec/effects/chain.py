@@ -9,7 +9,7 @@ Facts about pedalboard 0.9.26 that shape this module, all found by trying:
 * ``reset=True`` pushes silence through plugins that hold samples, to return as many samples as it
   got; that silence comes out as a gap in the next call. The state of a native plugin cannot be
   copied, so where it has been spoiled in that way it is made again from the input, once, when the
-  next call shows that the stream goes on.
+  next call shows that the stream goes on. Chains without native plugins need nothing of this.
 * A container takes an array of shape (2, 1) for two samples of one channel until it has seen a
   longer one, and refuses (2, 2).
 * Beyond two channels ``Reverb`` gives its input back, ``Convolution`` fills the third and all after
@@ -21,6 +21,7 @@ Facts about pedalboard 0.9.26 that shape this module, all found by trying:
 from __future__ import annotations
 
 from collections.abc import Callable, Iterable, Iterator, Sequence
+from copy import copy
 from typing import Any
 
 import numpy as np
@@ -34,6 +35,9 @@ __all__ = ["ChainNode", "NativeNode"]
 
 _SMALLEST_BLOCK = 512
 """A stream that starts with less is prepared for so many samples, because blocks must not grow."""
+
+_HISTORY_S = 30.0
+"""So much of the input is kept to make native state again: reverbs have died away after that."""
 
 _LONGEST_DRAIN_S = 60.0
 """A native plugin that has kept its samples through so much silence will not give them at all."""
@@ -230,7 +234,7 @@ class ChainNode(Node):
         self._channels = channels
         self._stages: list[_Stage] = []
         self._begun = False
-        # After `whole`: its input, as long as it may be needed to make the state again.
+        # After `whole`: the end of its input, as long as it may be needed to make the state again.
         self._history: Array | None = None
         self._must_replay = False
         # Positions that `whole` gave before the stages did.
@@ -245,9 +249,29 @@ class ChainNode(Node):
         self._follow()
         return any(stage.node.holds for stage in self._stages)
 
+    @property
+    def streams(self) -> bool:
+        self._follow()
+        return all(stage.node.streams for stage in self._stages)
+
+    @property
+    def copyable(self) -> bool:
+        self._follow()
+        return all(stage.node.copyable for stage in self._stages)
+
+    def clone(self) -> ChainNode:
+        twin = copy(self)
+        twin._stages = [_Stage(stage.items, stage.node.clone()) for stage in self._stages]
+        return twin
+
     def whole(self, audio: Array, buffer_size: int) -> Array:
         self._follow()
         self._begun = True
+        if self.copyable:
+            body = self._through(audio, buffer_size)
+            tail = self.clone().drain(buffer_size)
+            self._skip = tail.shape[1]
+            return np.concatenate([body, tail], axis=1)
         result = audio
         for stage in self._stages:
             result = stage.node.whole(result, buffer_size)
@@ -258,9 +282,9 @@ class ChainNode(Node):
             node.continues for node in nodes[-1:]
         )
         may_grow = audio.shape[1] < _SMALLEST_BLOCK and self._natives()
-        if self._must_replay or may_grow:
-            self._history = audio.copy()
-        return result if self._stages else audio.copy()
+        if (self._must_replay or may_grow) and self.streams:
+            self._history = audio[:, -int(_HISTORY_S * self._sample_rate) :].copy()
+        return result
 
     def push(self, audio: Array, buffer_size: int) -> Array:
         self._follow()

@@ -183,6 +183,7 @@ class _OfflineNode(Node):
 
     latency = 0
     holds = False
+    streams = False
 
     _BLOCK = 65536
 

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 from abc import ABC, abstractmethod
 from collections.abc import Callable
+from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
@@ -42,6 +43,20 @@ class Node(ABC):
     def continues(self) -> bool:
         """Whether `push` may follow `whole` without hearing the silence that ended it."""
         return True
+
+    @property
+    def streams(self) -> bool:
+        """Whether `push` is possible at all."""
+        return True
+
+    @property
+    def copyable(self) -> bool:
+        """Whether `clone` is possible."""
+        return False
+
+    def clone(self) -> Node:
+        """An independent copy of the whole state."""
+        raise NotImplementedError(f"{type(self).__name__} cannot be copied")
 
     @abstractmethod
     def whole(self, audio: Array, buffer_size: int) -> Array:
@@ -82,13 +97,25 @@ class StreamNode(Node):
     def holds(self) -> bool:
         return self._latency > 0
 
+    @property
+    def copyable(self) -> bool:
+        return True
+
+    def clone(self) -> StreamNode:
+        twin = copy(self)
+        twin._stream = self._stream.clone()
+        # The copy has the parameters; and an effect must not take it for its running stream, which
+        # it may remember.
+        twin._before_block = lambda stream: None
+        return twin
+
     def whole(self, audio: Array, buffer_size: int) -> Array:
         body = self.push(audio, buffer_size)
         if self._given == self._consumed:
             return body
         # The silence goes through a copy. The stream itself has seen the true samples only, so the
         # next call carries on as though this one had not needed an end.
-        tail = self._through(self._stream.clone(), self._silence(), buffer_size)
+        tail = self.clone().drain(buffer_size)
         self._given = self._consumed
         return np.concatenate([body, tail], axis=1)
 

@@ -178,6 +178,11 @@ class AligningStream:
                 self._listener.push(np.ascontiguousarray(x[:, done:stop], np.float32))
                 self._seen += stop - done
                 done = stop
+        if self._line.shape[1] > 4 * self._kept:
+            # Grown for a long block; it would stay so long.
+            past = self._line[:, self._end - self._kept : self._end]
+            self._line = np.concatenate([past, np.zeros_like(past)], axis=1)
+            self._end = self._kept
         return out
 
     def _append(self, x: Array) -> Array:
