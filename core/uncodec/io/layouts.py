@@ -10,7 +10,14 @@ import av
 
 from uncodec.errors import InvalidType, InvalidValue
 
-__all__ = ["layout_name", "layout_of", "speakers_of", "wav_order", "writable_layout"]
+__all__ = [
+    "layout_name",
+    "layout_of",
+    "sorted_speakers",
+    "speakers_of",
+    "wav_order",
+    "writable_layout",
+]
 
 # Bit by bit of a WAV's channel mask (WAVEFORMATEXTENSIBLE, dwChannelMask), which is FFmpeg's own
 # order as well.
@@ -49,6 +56,13 @@ def wav_order(speakers: Sequence[str]) -> list[int] | None:
     """Which channel comes first, second, ... in a WAV; None where they are in that order."""
     order = sorted(range(len(speakers)), key=lambda channel: _WAV_ORDER.index(speakers[channel]))
     return None if order == list(range(len(speakers))) else order
+
+
+def sorted_speakers(layout: Any) -> tuple[tuple[str, ...], list[int] | None]:
+    """Speakers in the order of a WAV, and which channel to take for each (None: as they come)."""
+    speakers = speakers_of(layout)
+    order = wav_order(speakers)
+    return (speakers, None) if order is None else (tuple(speakers[c] for c in order), order)
 
 
 def layout_name(speakers: Sequence[str], channels: int) -> str | None:

@@ -11,16 +11,10 @@ import av
 import soundfile
 
 from uncodec.errors import AudioFileError, InvalidType
-from uncodec.io.decoders import (
-    PLAYLISTS,
-    SOUNDFILE_MAGIC,
-    coding_name,
-    container_name,
-    plain_reason,
-)
+from uncodec.io.av_decoder import coding_name, container_name, open_container, plain_reason
+from uncodec.io.decoders import PLAYLISTS, SOUNDFILE_MAGIC
 from uncodec.io.layouts import layout_of
 from uncodec.io.reader import check_readable
-from uncodec.io.tags import file_url
 
 __all__ = ["AudioProbe", "probe_audio"]
 
@@ -125,7 +119,7 @@ def probe_audio(path: str | os.PathLike[str]) -> AudioProbe:
         except (soundfile.SoundFileError, OSError, TypeError):
             pass  # perhaps a coding that FFmpeg knows, or a video in RIFF
     try:
-        with av.open(file_url(place), "r", options={"protocol_whitelist": "file"}) as container:
+        with open_container(place) as container:
             return _of_container(place, container, _is_media(head))
     except (av.FFmpegError, ValueError, OSError) as error:
         if _is_media(head):

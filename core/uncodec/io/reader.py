@@ -14,7 +14,8 @@ import numpy as np
 import numpy.typing as npt
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
-from uncodec.io.decoders import Decoder, Unreadable, open_decoder
+from uncodec.io.blocks import Unreadable
+from uncodec.io.decoders import Decoder, open_decoder
 from uncodec.io.file_warnings import FileWarning
 from uncodec.io.layouts import layout_name
 from uncodec.io.tags import Tags, read_tags
@@ -217,14 +218,26 @@ def check_readable(path: Path) -> None:
 def open_audio(path: str | os.PathLike[str]) -> AudioReader:
     """Open an audio file of any kind that FFmpeg or libsndfile decodes.
 
-    Sample positions are right where the file carries what is needed: MP3 with a LAME or Xing
-    header, AAC in MP4 (edit list, iTunSMPB), Opus and Vorbis in Ogg, and everything lossless start
-    at the first sample of the original and have its length. MP3 without such a header comes about
-    1105 samples late, bare AAC (ADTS) one or two frames, AC-3 256 samples; of WMA the first frame
-    is lost in the decoder.
+    The first sample is the first one of the original. What an encoder put before it is taken off:
+    by the file's own note where there is one (LAME's header in MP3, edit list and iTunSMPB in MP4,
+    pre-skip of Opus, codec delay of Matroska), else by what encoders of that kind put there: MP3
+    without LAME's header 1105 samples, MP2 481, AAC in ADTS 1024, AC-3 256, WMA one frame.
 
-    A damaged or cut-off file is read as far as it goes, and the reader's `problems` say so; it is
-    an error only when nothing can be decoded.
+    The length is that of the original where the file tells it: everything lossless, MP3 with LAME's
+    header, Opus and Vorbis in Ogg, AAC in MP4. Else the end keeps the padding of the last frame.
+
+    Positions come from counting samples. Times of the container are heard where they tell of audio
+    that is not there: sound that begins after the pictures of a film, or after the beginning of an
+    MP4, and gaps longer than a packet are filled with silence, and `warnings` say so.
+
+    Files put together read as one: chained Ogg, and MP3 behind MP3, each piece without its padding.
+    A change of the sample rate or of the number of channels on the way is refused.
+
+    A damaged or cut-off file is read as far as it goes, with silence where parts are lost, and the
+    reader's `problems` say so; it is an error only when nothing can be decoded. Bytes that are no
+    audio, before, between and behind the frames of an MP3, are passed over with a warning. A FLAC
+    file whose audio does not match its own checksum counts as damaged, as it does for the ``flac``
+    tool.
 
     Parameters
     ----------
