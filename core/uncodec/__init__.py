@@ -12,6 +12,8 @@ from typing import TYPE_CHECKING, Any
 from uncodec.errors import UncodecError
 
 if TYPE_CHECKING:
+    from uncodec.bridge.plugin import PluginStatus as PluginStatus
+    from uncodec.bridge.plugin import plugin_status as plugin_status
     from uncodec.bridge.plugin import rendering as rendering
     from uncodec.effects import ArtefactRepair as ArtefactRepair
     from uncodec.effects import Board as Board
@@ -32,10 +34,12 @@ __all__ = [
     "GANRestorer",
     "MakeupGain",
     "PhaseAligner",
+    "PluginStatus",
     "StereoRepair",
     "TransientRepair",
     "UncodecError",
     "__version__",
+    "plugin_status",
     "rendering",
 ]
 
@@ -49,6 +53,8 @@ _LAZY = {
     "PhaseAligner": "uncodec.effects",
     "StereoRepair": "uncodec.effects",
     "TransientRepair": "uncodec.effects",
+    "PluginStatus": "uncodec.bridge.plugin",
+    "plugin_status": "uncodec.bridge.plugin",
     "rendering": "uncodec.bridge.plugin",
 }
 

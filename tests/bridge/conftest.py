@@ -171,7 +171,7 @@ def open_side(short_path):
         asking.start()
         connection, _ = listener.accept()
         with connection:
-            model, asked, pid = read_request(connection.fileno(), 5)
+            model, asked, pid, _ = read_request(connection.fileno(), 5)
             pending = receive_session(
                 connection.fileno(), model=model, seed=asked, host_pid=pid, timeout_s=5
             )

@@ -5,6 +5,8 @@ import os
 import select
 import signal
 import socket
+import subprocess
+import sys
 import threading
 import time
 from pathlib import Path
@@ -241,9 +243,20 @@ def test_commands_start_one_core_and_stop_it(folder, monkeypatch, small_model, w
     assert started.exit_code == 0, started.stderr
     pid = ask(path, "status")["pid"]
     assert started.stdout == f"core {pid} listens at {path}\n"
+    assert started.stderr.splitlines() == [
+        "uncodec: starting the core ...",
+        "uncodec: starting a process ...",
+        "uncodec: loading PyTorch ...",
+        f"uncodec: loading the model {Path(small_model).name} ...",
+        f"uncodec: compiling the model {Path(small_model).name} ...",
+    ]
     again = run("start")
-    assert again.exit_code == 1
-    assert "already running" in again.stderr
+    assert again.exit_code == 0
+    assert again.stdout == f"core {pid} is running already, and listens at {path}\n"
+    assert again.stderr == ""
+    elsewhere = run("start", "--device", "cuda")
+    assert elsewhere.exit_code == 1
+    assert "device=cuda: the core that is running uses cpu; stop it first" in elsewhere.stderr
     # Its worker goes when the supervisor is killed; the place can be taken again.
     worker = worker_of(path)["pid"]
     process = os.pidfd_open(pid)
@@ -257,6 +270,42 @@ def test_commands_start_one_core_and_stop_it(folder, monkeypatch, small_model, w
     assert stopped.exit_code == 0
     assert run("status").exit_code == 1
     assert not path.exists()
+
+
+def test_starting_a_core_that_is_being_started_waits_for_it(folder, monkeypatch, small_model, wait):
+    path = folder / "twice" / "core.sock"
+    monkeypatch.setenv("UNCODEC_CORE_SOCKET", str(path))
+    command = [sys.executable, "-m", "uncodec", "core", "start", "--model", small_model]
+    started = subprocess.Popen(command, stdout=subprocess.PIPE, stderr=subprocess.DEVNULL)
+    wait(lambda: control_path(path).exists())
+    again = CliRunner().invoke(cli.app, ["core", "start"])
+    assert again.exit_code == 0, again.stderr
+    assert "is running already" in again.stdout
+    assert worker_of(path)["state"] == "ready"
+    assert started.wait(timeout=60) == 0
+    started.stdout.close()
+    stop(path)
+
+
+def test_the_status_tells_what_was_not_restored_and_who_was_refused(
+    core, make_host, noise, wait, monkeypatch
+):
+    monkeypatch.setenv("UNCODEC_CORE_SOCKET", str(core))
+    host = make_host()
+    session = open_session(host, core, wait)
+    host.path.activate()
+    host.path.set_bypass(True)
+    host.run(noise(50 * HOP))
+    with pytest.raises(CoreError, match="was set up for other sizes"):
+        make_host(window=2 * WINDOW).path.open(core, model="any", timeout_s=5)
+    shown = CliRunner().invoke(cli.app, ["core", "status"]).stdout
+    dry, wet = host.path.counters()["dry"], host.path.counters()["wet"]
+    assert dry > 40 * HOP
+    assert f"{dry} of {dry + wet} samples not restored" in shown
+    assert "refused 1 times, last: model small: has window 256" in shown
+    session.close()
+    wait(lambda: session.number not in [s["session"] for s in worker_of(core)["sessions"]])
+    assert "earlier sessions: " in CliRunner().invoke(cli.app, ["core", "status"]).stdout
 
 
 def test_a_core_that_cannot_serve_its_model_says_why_and_is_gone(folder):

@@ -36,13 +36,13 @@ class Door:
         self.listener = listen(path)
         self.number = 0
 
-    def open(self, host, model="small"):
+    def open(self, host, model="small", may_wait=False):
         """Open a session; what the host gets."""
         got = []
 
         def ask():
             try:
-                got.append(host.path.open(self.path, model=model, timeout_s=20))
+                got.append(host.path.open(self.path, model=model, may_wait=may_wait, timeout_s=20))
             except CoreError as error:
                 got.append(error)
 
@@ -50,7 +50,7 @@ class Door:
         asking.start()
         connection, _ = self.listener.accept()
         with connection:
-            name, seed, pid = read_request(connection.fileno(), 5)
+            name, seed, pid, may_wait = read_request(connection.fileno(), 5)
             self.number += 1
             order = {
                 "do": "open",
@@ -58,6 +58,7 @@ class Door:
                 "model": name,
                 "seed": seed,
                 "host_pid": pid,
+                "may_wait": may_wait,
             }
             socket.send_fds(self.control, [json.dumps(order).encode()], [connection.fileno()])
         while asking.is_alive():
@@ -124,6 +125,102 @@ def test_a_session_that_would_not_fit_is_refused_with_the_numbers(make_door, mak
     while door.worker._sessions:
         door.worker.turn()
     assert not door.open(make_host()).is_over
+
+
+def set_expected_load(worker, share):
+    """Let the worker take so much of a hop's period for what a session needs."""
+    worker._rehearsed.add(round(share * HOP / 48000 * 1e9))
+
+
+def test_a_host_that_sets_up_anew_is_not_in_its_own_way(make_door, make_host):
+    door = make_door(load_limit=0.7)
+    set_expected_load(door.worker, 0.4)
+    session = door.open(make_host())
+    for _ in range(10):
+        # Both are there when the worker next looks: the end of one, the wish for another.
+        session.close()
+        session = door.open(make_host())
+    assert len(door.worker._sessions) == 1
+    assert door.worker.describe()["refused"] == {"count": 0, "last": ""}
+
+
+def test_one_hiccup_of_a_short_session_is_no_load(make_door, make_host):
+    door = make_door(load_limit=0.7)
+    set_expected_load(door.worker, 0.1)
+    first = door.open(make_host())
+    (session,) = door.worker._sessions.values()
+    period_ns = round(session.period_s * 1e9)
+    for _ in range(99):
+        session.work_times.add(period_ns // 10)
+    session.work_times.add(50 * period_ns)
+    second = door.open(make_host())
+    assert not first.is_over
+    assert not second.is_over
+
+
+def test_a_session_that_takes_much_all_the_time_is_one(make_door, make_host):
+    door = make_door(load_limit=0.7)
+    set_expected_load(door.worker, 0.1)
+    kept = door.open(make_host())
+    (session,) = door.worker._sessions.values()
+    for _ in range(100):
+        session.work_times.add(round(0.65e9 * session.period_s))
+    with pytest.raises(CoreError, match=r"load=0\.75"):
+        door.open(make_host())
+    # With enough of them, what they take at the worst counts.
+    for _ in range(4096):
+        session.work_times.add(round(0.1e9 * session.period_s))
+    second = door.open(make_host())
+    for _ in range(10):
+        session.work_times.add(round(0.6e9 * session.period_s))
+    with pytest.raises(CoreError, match=r"load=0\.80"):
+        door.open(make_host())
+    assert door.worker.describe()["refused"]["count"] == 2
+    assert not kept.is_over
+    assert not second.is_over
+
+
+def test_a_render_is_admitted_whatever_the_load_and_adds_nothing_to_it(make_door, make_host, play):
+    door = make_door(load_limit=0.7)
+    set_expected_load(door.worker, 0.4)
+    hosts = [make_host() for _ in range(4)]
+    sessions = [door.open(hosts[0])]
+    sessions += [door.open(host, may_wait=True) for host in hosts[1:]]
+    for host in hosts:
+        assert play(host, door)["dry"] == 0
+    sessions[0].close()
+    # Renders alone are no load for one that plays.
+    sessions.append(door.open(make_host()))
+    assert len(door.worker._sessions) == 4
+    told = door.worker.describe()
+    assert [session["may_wait"] for session in told["sessions"]] == [True, True, True, False]
+    assert told["load"] == 0
+
+
+def test_hops_of_renders_come_after_all_others(make_door, make_host, noise):
+    door = make_door()
+    hosts = [make_host(), make_host(block=8 * HOP)]
+    sessions = [door.open(hosts[0], may_wait=True), door.open(hosts[1])]
+    for host in hosts:
+        host.path.activate()
+        host.push(noise(HOP))
+    render, plays = door.worker._sessions.values()
+    plays._budget_ns = render._budget_ns + 10**9
+    door.worker.turn()
+    assert (plays.describe()["published_hops"], render.describe()["published_hops"]) == (1, 0)
+    door.worker.turn()
+    assert render.describe()["published_hops"] == 1
+    assert not any(session.is_over for session in sessions)
+
+
+def test_a_render_that_finds_no_place_is_told_to_come_again(make_door, make_host, monkeypatch):
+    monkeypatch.setattr(worker_module, "MOST_SESSIONS", 1)
+    door = make_door()
+    kept = door.open(make_host())
+    with pytest.raises(CoreError, match="the core is not ready: sessions=1: there can be no more"):
+        door.open(make_host(), may_wait=True)
+    kept.close()
+    assert not door.open(make_host(), may_wait=True).is_over
 
 
 def test_a_start_on_a_busy_machine_is_not_held_against_newcomers(make_door, monkeypatch):

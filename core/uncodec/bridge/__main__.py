@@ -62,7 +62,7 @@ def _clear(path: Path) -> None:
 
 def _report(supervisor: Any, report: socket.socket, leased: bool) -> None:
     try:
-        supervisor.wait_ready()
+        supervisor.wait_ready(lambda what: _tell(report, {"doing": what}))
     except CoreError as error:
         _tell(report, {"error": str(error)})
         supervisor.stop()
@@ -86,9 +86,12 @@ def run_worker(order: dict[str, Any]) -> int:
     """Run a worker; the exit code of the process."""
     # Ctrl-C reaches every process of a terminal. The supervisor takes it and closes the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from uncodec.bridge.worker import main
+    from uncodec.bridge.workers import tell_doing
 
     with socket.socket(fileno=order["control"]) as control:
+        tell_doing(control, "loading PyTorch")
+        from uncodec.bridge.worker import main
+
         return main(control, order["model"], order["device"], order["load_limit"])
 
 

@@ -14,6 +14,7 @@ import tempfile
 import threading
 import time
 import weakref
+from collections.abc import Callable
 from pathlib import Path
 from typing import Any, ClassVar
 
@@ -21,7 +22,16 @@ from uncodec._native import socket_path
 from uncodec.bridge.sockets import connect, control_path, prepare_folder
 from uncodec.errors import CoreError
 
-__all__ = ["PrivateCore", "ask", "default_path", "is_running", "launch", "stop", "wait_until"]
+__all__ = [
+    "PrivateCore",
+    "ask",
+    "default_path",
+    "is_running",
+    "launch",
+    "stop",
+    "wait_started",
+    "wait_until",
+]
 
 ASK_S = 10.0
 STARTING_S = 150.0
@@ -102,6 +112,7 @@ def launch(
     any_name: bool = False,
     admit_all: bool = False,
     leased: bool = False,
+    tell: Callable[[str], None] | None = None,
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
     """Start a core that outlives the terminal, and return when it can serve.
 
@@ -111,6 +122,8 @@ def launch(
         As of `uncodec.bridge.supervisor.Supervisor`.
     leased : bool
         Whether it ends when the connection that is returned is closed, however that comes about.
+    tell : callable, optional
+        Called with what the start is busy with, whenever that changes.
 
     Returns
     -------
@@ -151,7 +164,7 @@ def launch(
         ours.close()
         raise CoreError(f"the core cannot be started ({error})") from error
     try:
-        _wait_ready(ours, log)
+        _wait_ready(ours, log, tell)
     except BaseException:
         ours.close()
         process.terminate()
@@ -160,22 +173,63 @@ def launch(
     return process, ours
 
 
-def _wait_ready(connection: socket.socket, log: Path) -> None:
-    connection.settimeout(STARTING_S)
-    try:
-        said = connection.recv(1 << 16)
-    except TimeoutError:
-        raise CoreError(f"the core did not get ready in {STARTING_S:.0f} s") from None
-    except OSError:
-        said = b""
-    if not said:
-        with contextlib.suppress(OSError):
-            lines = log.read_text(errors="replace").strip().splitlines()
-            raise CoreError(f"the core ended at once: {lines[-1] if lines else 'without a word'}")
-        raise CoreError("the core ended at once")
-    answer = json.loads(said)
-    if "error" in answer:
-        raise CoreError(answer["error"])
+def _wait_ready(
+    connection: socket.socket, log: Path, tell: Callable[[str], None] | None = None
+) -> None:
+    end = time.monotonic() + STARTING_S
+    received = b""
+    while True:
+        while b"\n" not in received:
+            connection.settimeout(max(0.001, end - time.monotonic()))
+            try:
+                part = connection.recv(1 << 16)
+            except TimeoutError:
+                raise CoreError(f"the core did not get ready in {STARTING_S:.0f} s") from None
+            except OSError:
+                part = b""
+            if not part:
+                raise CoreError(f"the core ended at once: {_last_words(log)}")
+            received += part
+        line, received = received.split(b"\n", 1)
+        said = json.loads(line)
+        if "error" in said:
+            raise CoreError(said["error"])
+        if "ready" in said:
+            return
+        if tell is not None:
+            tell(said["doing"])
+
+
+def _last_words(log: Path) -> str:
+    lines: list[str] = []
+    with contextlib.suppress(OSError):
+        lines = log.read_text(errors="replace").strip().splitlines()
+    return lines[-1] if lines else "without a word"
+
+
+def wait_started(path: Path, tell: Callable[[str], None] | None = None) -> dict[str, Any]:
+    """Return when a core that somebody else started can serve; its status.
+
+    Raises
+    ------
+    CoreError
+        It ends, cannot serve its model, or takes too long.
+    """
+    told = ""
+    end = time.monotonic() + STARTING_S
+    while True:
+        status = ask(path, "status")
+        first = status["workers"][0]
+        if first["state"] == "failed":
+            raise CoreError(first["error"])
+        if first["state"] != "starting":
+            return status
+        if time.monotonic() > end:
+            raise CoreError(f"the core did not get ready in {STARTING_S:.0f} s")
+        if tell is not None and told != first.get("doing", told):
+            told = first["doing"]
+            tell(told)
+        time.sleep(0.1)
 
 
 class PrivateCore:
@@ -261,6 +315,14 @@ class PrivateCore:
             dry += sum(session["dry_samples"] for session in worker["sessions"])
             dry += worker["ended"]["dry_samples"]
         return dry
+
+    def last_refusal(self) -> str:
+        """Why it did not want a session, the last time that it did not; empty if it never did."""
+        return "".join(
+            str(worker["refused"]["last"])
+            for worker in self.status()["workers"]
+            if worker["state"] == "ready"
+        )
 
 
 def _end(process: subprocess.Popen[bytes], lease: socket.socket, folder: str, owner: int) -> None:

@@ -4,10 +4,12 @@ from __future__ import annotations
 
 import numpy as np
 
-__all__ = ["LOAD_LIMIT", "Times", "has_room"]
+__all__ = ["ENOUGH_HOPS", "LOAD_LIMIT", "Times", "has_room"]
 
 # Of a hop's period: what is left pays for waking up, for parameters that change and for the host.
 LOAD_LIMIT = 0.7
+# Of fewer hops the 99.9th percentile is the worst one, and a single hiccup would pass for a load.
+ENOUGH_HOPS = 1000
 
 
 class Times:
@@ -49,7 +51,8 @@ def has_room(loads: list[float], newcomer: float, limit: float = LOAD_LIMIT) -> 
     Parameters
     ----------
     loads : list of float
-        For each session that runs, the 99.9th percentile of its hop times over its hop's period.
+        For each real-time session that runs, the 99.9th percentile of its hop times over its hop's
+        period.
     newcomer : float
         What is expected of the new one.
     limit : float

@@ -92,7 +92,16 @@ def _state_of(plugin: pedalboard.VST3Plugin) -> tuple[bytes, int]:
 
 
 def plugin_status(plugin: pedalboard.VST3Plugin) -> PluginStatus:
-    """What the plugin tells about itself.
+    """What the plugin tells about itself: its core, its latency, what was restored and what not.
+
+    Parameters
+    ----------
+    plugin : pedalboard.VST3Plugin
+        An Uncodec plugin, from `GANRestorer.as_plugin` or `pedalboard.load_plugin`.
+
+    Returns
+    -------
+    PluginStatus
 
     Raises
     ------
@@ -202,9 +211,12 @@ def _detach(core: PrivateCore) -> None:
 
 def _what_was_dry(core: PrivateCore) -> str:
     try:
-        dry = core.dry_samples() - core.excused
+        dry, refusal = core.dry_samples() - core.excused, core.last_refusal()
     except CoreError as error:
         return str(error)
+    if refusal:
+        # Its samples are counted by nobody who is still there.
+        return f"the core refused a session ({refusal})"
     return f"{dry} samples were not restored" if dry else ""
 
 
@@ -218,8 +230,9 @@ def rendering(*plugins: pedalboard.VST3Plugin) -> Iterator[None]:
     Parameters
     ----------
     *plugins : pedalboard.VST3Plugin
-        Uncodec plugins, as `GANRestorer.as_plugin` gives them; wherever they are used inside the
-        context, alone or in a `pedalboard.Pedalboard`. A bypassed one counts as not restoring.
+        Uncodec plugins, from `GANRestorer.as_plugin` or `pedalboard.load_plugin`; wherever they are
+        used inside the context, alone or in a `pedalboard.Pedalboard`. A bypassed one counts as not
+        restoring.
 
     Raises
     ------

@@ -9,7 +9,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec._native import CoreSide, HopTicket
-from uncodec.bridge.load import Times
+from uncodec.bridge.load import ENOUGH_HOPS, Times
 from uncodec.live.hop_engine import HopEngine, restoring_engine
 from uncodec.live.hop_runner import HopRunner
 from uncodec.live.times import Percentiles, TimeHistogram
@@ -38,14 +38,24 @@ class PluginSession:
         Of the noise; one that comes with the first hop of an activation replaces it.
     host_pid : int
         For the status.
+    may_wait : bool
+        Whether the host renders: its hops have no due time, and others come first.
     """
 
     def __init__(
-        self, side: CoreSide, model: LoadedModel, *, number: int, seed: int, host_pid: int
+        self,
+        side: CoreSide,
+        model: LoadedModel,
+        *,
+        number: int,
+        seed: int,
+        host_pid: int,
+        may_wait: bool = False,
     ) -> None:
         self.side = side
         self.number = number
         self.host_pid = host_pid
+        self.may_wait = may_wait
         self.work_times = Times()
         self.turnarounds = TimeHistogram()
         channels, hop, tail = side.channels, side.hop, side.tail
@@ -89,6 +99,20 @@ class PluginSession:
     def load(self) -> float:
         """Share of its hop's period that it takes, at the 99.9th percentile."""
         return self.work_times.percentile_s(99.9) / self.period_s
+
+    def load_to_admit_by(self, expected: float) -> float:
+        """Share of the time that admission sets aside for it.
+
+        Parameters
+        ----------
+        expected : float
+            Of any session, as long as this one has not done enough hops to be judged by them.
+        """
+        if self.may_wait:
+            return 0.0
+        if self.work_times.count >= ENOUGH_HOPS:
+            return self.load
+        return max(expected, self.work_times.percentile_s(50) / self.period_s)
 
     @property
     def deadline_ns(self) -> int | None:
@@ -180,6 +204,7 @@ class PluginSession:
             "sample_rate": self.side.sample_rate,
             "channels": self.side.channels,
             "hop": self.side.hop,
+            "may_wait": self.may_wait,
             "latency_samples": self.side.latency,
             "wet_samples": host["wet"],
             "dry_samples": host["dry"],

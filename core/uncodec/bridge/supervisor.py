@@ -18,7 +18,7 @@ from uncodec import __version__
 from uncodec._native import read_request, receive_session
 from uncodec.bridge.load import LOAD_LIMIT
 from uncodec.bridge.sockets import ClaimedPath, control_path, listen, peer_of
-from uncodec.bridge.workers import WorkerProcess
+from uncodec.bridge.workers import NotReady, WorkerProcess
 from uncodec.errors import CoreError, UncodecError
 
 __all__ = ["Supervisor"]
@@ -87,15 +87,20 @@ class Supervisor:
         self._stop_reader, self._stop_writer = os.pipe()
         self._workers = {model: WorkerProcess(model, device, self._load_limit)}
 
-    def wait_ready(self) -> None:
+    def wait_ready(self, tell: Callable[[str], None] | None = None) -> None:
         """Return when the model that is loaded at once can be served.
+
+        Parameters
+        ----------
+        tell : callable, optional
+            Called with what is being done, whenever that changes.
 
         Raises
         ------
         CoreError
             It cannot.
         """
-        self._workers[self._model].wait_ready(LOADING_S)
+        self._workers[self._model].wait_ready(LOADING_S, tell)
 
     def stop(self) -> None:
         """Let `run` return; from any thread, or from a signal's handler."""
@@ -163,7 +168,7 @@ class Supervisor:
 
     def _serve_plugin(self, connection: socket.socket) -> None:
         connection.setblocking(True)
-        model, seed, host_pid = read_request(connection.fileno(), REQUEST_S)
+        model, seed, host_pid, may_wait = read_request(connection.fileno(), REQUEST_S)
         # The worker must not have to wait for what the plugin still has to send.
         if not select.select([connection], [], [], REQUEST_S)[0]:
             raise CoreError("a plugin sent no memory")
@@ -176,15 +181,20 @@ class Supervisor:
                 model=model,
                 seed=seed,
                 host_pid=host_pid,
+                may_wait=may_wait,
             )
         except CoreError as error:
-            receive_session(
+            pending = receive_session(
                 connection.fileno(),
                 model=model,
                 seed=seed,
                 host_pid=host_pid,
                 timeout_s=REQUEST_S,
-            ).refuse(str(error))
+            )
+            if isinstance(error, NotReady):
+                pending.postpone(str(error))
+            else:
+                pending.refuse(str(error))
 
     def _worker_for(self, model: str) -> WorkerProcess:
         if self._any_name:

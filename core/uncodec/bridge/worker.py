@@ -15,15 +15,16 @@ import os
 import select
 import socket
 import time
+from pathlib import Path
 from typing import Any
 
 import numpy as np
 import torch
 
-from uncodec._native import receive_session
+from uncodec._native import PendingSession, receive_session
 from uncodec.bridge.load import Times, has_room
 from uncodec.bridge.session import PluginSession
-from uncodec.bridge.workers import MESSAGE_BYTES
+from uncodec.bridge.workers import MESSAGE_BYTES, tell_doing
 from uncodec.errors import UncodecError
 from uncodec.live.hop_engine import restoring_engine
 from uncodec.live.worker import IDLE_AFTER_S, POLL_S
@@ -53,7 +54,7 @@ class Worker:
         To the supervisor; keeps message boundaries.
     model : LoadedModel
     load_limit : float or None
-        See `has_room`; None admits every session.
+        See `has_room`; None admits every session. One whose host renders is always admitted.
     """
 
     def __init__(
@@ -67,6 +68,7 @@ class Worker:
         self._poll.register(control.fileno(), select.POLLIN)
         # Sums over sessions that are over.
         self._ended = dict.fromkeys(("wet_samples", "dry_samples", "late_hops"), 0)
+        self._refused, self._last_refusal = 0, ""
         self._stopping = False
         self._busy_ns = self._chores_ns = time.monotonic_ns()
         # Work of single hops at the network's own rate, for whoever has not worked yet.
@@ -115,13 +117,13 @@ class Worker:
         return max(POLL_S, min([IDLE_POLL_S, *shares]))
 
     def _work(self, now: int) -> bool:
-        """Do the hop that is due first, if there is one."""
+        """Do the hop that is due first, if there is one; one of a render if there is no other."""
         urgent: PluginSession | None = None
-        first = 0
+        first = (False, 0)
         for session in self._sessions.values():
             if session.look(now):
-                due = session.deadline_ns
-                if due is not None and (urgent is None or due < first):
+                due = (session.may_wait, session.deadline_ns or 0)
+                if urgent is None or due < first:
                     urgent, first = session, due
         if urgent is None:
             return False
@@ -136,14 +138,16 @@ class Worker:
         now = time.monotonic_ns()
         for session in self._sessions.values():
             session.side.beat(now)
-        for number, _ in self._poll.poll(wait_s * 1000):
-            if number == self._control.fileno():
-                self._obey()
-            elif number in self._sessions:
-                # Nothing is ever sent on it: it is closed, or not by our protocol.
-                self._close(self._sessions[number])
-                if not self._sessions:
-                    gc.collect()
+        ready = {number for number, _ in self._poll.poll(wait_s * 1000)}
+        # Who is gone goes first: a host that sets up anew leaves one session and asks for the next
+        # at the same moment, and must not be in its own way.
+        for number in ready & self._sessions.keys():
+            # Nothing is ever sent on it: it is closed, or not by our protocol.
+            self._close(self._sessions[number])
+            if not self._sessions:
+                gc.collect()
+        if self._control.fileno() in ready:
+            self._obey()
 
     def _close(self, session: PluginSession) -> None:
         told = session.describe()
@@ -185,25 +189,17 @@ class Worker:
             timeout_s=RECEIVE_TIMEOUT_S,
         )
         config = self._model.config
-        if not pending.fits(config.window, config.hop):
-            pending.refuse(
-                f"model {self._model.name}: has window {config.window} and hop {config.hop}, the "
-                "plugin was set up for other sizes"
-            )
+        may_wait = bool(order["may_wait"])
+        full = len(self._sessions) >= MOST_SESSIONS
+        if full and may_wait:
+            pending.postpone(f"sessions={len(self._sessions)}: there can be no more at a time")
             return
-        if pending.channels not in (1, 2):
-            pending.refuse(f"channels={pending.channels}: must be 1 or 2")
-            return
-        if len(self._sessions) >= MOST_SESSIONS:
-            pending.refuse(f"sessions={len(self._sessions)}: there can be no more")
-            return
-        newcomer = self._expected_load(pending.sample_rate)
-        loads = [session.load or newcomer for session in self._sessions.values()]
-        if self._load_limit is not None and not has_room(loads, newcomer, self._load_limit):
-            pending.refuse(
-                f"load={sum(loads) + newcomer:.2f}: must be at most {self._load_limit:.2f} with "
-                f"{len(loads) + 1} sessions"
-            )
+        reason = self._reason_against(pending, may_wait)
+        if reason:
+            self._refused += 1
+            self._last_refusal = reason
+            _log.warning("a session of process %s was refused: %s", order["host_pid"], reason)
+            pending.refuse(reason)
             return
         side = pending.accept(
             session=order["session"],
@@ -218,26 +214,56 @@ class Worker:
             number=order["session"],
             seed=order["seed"],
             host_pid=order["host_pid"],
+            may_wait=may_wait,
         )
         number = side.fileno()
         self._sessions[number] = session
         self._poll.register(number, select.POLLIN)
 
+    def _reason_against(self, pending: PendingSession, may_wait: bool) -> str:
+        """Why a session cannot be served; empty if it can."""
+        config = self._model.config
+        if not pending.fits(config.window, config.hop):
+            return (
+                f"model {self._model.name}: has window {config.window} and hop {config.hop}, the "
+                "plugin was set up for other sizes"
+            )
+        if pending.channels not in (1, 2):
+            return f"channels={pending.channels}: must be 1 or 2"
+        if len(self._sessions) >= MOST_SESSIONS:
+            return f"sessions={len(self._sessions)}: there can be no more"
+        if may_wait or self._load_limit is None:
+            return ""
+        loads = [
+            session.load_to_admit_by(self._expected_load(session.side.sample_rate))
+            for session in self._sessions.values()
+            if not session.may_wait
+        ]
+        newcomer = self._expected_load(pending.sample_rate)
+        if has_room(loads, newcomer, self._load_limit):
+            return ""
+        return (
+            f"load={sum(loads) + newcomer:.2f}: must be at most {self._load_limit:.2f} with "
+            f"{len(loads) + 1} sessions"
+        )
+
     def _expected_load(self, sample_rate: float) -> float:
         """Load of a session that has not worked yet: that of the network at its own rate."""
         rate = 44100 if sample_rate % 44100 == 0 else 48000
         period_s = self._model.config.hop / rate
-        return self._rehearsed.percentile_s(99.9) / period_s
+        # There are too few for a higher percentile; see `ENOUGH_HOPS`.
+        return self._rehearsed.percentile_s(99) / period_s
 
     def describe(self) -> dict[str, Any]:
         """What the status tells."""
         sessions = [session.describe() for session in self._sessions.values()]
         return {
-            "load": sum(session["load"] for session in sessions),
+            "load": sum(session["load"] for session in sessions if not session["may_wait"]),
             "load_limit": self._load_limit,
             "rehearsal": self._rehearsed.describe(),
             "sessions": sessions,
             "ended": self._ended,
+            "refused": {"count": self._refused, "last": self._last_refusal},
         }
 
     def _say(self, message: dict[str, Any]) -> None:
@@ -266,11 +292,13 @@ def main(control: socket.socket, model: str, device: str, load_limit: float | No
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
     try:
+        tell_doing(control, f"loading the model {Path(model).name}")
         worker = Worker(control, load_model(model, device), load_limit)
     except UncodecError as error:
         with contextlib.suppress(OSError):
             control.send(json.dumps({"is": "failed", "reason": str(error)}).encode())
         return 1
+    tell_doing(control, f"compiling the model {Path(model).name}")
     worker.rehearse()
     worker.introduce()
     worker.run()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import itertools
 import json
 import logging
@@ -11,11 +12,12 @@ import subprocess
 import sys
 import threading
 import time
+from collections.abc import Callable
 from typing import Any
 
 from uncodec.errors import CoreError
 
-__all__ = ["MESSAGE_BYTES", "WorkerProcess"]
+__all__ = ["MESSAGE_BYTES", "NotReady", "WorkerProcess", "tell_doing"]
 
 _log = logging.getLogger("uncodec.bridge")
 
@@ -26,8 +28,20 @@ ANSWER_S = 2.0
 # before one is that could not load its model.
 FIRST_WAIT_S, LONGEST_WAIT_S, LIVED_S = 0.05, 5.0, 10.0
 FAILED_WAIT_S = 30.0
+STARTING = "starting a process"
 # -P: modules come from the installation, not from where somebody happened to be.
 PROGRAM = ["-P", "-m", "uncodec.bridge"]
+
+
+class NotReady(CoreError):
+    """A worker that is being started: it will be there in a while."""
+
+
+def tell_doing(control: socket.socket, what: str) -> None:
+    """In a worker: tell the supervisor what the start is busy with."""
+    # That nobody is there is noticed when orders are read.
+    with contextlib.suppress(OSError):
+        control.send(json.dumps({"is": "doing", "what": what}).encode())
 
 
 class WorkerProcess:
@@ -55,6 +69,7 @@ class WorkerProcess:
         self._control: socket.socket | None = None
         self._facts: dict[str, Any] | None = None
         self._failure: str | None = None
+        self._doing = STARTING
         self._answers: dict[int, dict[str, Any]] = {}
         self._questions = itertools.count()
         self._stopping = threading.Event()
@@ -75,6 +90,7 @@ class WorkerProcess:
                 self._listen(ours)
                 with self._changed:
                     self._control = self._facts = None
+                    self._doing = STARTING
                     self._changed.notify_all()
             # It ends by itself when it sees its end of the connection closed; unless it hangs.
             try:
@@ -123,6 +139,8 @@ class WorkerProcess:
             with self._changed:
                 if said["is"] == "ready":
                     self._facts, self._failure = said, None
+                elif said["is"] == "doing":
+                    self._doing = said["what"]
                 elif said["is"] == "failed":
                     self._failure = said["reason"]
                 elif said["is"] == "status":
@@ -135,35 +153,52 @@ class WorkerProcess:
         process = self._process
         return None if process is None else process.pid
 
-    def wait_ready(self, timeout_s: float) -> None:
+    def wait_ready(self, timeout_s: float, tell: Callable[[str], None] | None = None) -> None:
         """Return when sessions can be handed over.
+
+        Parameters
+        ----------
+        timeout_s : float
+        tell : callable, optional
+            Called with what is being done, whenever that changes.
 
         Raises
         ------
         CoreError
-            It cannot serve its model, or takes too long to say so.
+            It cannot serve its model.
+        NotReady
+            It takes longer to say so.
         """
+        end = time.monotonic() + timeout_s
+        told = ""
         with self._changed:
-            self._changed.wait_for(lambda: self._facts or self._failure, timeout_s)
+            while not (self._facts or self._failure):
+                if tell is not None and told != self._doing:
+                    told = self._doing
+                    tell(told)
+                if not self._changed.wait(max(0.0, end - time.monotonic())):
+                    break
             if self._facts is None:
-                raise CoreError(self._failure or f"model {self.model}: is still being loaded")
+                if self._failure:
+                    raise CoreError(self._failure)
+                raise NotReady(f"model {self.model}: {self._doing}")
 
     def hand_over(self, connection: socket.socket, **order: str | int) -> None:
         """Give it the connection of a plugin that has asked for a session.
 
         Raises
         ------
-        CoreError
+        NotReady
             It is not there.
         """
         message = json.dumps({"do": "open", **order}).encode()
         with self._changed:
             if self._control is None or self._facts is None:
-                raise CoreError(f"model {self.model}: its worker is being started")
+                raise NotReady(f"model {self.model}: {self._doing}")
             try:
                 socket.send_fds(self._control, [message], [connection.fileno()])
             except OSError as error:
-                raise CoreError(f"model {self.model}: its worker is gone ({error})") from error
+                raise NotReady(f"model {self.model}: its worker is gone ({error})") from error
 
     def describe(self) -> dict[str, Any]:
         """What the status tells about it."""
@@ -180,7 +215,7 @@ class WorkerProcess:
                 return (
                     told
                     | {"state": "failed" if self._failure else "starting"}
-                    | ({"error": self._failure} if self._failure else {})
+                    | ({"error": self._failure} if self._failure else {"doing": self._doing})
                 )
             try:
                 self._control.send(json.dumps({"do": "status", "id": number}).encode())

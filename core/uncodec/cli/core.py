@@ -1,13 +1,14 @@
 """The commands ``uncodec core`` and ``uncodec plugin``.
 
-Exit codes: 0 done; 1 there is no core, or it could not be started or stopped; 2 the command itself
-is wrong.
+Exit codes: 0 done, or running already; 1 there is no core, or it could not be started or stopped;
+2 the command itself is wrong.
 """
 
 from __future__ import annotations
 
 import json as json_module
 import sys
+from pathlib import Path
 from typing import Annotated, Any
 
 import typer
@@ -39,23 +40,53 @@ def start(
     model: Annotated[
         str, typer.Option(help="Model that is loaded at once; others are when a plugin asks.")
     ] = "live-gan",
-    device: Annotated[str, typer.Option(help="Where networks run, as PyTorch names it.")] = "cpu",
+    device: Annotated[
+        str | None,
+        typer.Option(help="Where networks run, as PyTorch names it.", show_default="cpu"),
+    ] = None,
 ) -> None:
-    """Start the core and return when it can serve plugins.
+    """Start the core and return when it can serve plugins, unless it is running already.
 
-    It goes on when the terminal is closed, until `uncodec core stop`. Plugins find it at
+    It takes some seconds, more on a busy machine; what is being done is told meanwhile. The core
+    goes on when the terminal is closed, until `uncodec core stop`. Plugins find it at
     $UNCODEC_CORE_SOCKET, or else at $XDG_RUNTIME_DIR/uncodec/core.sock.
     """
     with told_errors():
         _check_system()
-        from uncodec.bridge.launcher import default_path, launch
+        from uncodec.bridge.launcher import default_path, is_running, launch
 
         path = default_path()
-        process, connection = launch(path, model=model, device=device)
-        connection.close()
-        # Its end is not this command's business.
-        process.returncode = 0
-        typer.echo(f"core {process.pid} listens at {path}")
+        if not is_running(path):
+            _tell("starting the core")
+            try:
+                process, connection = launch(path, model=model, device=device or "cpu", tell=_tell)
+            except CoreError:
+                # Two may be started at the same moment, and one of them is there now.
+                if not is_running(path):
+                    raise
+            else:
+                connection.close()
+                # Its end is not this command's business.
+                process.returncode = 0
+                typer.echo(f"core {process.pid} listens at {path}")
+                return
+        _join(path, device)
+
+
+def _join(path: Path, device: str | None) -> None:
+    """Wait for a core that somebody else started, and tell that it is there."""
+    from uncodec.bridge.launcher import wait_started
+
+    status = wait_started(path, _tell)
+    running = status["workers"][0]["device"]
+    if device not in (None, running):
+        raise CoreError(f"device={device}: the core that is running uses {running}; stop it first")
+    typer.echo(f"core {status['pid']} is running already, and listens at {path}")
+
+
+def _tell(what: str) -> None:
+    """Progress goes where it does not get into what scripts read."""
+    typer.echo(f"uncodec: {what} ...", err=True)
 
 
 @core_app.command()
@@ -96,11 +127,15 @@ def _show(told: dict[str, Any]) -> str:
         facts = f"{worker['model']} on {worker['device']}: {worker['state']}"
         if worker["state"] == "ready":
             facts += f", window {worker['window']}, hop {worker['hop']}, load {worker['load']:.2f}"
+        elif "doing" in worker:
+            facts += f", {worker['doing']}"
         if worker["restarts"]:
             facts += f", started again {worker['restarts']} times"
         if "error" in worker:
             facts += f" ({worker['error']})"
         lines.append(facts)
+        if worker["state"] == "ready":
+            lines.extend(_show_lost(worker))
         for session in worker["sessions"]:
             rate = session["sample_rate"]
             turnaround = session["turnaround"]
@@ -111,12 +146,29 @@ def _show(told: dict[str, Any]) -> str:
                 f"  session {session['session']} of process {session['host_pid']}: "
                 f"{session['channels']} x {rate:.0f} Hz, latency {session['latency_samples']} "
                 f"({1000 * session['latency_samples'] / rate:.1f} ms), "
+                + ("a render, " if session["may_wait"] else "")
+                + f"{_share(session)} samples not restored, "
                 f"{session['late_hops']} late of {session['late_hops'] + session['published_hops']}"
                 f" hops, {session['resyncs']} resyncs, turnaround {times} ms (50/99/99.9/max)"
             )
     if not any(worker["sessions"] for worker in told["workers"]):
         lines.append("no plugin is connected")
     return "\n".join(lines)
+
+
+def _show_lost(worker: dict[str, Any]) -> list[str]:
+    """What went wrong with sessions that are not there any more."""
+    lines = []
+    if worker["ended"]["dry_samples"]:
+        lines.append(f"  earlier sessions: {_share(worker['ended'])} samples not restored")
+    if worker["refused"]["count"]:
+        refused = worker["refused"]
+        lines.append(f"  refused {refused['count']} times, last: {refused['last']}")
+    return lines
+
+
+def _share(counted: dict[str, Any]) -> str:
+    return f"{counted['dry_samples']} of {counted['dry_samples'] + counted['wet_samples']}"
 
 
 @plugin_app.command()

@@ -135,14 +135,20 @@ fn set_up_while_active_and_a_second_activation() {
 }
 
 #[test]
-fn equal_set_ups_keep_the_session() {
+fn equal_set_ups_keep_the_session_and_a_render_has_its_own() {
     let rig = Rig::new("kept", Behaviour::gain(1.0));
     rig.start(48_000.0, 2, 128, Mode::Realtime);
     let session = rig.plugin.status(200);
     assert_ne!(session, 0);
-    rig.start(48_000.0, 2, 128, Mode::Offline);
+    rig.start(48_000.0, 2, 128, Mode::Realtime);
     assert_eq!(rig.plugin.status(200), session);
+    rig.start(48_000.0, 2, 128, Mode::Offline);
+    let render = rig.plugin.status(200);
+    assert_ne!(render, session);
+    rig.start(48_000.0, 2, 128, Mode::Offline);
+    assert_eq!(rig.plugin.status(200), render);
     rig.start(48_000.0, 1, 128, Mode::Realtime);
+    assert_ne!(rig.plugin.status(200), render);
     assert_ne!(rig.plugin.status(200), session);
 }
 

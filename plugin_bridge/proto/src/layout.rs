@@ -12,7 +12,7 @@ use crate::slot::Slot;
 /// First word of the memory: `UNCODECP` as bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"UNCODECP");
 /// Version of everything in this module; any change of layout or rules raises it.
-pub const ABI_VERSION: u32 = 1;
+pub const ABI_VERSION: u32 = 2;
 /// Size of the header; the first slot follows.
 pub const HEADER_BYTES: u32 = 512;
 /// The largest shared memory that is created or accepted: 256 MiB.

@@ -26,13 +26,15 @@ pub struct OpenRequest {
     pub seed: u64,
     /// Process of the plugin's host, for display.
     pub host_pid: u32,
+    /// The host renders: it waits for results, so that there is always room for it.
+    pub may_wait: bool,
 }
 
 impl OpenRequest {
-    /// A request of this process.
+    /// A request of this process, to play in real time.
     #[must_use]
     pub fn new(model: impl Into<String>, seed: u64) -> Self {
-        Self { model: model.into(), seed, host_pid: std::process::id() }
+        Self { model: model.into(), seed, host_pid: std::process::id(), may_wait: false }
     }
 
     pub(crate) fn encode(&self) -> Result<[u8; REQUEST_BYTES], OpenError> {
@@ -45,6 +47,7 @@ impl OpenRequest {
         put(&mut message, 12, &self.host_pid.to_le_bytes());
         put(&mut message, 16, &self.seed.to_le_bytes());
         put(&mut message, 24, &(self.model.len() as u32).to_le_bytes());
+        put(&mut message, 28, &u32::from(self.may_wait).to_le_bytes());
         put(&mut message, 32, self.model.as_bytes());
         Ok(message)
     }
@@ -54,7 +57,12 @@ impl OpenRequest {
         if !is_name(&name) {
             return Err(OpenError::Message("the name of the model is none"));
         }
-        Ok(Self { model: name, seed: u64_at(message, 16), host_pid: u32_at(message, 12) })
+        Ok(Self {
+            model: name,
+            seed: u64_at(message, 16),
+            host_pid: u32_at(message, 12),
+            may_wait: u32_at(message, 28) != 0,
+        })
     }
 }
 
@@ -71,20 +79,31 @@ pub struct Acceptance {
 
 const ACCEPTED: u32 = 0;
 const REFUSED: u32 = 1;
+const NOT_YET: u32 = 2;
 
-/// An answer: accepted, or refused with a reason.
-pub(crate) fn encode_answer(answer: Result<&Acceptance, &str>) -> [u8; ANSWER_BYTES] {
+/// What a core answers.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Answer<'a> {
+    Accepted(&'a Acceptance),
+    /// With the reason.
+    Refused(&'a str),
+    /// With what it has to do first.
+    NotYet(&'a str),
+}
+
+pub(crate) fn encode_answer(answer: Answer<'_>) -> [u8; ANSWER_BYTES] {
     let mut message = [0; ANSWER_BYTES];
     put(&mut message, 0, &ANSWER_MAGIC);
     put(&mut message, 8, &ABI_VERSION.to_le_bytes());
     let (status, text) = match answer {
-        Ok(acceptance) => {
+        Answer::Accepted(acceptance) => {
             put(&mut message, 16, &acceptance.session.to_le_bytes());
             put(&mut message, 24, &acceptance.network.window.to_le_bytes());
             put(&mut message, 28, &acceptance.network.hop.to_le_bytes());
             (ACCEPTED, acceptance.version.as_str())
         }
-        Err(reason) => (REFUSED, reason),
+        Answer::Refused(reason) => (REFUSED, reason),
+        Answer::NotYet(reason) => (NOT_YET, reason),
     };
     let text = cut(text, MAX_TEXT);
     put(&mut message, 12, &status.to_le_bytes());
@@ -103,6 +122,7 @@ pub(crate) fn decode_answer(message: &[u8; ANSWER_BYTES]) -> Result<Acceptance, 
             version: text,
         }),
         REFUSED => Err(OpenError::Refused(text)),
+        NOT_YET => Err(OpenError::NotYet(text)),
         _ => Err(OpenError::Message("neither accepted nor refused")),
     }
 }

@@ -22,7 +22,7 @@ use crate::core_side::CoreSide;
 use crate::header::HeaderError;
 use crate::layout::ABI_VERSION;
 use crate::messages::{
-    ANSWER_BYTES, ANSWER_MAGIC, Acceptance, MAX_MODEL_NAME, OpenRequest, REQUEST_BYTES,
+    ANSWER_BYTES, ANSWER_MAGIC, Acceptance, Answer, MAX_MODEL_NAME, OpenRequest, REQUEST_BYTES,
     REQUEST_MAGIC, decode_answer, encode_answer, u32_at,
 };
 use crate::passing::{self, PassError, receive};
@@ -63,6 +63,9 @@ pub enum OpenError {
     /// The core does not want this session.
     #[error("the core refused: {0}")]
     Refused(String),
+    /// The core will want it in a while: it is loading the model. Asking again is right.
+    #[error("the core is not ready: {0}")]
+    NotYet(String),
     /// The name of the model cannot be sent.
     #[error("model: must have 1 to {MAX_MODEL_NAME} bytes and no control characters, got {0:?}")]
     Model(String),
@@ -200,7 +203,7 @@ impl PendingSession {
         now_ns: u64,
     ) -> Result<CoreSession, OpenError> {
         self.side.beat(now_ns);
-        write_all(&self.stream, &encode_answer(Ok(acceptance)))
+        write_all(&self.stream, &encode_answer(Answer::Accepted(acceptance)))
             .map_err(OpenError::at("answering"))?;
         Ok(CoreSession { side: self.side, stream: self.stream })
     }
@@ -208,6 +211,11 @@ impl PendingSession {
     /// Refuses it with a short reason, which a user of the plugin will read.
     pub fn refuse(self, reason: &str) {
         refuse(&self.stream, reason);
+    }
+
+    /// Tells the plugin to ask again, and what is being done until then.
+    pub fn postpone(self, reason: &str) {
+        turn_away(&self.stream, Answer::NotYet(reason));
     }
 }
 
@@ -277,9 +285,13 @@ pub fn accept_session(stream: UnixStream, timeout: Duration) -> Result<PendingSe
 }
 
 /// Best effort: a peer that does not listen loses nothing but the reason.
-fn refuse(mut stream: &UnixStream, reason: &str) {
+fn refuse(stream: &UnixStream, reason: &str) {
+    turn_away(stream, Answer::Refused(reason));
+}
+
+fn turn_away(mut stream: &UnixStream, answer: Answer<'_>) {
     let _ = stream.set_write_timeout(Some(Duration::from_millis(100)));
-    let _ = write_all(stream, &encode_answer(Err(reason)));
+    let _ = write_all(stream, &encode_answer(answer));
     // Unread input would make the system reset the connection and drop the answer with it.
     let _ = stream.shutdown(std::net::Shutdown::Write);
     let _ = stream.set_read_timeout(Some(Duration::from_millis(100)));

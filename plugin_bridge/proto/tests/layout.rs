@@ -18,7 +18,7 @@ fn odd() -> Geometry {
 
 #[test]
 fn every_offset_is_where_it_was() {
-    assert_eq!((ABI_VERSION, HEADER_BYTES), (1, 512));
+    assert_eq!((ABI_VERSION, HEADER_BYTES), (2, 512));
     assert_eq!(MAGIC.to_le_bytes(), *b"UNCODECP");
     let constants = [
         word::MAGIC,

@@ -143,6 +143,35 @@ fn a_refusal_tells_its_reason() {
 }
 
 #[test]
+fn a_core_that_is_not_ready_asks_to_come_again() {
+    let (opened, ()) = against("not-yet", LONG, |stream| {
+        accept_session(stream, LONG).unwrap().postpone("the model is being loaded");
+    });
+    let error = opened.unwrap_err();
+    assert!(matches!(&error, OpenError::NotYet(text) if text == "the model is being loaded"));
+    assert_eq!(error.to_string(), "the core is not ready: the model is being loaded");
+}
+
+#[test]
+fn a_render_says_that_it_may_wait() {
+    let place = Place::new("may-wait");
+    for may_wait in [false, true] {
+        let memory = SharedMemory::create(&geometry()).unwrap();
+        HostSide::create(&memory, geometry()).unwrap();
+        let listener = place.listener.try_clone().unwrap();
+        let core = thread::spawn(move || {
+            let pending = accept_session(listener.accept().unwrap().0, LONG).unwrap();
+            let said = pending.request().may_wait;
+            pending.refuse("");
+            said
+        });
+        let request = OpenRequest { may_wait, ..OpenRequest::new("live-gan", 99) };
+        let _ = open_session(&place.path(), &request, &memory, LONG);
+        assert_eq!(core.join().unwrap(), may_wait);
+    }
+}
+
+#[test]
 fn no_core_is_told_from_a_broken_one() {
     let memory = SharedMemory::create(&geometry()).unwrap();
     let open = |path: &Path| {
@@ -211,7 +240,7 @@ fn answers_that_are_none_are_errors() {
     assert!(matches!(answered("half", |a| a.truncate(100)), Err(OpenError::Closed)));
     assert!(matches!(answered("other", |a| a[0] ^= 1), Err(OpenError::Message(_))));
     assert!(matches!(answered("newer", |a| a[8] = 77), Err(OpenError::AbiVersion(77))));
-    assert!(matches!(answered("status", |a| a[12] = 2), Err(OpenError::Message(_))));
+    assert!(matches!(answered("status", |a| a[12] = 3), Err(OpenError::Message(_))));
     assert!(matches!(answered("long", |a| a[33] = 2), Err(OpenError::Message(_))));
     let no_text = answered("no-utf8", |a| {
         a[32] = 1;

@@ -19,18 +19,17 @@ use uncodec_proto::{
 
 use crate::automation::{Points, Timeline};
 use crate::denormals::FlushDenormals;
-use crate::link::{CoreState, Link, LinkStatus, Wanted};
+use crate::link::{CoreState, Link, LinkStatus, Waiter, Wanted};
 use crate::models::{MODELS, Model, index_of};
 use crate::parameters::{Parameter, Values};
 use crate::state::{self, Settings, StateError, Status};
 
 /// Most channels of a bus: stereo.
 pub const MAX_CHANNELS: usize = 2;
-/// Longest wait for the core's answer when a host starts the plugin to play, and to render.
-const SETTLE: Duration = Duration::from_millis(600);
-const SETTLE_OFFLINE: Duration = Duration::from_millis(2100);
 /// Samples of a channel that pass through in one go.
 const PASSING: usize = 256;
+/// What hosts play to try a plugin out is shorter, and nobody's render.
+const TRIAL_S: f64 = 0.2;
 /// Between two looks while an offline render waits for the core.
 const LOOK_AGAIN: Duration = Duration::from_micros(100);
 
@@ -152,9 +151,30 @@ impl Block {
 struct Audio {
     path: Option<HostPath<Arc<SharedMemory>>>,
     active: bool,
+    /// Finds the core for a block that may wait.
+    waiter: Option<Waiter>,
+    run: Run,
     wait: OfflineWait,
     /// One block, channel after channel.
     scratch: Vec<f32>,
+}
+
+/// From a start of the plugin to the next.
+#[derive(Debug, Default)]
+struct Run {
+    samples: u64,
+    /// Counted before.
+    dry_before: u64,
+    /// A block that may wait has looked for the core.
+    settled: bool,
+    /// That samples of a render were not restored was told.
+    told: bool,
+}
+
+impl Run {
+    fn of(path: Option<&HostPath<Arc<SharedMemory>>>) -> Self {
+        Self { dry_before: path.map_or(0, |path| path.counters().dry), ..Self::default() }
+    }
 }
 
 /// What the main thread works with.
@@ -163,8 +183,8 @@ struct Control {
     setup: Option<Setup>,
     offline: bool,
     channels: usize,
-    /// The running path was made for these.
-    current: Option<(Geometry, usize, u64)>,
+    /// The running path was made for these: sizes, model, seed, and whether the host renders.
+    current: Option<(Geometry, usize, u64, bool)>,
     memory: Option<Arc<SharedMemory>>,
     /// Of sessions before this one.
     counted: HostCounters,
@@ -184,8 +204,8 @@ impl Control {
     /// What the link is to find a core for.
     fn wanted(&self) -> Option<Wanted> {
         let memory = Arc::clone(self.memory.as_ref()?);
-        let (_, model, seed) = self.current?;
-        let request = OpenRequest::new(MODELS.get(model)?.name, seed);
+        let (_, model, seed, may_wait) = self.current?;
+        let request = OpenRequest { may_wait, ..OpenRequest::new(MODELS.get(model)?.name, seed) };
         Some(Wanted { memory, request })
     }
 }
@@ -244,6 +264,7 @@ impl Effect {
         if control.link.is_none() {
             let link = Link::start(socket, Arc::clone(&self.core))?;
             link.serve(control.wanted());
+            self.audio().waiter = Some(link.waiter());
             control.link = Some(link);
         }
         Ok(())
@@ -252,6 +273,7 @@ impl Effect {
     /// Ends the connection and its thread; the effect is silent from now on.
     pub fn disconnect(&self) {
         self.set_active(false);
+        self.audio().waiter = None;
         self.control().link = None;
     }
 
@@ -320,6 +342,9 @@ impl Effect {
         if !active {
             let mut audio = self.audio();
             audio.active = false;
+            if let Some(waiter) = &audio.waiter {
+                waiter.rest();
+            }
             if let Some(path) = &mut audio.path {
                 path.deactivate();
             }
@@ -329,12 +354,15 @@ impl Effect {
             let _ = self.prepare(&mut control);
             return;
         }
-        if let Some(link) = &control.link {
-            link.settle(if control.offline { SETTLE_OFFLINE } else { SETTLE });
-        }
+        let waiter = control.link.as_ref().map(Link::waiter);
+        let offline = control.offline;
         drop(control);
+        if let Some(waiter) = waiter {
+            waiter.settle(offline);
+        }
         let mut audio = self.audio();
         audio.active = true;
+        audio.run = Run::of(audio.path.as_ref());
         audio.wait.reset();
         if let Some(path) = &mut audio.path {
             self.start(path);
@@ -372,12 +400,19 @@ impl Effect {
         }
         let _flush = FlushDenormals::here();
         let start = now_ns();
-        let Audio { path, wait, scratch, .. } = &mut *audio;
+        let Audio { path, wait, scratch, waiter, run, .. } = &mut *audio;
         let Some(path) = path else {
             block.pass_through();
             self.passed.fetch_add(block.length as u64, Ordering::Relaxed);
             return;
         };
+        // A host need not have said before that it renders, and may have set up anew since.
+        if offline && !run.settled && CoreState::load(&self.core) != CoreState::Connected {
+            run.settled = true;
+            if let Some(waiter) = waiter {
+                waiter.settle(true);
+            }
+        }
         // All of it from the core; how much of that is heard is a matter of single samples.
         path.set_parameters(Parameters { amount: 1.0, seed: self.seed.load(Ordering::Relaxed) });
         path.set_level(before.0, 0);
@@ -388,6 +423,15 @@ impl Effect {
             let part = (from, step.min(block.length - from));
             let wait = offline.then_some(&mut *wait);
             process_part(path, scratch, block, part, &mut timeline, wait, &self.core);
+        }
+        run.samples = run.samples.saturating_add(block.length as u64);
+        let bypassed = before.1 || self.bypass();
+        if offline && !bypassed && !run.told && path.counters().dry > run.dry_before {
+            let tried_out = run.samples as f64 > TRIAL_S * path.side().geometry().sample_rate();
+            if let Some(waiter) = waiter.as_ref().filter(|_| tried_out) {
+                run.told = true;
+                waiter.tell_dry_render();
+            }
         }
         path.record_callback(now_ns().saturating_sub(start));
     }
@@ -505,7 +549,7 @@ impl Effect {
         let turnaround_s = self.values.plain(Parameter::LatencySafety) / 1000.0;
         let geometry = timing.geometry(control.channels, setup.max_block, turnaround_s)?;
         let seed = self.seed.load(Ordering::Relaxed);
-        let wanted = Some((geometry, index, seed));
+        let wanted = Some((geometry, index, seed, control.offline));
         if control.current == wanted {
             return Ok(());
         }
@@ -517,6 +561,7 @@ impl Effect {
         if audio.active {
             // A host that sets up anew while active need not activate again.
             self.start(&mut path);
+            audio.run = Run::default();
         }
         std::mem::swap(&mut audio.scratch, &mut scratch);
         let before = audio.path.replace(path);

@@ -5,18 +5,24 @@ use std::fmt;
 use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
-use std::sync::atomic::{AtomicU8, Ordering};
+use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
 use std::sync::{Arc, Condvar, Mutex, MutexGuard, PoisonError};
 use std::thread::{self, JoinHandle};
 use std::time::{Duration, Instant};
 
 use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
-use uncodec_proto::{Network, OpenError, OpenRequest, OpenSession, SharedMemory, open_session};
+use uncodec_proto::{
+    Network, OfflineWait, OpenError, OpenRequest, OpenSession, SharedMemory, open_session,
+};
 
 /// Time for a core to answer.
 const ANSWER: Duration = Duration::from_secs(2);
 /// Time between attempts, from the first to the last.
 const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_secs(1));
+/// Longest wait for the core when a host starts the plugin to play.
+const PLAYING: Duration = Duration::from_millis(600);
+/// Longest wait of a render for a core that says that it is loading its model.
+const LOADING: Duration = Duration::from_secs(60);
 
 /// What the link serves: the memory of a session, and what to ask the core for.
 #[derive(Debug, Clone)]
@@ -33,7 +39,7 @@ pub struct Wanted {
 pub enum CoreState {
     /// None runs, or it does not want us.
     Absent = 0,
-    /// One is being asked.
+    /// One is being asked, or loads its model.
     Connecting = 1,
     /// One has accepted.
     Connected = 2,
@@ -52,6 +58,20 @@ pub struct LinkStatus {
     pub reason: String,
 }
 
+/// What came of an attempt, as far as it matters to those who wait.
+#[derive(Debug, Clone, Copy, PartialEq, Eq, Default)]
+enum Outcome {
+    /// A session, or a reason why there is none; or nothing was tried yet.
+    #[default]
+    Clear,
+    /// The core went away in the middle.
+    Closed,
+    /// The core took all the time that it had.
+    Silent,
+    /// The core loads its model.
+    Loading,
+}
+
 #[derive(Debug, Default)]
 struct Shared {
     wanted: Option<Wanted>,
@@ -59,8 +79,10 @@ struct Shared {
     wish: u64,
     /// The last wish that an attempt was made for.
     tried: u64,
-    /// The last attempt took all of its time.
-    slow: bool,
+    /// Of the last attempt.
+    outcome: Outcome,
+    /// A render has waited for as long as one may; the next one does not.
+    given_up: bool,
     quit: bool,
     session: u64,
     network: Option<Network>,
@@ -73,6 +95,10 @@ struct Common {
     shared: Mutex<Shared>,
     changed: Condvar,
     state: Arc<AtomicU8>,
+    /// The plugin is active: before, nobody misses a core.
+    active: AtomicBool,
+    /// The host renders, whatever it said when it set up.
+    rendering: AtomicBool,
     wake: OwnedFd,
     path: PathBuf,
 }
@@ -82,6 +108,10 @@ pub struct Link {
     common: Arc<Common>,
     thread: Option<JoinHandle<()>>,
 }
+
+/// Waits for a link's core, from any thread that may sleep.
+#[derive(Clone)]
+pub struct Waiter(Arc<Common>);
 
 impl Link {
     /// Starts the thread; it is idle until it [serves](Self::serve) something. It keeps `state`,
@@ -94,6 +124,8 @@ impl Link {
             shared: Mutex::default(),
             changed: Condvar::new(),
             state,
+            active: AtomicBool::new(false),
+            rendering: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             path,
         });
@@ -114,34 +146,10 @@ impl Link {
         self.common.wake();
     }
 
-    /// Tries at once if there is no session, and waits for the outcome, `limit` at most.
-    ///
-    /// Without a core that takes no time. With one that was found not to answer nothing is waited
-    /// for, lest every start of the transport be slow.
-    pub fn settle(&self, limit: Duration) {
-        let end = Instant::now() + limit;
-        let mut shared = self.common.lock();
-        if shared.wanted.is_none() {
-            return;
-        }
-        if shared.tried == shared.wish {
-            if self.common.state() == CoreState::Connected {
-                return;
-            }
-            shared.wish += 1;
-            self.common.wake();
-        }
-        if shared.slow {
-            return;
-        }
-        while shared.tried != shared.wish {
-            let left = end.saturating_duration_since(Instant::now());
-            if left.is_zero() {
-                return;
-            }
-            let waited = self.common.changed.wait_timeout(shared, left);
-            shared = waited.unwrap_or_else(PoisonError::into_inner).0;
-        }
+    /// To wait for this link's core with.
+    #[must_use]
+    pub fn waiter(&self) -> Waiter {
+        Waiter(Arc::clone(&self.common))
     }
 
     /// All that can be said about the connection.
@@ -154,6 +162,71 @@ impl Link {
             network: shared.network,
             reason: shared.reason.clone(),
         }
+    }
+}
+
+impl Waiter {
+    /// Tries at once if there is no session, and waits for the outcome.
+    ///
+    /// Without a core that takes no time. A host that plays waits a moment; not for a core that was
+    /// found not to answer, lest every start of the transport be slow. A render waits as long as
+    /// any block of it would ([`OfflineWait::LIMIT`]), and longer while the core says that it loads
+    /// its model; once in vain, and it does not wait again until a core has answered.
+    pub fn settle(&self, rendering: bool) {
+        let Self(common) = self;
+        let start = Instant::now();
+        common.active.store(true, Ordering::Relaxed);
+        common.rendering.store(rendering, Ordering::Relaxed);
+        let mut shared = common.lock();
+        if shared.wanted.is_none() {
+            return;
+        }
+        if shared.tried == shared.wish {
+            if common.state() == CoreState::Connected {
+                return;
+            }
+            shared.wish += 1;
+            common.wake();
+        }
+        if if rendering { shared.given_up } else { shared.outcome == Outcome::Silent } {
+            return;
+        }
+        while shared.tried != shared.wish || (rendering && shared.outcome != Outcome::Clear) {
+            let limit = match shared.outcome {
+                _ if !rendering => PLAYING,
+                Outcome::Loading => LOADING,
+                _ => OfflineWait::LIMIT,
+            };
+            let left = limit.saturating_sub(start.elapsed());
+            if left.is_zero() {
+                shared.given_up |= rendering;
+                return;
+            }
+            let waited = common.changed.wait_timeout(shared, left);
+            shared = waited.unwrap_or_else(PoisonError::into_inner).0;
+        }
+    }
+}
+
+impl Waiter {
+    /// From now on nobody misses a core, until [`settle`](Self::settle) is called.
+    pub fn rest(&self) {
+        self.0.active.store(false, Ordering::Relaxed);
+    }
+
+    /// Tells on standard error that samples of a render were not restored, and why.
+    pub fn tell_dry_render(&self) {
+        let Self(common) = self;
+        let reason = common.lock().reason.clone();
+        let reason =
+            if reason.is_empty() { "the core was late, or gone for a while" } else { &reason };
+        common.log(reason, "the render is not restored, or not all of it");
+    }
+}
+
+impl fmt::Debug for Waiter {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Waiter").field("path", &self.0.path).finish_non_exhaustive()
     }
 }
 
@@ -190,6 +263,18 @@ impl CoreState {
             2 => Self::Connected,
             _ => Self::Absent,
         }
+    }
+}
+
+impl Shared {
+    fn judge(&mut self, error: Option<&OpenError>) {
+        self.outcome = match error {
+            Some(OpenError::Closed) => Outcome::Closed,
+            Some(OpenError::Timeout(_)) => Outcome::Silent,
+            Some(OpenError::NotYet(_)) => Outcome::Loading,
+            _ => Outcome::Clear,
+        };
+        self.given_up &= self.outcome != Outcome::Clear;
     }
 }
 
@@ -242,22 +327,33 @@ impl Common {
                 && let Some(wish_for) = &wanted
             {
                 self.state.store(CoreState::Connecting as u8, Ordering::Relaxed);
-                match open_session(&self.path, &wish_for.request, &wish_for.memory, ANSWER) {
+                let rendering = self.rendering.load(Ordering::Relaxed);
+                let mut request = wish_for.request.clone();
+                request.may_wait |= rendering;
+                match open_session(&self.path, &request, &wish_for.memory, ANSWER) {
                     Ok(session) => {
-                        self.lock().slow = false;
+                        self.lock().judge(None);
                         self.tell(wanted.as_ref(), CoreState::Connected, Some(&session), "", wish);
                         served = Some(Served { session, memory: Arc::clone(&wish_for.memory) });
                         pause = RETRY.0;
                     }
                     Err(error) => {
-                        self.lock().slow = matches!(error, OpenError::Timeout(_));
+                        self.lock().judge(Some(&error));
                         let reason = error.to_string();
-                        // That nobody is there is ordinary, and every instance would say so; a core
-                        // that closes is one that ends.
-                        if !matches!(error, OpenError::NotRunning { .. } | OpenError::Closed) {
-                            self.log(&reason);
+                        let mut state = CoreState::Absent;
+                        match error {
+                            // That nobody is there is ordinary, and every instance would say so; a
+                            // core that closes is one that ends.
+                            OpenError::NotRunning { .. } | OpenError::Closed => {}
+                            OpenError::NotYet(_) => {
+                                state = CoreState::Connecting;
+                                if rendering {
+                                    self.log(&reason, "the render waits");
+                                }
+                            }
+                            _ => self.log(&reason, "the audio goes on dry"),
                         }
-                        self.tell(wanted.as_ref(), CoreState::Absent, None, &reason, wish);
+                        self.tell(wanted.as_ref(), state, None, &reason, wish);
                     }
                 }
             } else {
@@ -302,13 +398,16 @@ impl Common {
     }
 
     /// Once for the same reason in a row, however often the host sets up in between.
-    fn log(&self, reason: &str) {
+    fn log(&self, reason: &str, consequence: &str) {
+        if !self.active.load(Ordering::Relaxed) {
+            return;
+        }
         let mut shared = self.lock();
         if shared.said != reason {
             reason.clone_into(&mut shared.said);
             drop(shared);
             // Not `eprintln`, which panics where there is no standard error.
-            let _ = writeln!(std::io::stderr(), "uncodec: {reason}; the audio goes on dry");
+            let _ = writeln!(std::io::stderr(), "uncodec: {reason}; {consequence}");
         }
     }
 
@@ -329,6 +428,9 @@ impl Common {
         }
         shared.session = session.map_or(0, |session| session.acceptance().session);
         shared.network = session.map(|session| session.acceptance().network);
+        if session.is_some() {
+            shared.said.clear();
+        }
         reason.clone_into(&mut shared.reason);
         self.state.store(state as u8, Ordering::Relaxed);
         // A success is one for every attempt that was asked for meanwhile.

@@ -58,13 +58,14 @@ impl HostPath {
         Ok(Self { inner: Shared::new("HostPath", proto::HostPath::new(side)), geometry })
     }
 
-    /// Open a session for this path with the core that listens at a path.
+    /// Open a session for this path with the core that listens at a path. With may_wait the core
+    /// takes this host for one that renders.
     ///
     /// Raises
     /// ------
     /// CoreError
     ///     There is no core, or it does not want the session.
-    #[pyo3(signature = (path, *, model, seed=0, timeout_s=5.0))]
+    #[pyo3(signature = (path, *, model, seed=0, may_wait=false, timeout_s=5.0))]
     #[allow(clippy::needless_pass_by_value, reason = "made from a str or a path of Python's")]
     fn open(
         &self,
@@ -72,9 +73,10 @@ impl HostPath {
         path: PathBuf,
         model: &str,
         seed: u64,
+        may_wait: bool,
         timeout_s: f64,
     ) -> PyResult<HostSession> {
-        let request = proto::OpenRequest::new(model, seed);
+        let request = proto::OpenRequest { may_wait, ..proto::OpenRequest::new(model, seed) };
         let timeout = seconds("timeout_s", timeout_s)?;
         let session = self
             .inner

@@ -64,6 +64,8 @@ pub fn session_timing(window: u32, hop: u32, sample_rate: f64) -> PyResult<(usiz
 /// model : str
 /// seed : int
 /// host_pid : int
+/// may_wait : bool
+///     Whether its host renders, and waits for results.
 ///
 /// Raises
 /// ------
@@ -75,11 +77,11 @@ pub fn read_request(
     py: Python<'_>,
     socket: &Bound<'_, PyAny>,
     timeout_s: f64,
-) -> PyResult<(String, u64, u32)> {
+) -> PyResult<(String, u64, u32, bool)> {
     let stream = UnixStream::from(duplicate("socket", socket)?);
     let timeout = seconds("timeout_s", timeout_s)?;
     let request = py.detach(|| proto::read_request(&stream, timeout)).map_err(core_error)?;
-    Ok((request.model, request.seed, request.host_pid))
+    Ok((request.model, request.seed, request.host_pid, request.may_wait))
 }
 
 /// Take the memory of a session whose request was read.
@@ -109,7 +111,7 @@ pub fn receive_session(
 ) -> PyResult<PendingSession> {
     let stream = UnixStream::from(duplicate("socket", socket)?);
     let timeout = seconds("timeout_s", timeout_s)?;
-    let request = proto::OpenRequest { model, seed, host_pid };
+    let request = proto::OpenRequest { model, seed, host_pid, may_wait: false };
     let pending =
         py.detach(|| proto::receive_session(stream, request, timeout)).map_err(core_error)?;
     let geometry = *pending.side().geometry();
@@ -176,6 +178,14 @@ impl PendingSession {
     fn refuse(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
         let pending = self.take()?;
         py.detach(|| pending.refuse(reason));
+        Ok(())
+    }
+
+    /// Tell the plugin to ask again, and what is being done until then.
+    #[pyo3(signature = (reason, /))]
+    fn postpone(&self, py: Python<'_>, reason: &str) -> PyResult<()> {
+        let pending = self.take()?;
+        py.detach(|| pending.postpone(reason));
         Ok(())
     }
 
