@@ -205,13 +205,13 @@ status = core.status()
 (worker,) = status["workers"]
 with rendering(plugin):
     before = plugin(audio, 44100)
-# In the middle of a render: what the new worker has not heard it cannot restore.
+# In the middle of a render: what the new worker does not find in the memory it cannot restore.
 try:
     with rendering(plugin):
-        plugin.process(audio[:, :10000], 44100, reset=True)
+        plugin.process(np.tile(audio, (1, 10)), 44100, reset=True)
         os.kill(worker["pid"], 9)
         wait_until(lambda: not plugin_status(plugin).connected, 30)
-        plugin.process(audio[:, 10000:], 44100, reset=False)
+        plugin.process(audio, 44100, reset=False)
 except DryRender as error:
     assert "samples were not restored" in str(error), error
 else:
