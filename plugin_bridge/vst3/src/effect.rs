@@ -406,6 +406,9 @@ impl Effect {
             self.passed.fetch_add(block.length as u64, Ordering::Relaxed);
             return;
         };
+        if let Some(waiter) = waiter {
+            waiter.hear();
+        }
         // A host need not have said before that it renders, and may have set up anew since.
         if offline && !run.settled && CoreState::load(&self.core) != CoreState::Connected {
             run.settled = true;

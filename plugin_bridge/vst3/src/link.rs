@@ -95,8 +95,9 @@ struct Common {
     shared: Mutex<Shared>,
     changed: Condvar,
     state: Arc<AtomicU8>,
-    /// The plugin is active: before, nobody misses a core.
-    active: AtomicBool,
+    /// Audio was processed since the plugin was started: before, nobody misses a core, and hosts
+    /// start a plugin to play for a moment before they render.
+    heard: AtomicBool,
     /// The host renders, whatever it said when it set up.
     rendering: AtomicBool,
     wake: OwnedFd,
@@ -124,7 +125,7 @@ impl Link {
             shared: Mutex::default(),
             changed: Condvar::new(),
             state,
-            active: AtomicBool::new(false),
+            heard: AtomicBool::new(false),
             rendering: AtomicBool::new(false),
             wake: eventfd(0, EventfdFlags::CLOEXEC | EventfdFlags::NONBLOCK)?,
             path,
@@ -175,7 +176,6 @@ impl Waiter {
     pub fn settle(&self, rendering: bool) {
         let Self(common) = self;
         let start = Instant::now();
-        common.active.store(true, Ordering::Relaxed);
         common.rendering.store(rendering, Ordering::Relaxed);
         let mut shared = common.lock();
         if shared.wanted.is_none() {
@@ -209,9 +209,15 @@ impl Waiter {
 }
 
 impl Waiter {
-    /// From now on nobody misses a core, until [`settle`](Self::settle) is called.
+    /// Audio is being processed; for an audio thread.
+    pub fn hear(&self) {
+        self.0.heard.store(true, Ordering::Relaxed);
+    }
+
+    /// No audio is processed from now on, and nobody misses a core.
     pub fn rest(&self) {
-        self.0.active.store(false, Ordering::Relaxed);
+        self.0.heard.store(false, Ordering::Relaxed);
+        self.0.rendering.store(false, Ordering::Relaxed);
     }
 
     /// Tells on standard error that samples of a render were not restored, and why.
@@ -399,7 +405,7 @@ impl Common {
 
     /// Once for the same reason in a row, however often the host sets up in between.
     fn log(&self, reason: &str, consequence: &str) {
-        if !self.active.load(Ordering::Relaxed) {
+        if !self.heard.load(Ordering::Relaxed) && !self.rendering.load(Ordering::Relaxed) {
             return;
         }
         let mut shared = self.lock();
