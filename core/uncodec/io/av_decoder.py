@@ -107,6 +107,8 @@ class AvDecoder:
         if not self._container.streams.audio:
             raise Unreadable("holds no audio")
         self._stream = self._container.streams.audio[0]
+        if self._stream.codec_context is None:
+            raise Unreadable("holds audio of a kind that cannot be decoded")
         # WMA: FFmpeg drops two frames where one is the delay. CAF: it takes the padding off twice
         # where the decoder did it. Ogg Vorbis: it goes by times that are wrong at block switches.
         vorbis = self.container == "ogg" and self.codec == "vorbis"

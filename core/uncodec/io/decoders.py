@@ -164,7 +164,8 @@ def _open_with_ffmpeg(path: Path) -> Decoder:
     try:
         with open_container(path) as container:
             kind = str(container.format.name)
-            codec = container.streams.audio[0].codec_context.name if container.streams.audio else ""
+            contexts = [stream.codec_context for stream in container.streams.audio[:1]]
+            codec = str(contexts[0].name) if contexts and contexts[0] else ""
     except (av.FFmpegError, ValueError, OSError):
         return AvDecoder(path)
     if kind in ("mp3", "aac") or (kind == "wav" and codec.removesuffix("float") in _MPEG):

@@ -93,7 +93,7 @@ class FrameDecoder:
                 if block.shape[1]:
                     yield block
             self._base += segment.count * segment.frame.samples
-        if self._failed:
+        if self._failed and self.sample_rate:
             self._warn_lost(self._failed)
 
     def _decode_segment(self, segment: Segment) -> Iterator[Array]:
