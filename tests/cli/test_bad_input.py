@@ -165,6 +165,14 @@ def test_channels_the_effect_refuses(run, put, make_tones, only_left):
     only_left(source)
 
 
+def test_more_channels_than_there_are_speakers_for(run, put, make_tones, only_left):
+    source = put("wide.wav", make_tones(12, 20_000, 48_000), 48_000)
+    outcome = run("restore", source)
+    assert_refused(outcome, "wide.wav: has 12 channels, and at most 8 can be restored")
+    assert "shape" not in outcome.stderr
+    only_left(source)
+
+
 def test_existing_output_is_kept(run, put, tmp_path):
     source = put("song.wav")
     target = tmp_path / "song.restored.flac"

@@ -149,11 +149,11 @@ def test_a_render_killed_half_way_goes_on(run_model, tmp_path):
     program = """
 import os, sys
 from uncodec.cli import main
-from uncodec.offline.chunks import FolderStore
+from uncodec.offline.chunks import GroupStore
 
 number, last = map(int, sys.argv[1:3])
 del sys.argv[1:3]
-save = FolderStore.save
+save = GroupStore.save
 
 
 def save_and_signal(self, chunk, audio):
@@ -162,7 +162,7 @@ def save_and_signal(self, chunk, audio):
         os.kill(os.getpid(), number)
 
 
-FolderStore.save = save_and_signal
+GroupStore.save = save_and_signal
 main()
 """
 

@@ -5,10 +5,13 @@ from __future__ import annotations
 import io
 import json
 import sys
+from dataclasses import asdict
 
 import pytest
 
 from uncodec import cli
+from uncodec.io import FileWarning
+from uncodec.offline import restore as restore_module
 from uncodec.offline.reporting import ProgressReporter
 
 
@@ -133,6 +136,36 @@ def test_any_name_of_a_file_stays_on_its_line(run, put, song, tmp_path, name):
     outcome = run("restore", tmp_path / name, "-o", tmp_path / name)
     assert outcome.code == 2
     assert len(outcome.error_lines) == 1
+
+
+@pytest.fixture
+def remarked(monkeypatch):
+    """Every file has something that its reader remarks."""
+    remark = FileWarning("begins with junk", offset=0, length=12, unit="bytes", lost=False)
+    open_it = restore_module.open_audio
+
+    def open_remarked(path):
+        reader = open_it(path)
+        reader.warnings.append(remark)
+        return reader
+
+    monkeypatch.setattr(restore_module, "open_audio", open_remarked)
+    return remark
+
+
+def test_what_the_reader_remarks_is_told_once(run, put, remarked, restore_on_terminal, tmp_path):
+    source = put("song.wav")
+    line = f"uncodec: warning: {source}: begins with junk"
+    outcome = run("restore", source)
+    assert (outcome.code, outcome.error_lines) == (0, [line])
+    outcome = run("restore", source, "--overwrite", "--quiet")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    outcome = run("restore", source, "--overwrite", "--json")
+    assert outcome.error_lines == [line]
+    (done,) = [event for event in events(outcome.stdout) if event["event"] == "done"]
+    assert done["warnings"] == [asdict(remarked)]
+    assert done["problems"] == []
+    assert restore_on_terminal(source, overwrite=True).count("begins with junk") == 1
 
 
 def test_bar_is_closed_by_errors():

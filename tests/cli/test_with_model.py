@@ -11,6 +11,7 @@ import pytest
 import soundfile
 
 from uncodec.codecs import encode
+from uncodec.io import open_audio, read_audio, write_audio
 
 WEIGHTS = Path(__file__).parents[2] / "models/live-gan/weights.safetensors"
 
@@ -56,8 +57,6 @@ def test_same_seed_same_bits(run_model, coded, tmp_path):
 
 
 def test_amount_zero_gives_the_source_back(run_model, coded, tmp_path):
-    from uncodec.io import read_audio
-
     target = tmp_path / "dry.wav"
     assert run_model("restore", coded, "-o", target, "--amount", "0", "--bits", "32").code == 0
     np.testing.assert_array_equal(read(target).T, read_audio(coded)[0])
@@ -91,13 +90,58 @@ def test_silence_and_clipping(run_model, put, tmp_path):
     assert np.isfinite(read(tmp_path / "clipped.restored.wav")).all()
 
 
-def test_six_channels_are_restored_but_for_the_lfe(run_model, put, make_tones, tmp_path):
-    source = put("surround.wav", make_tones(6, 9000, 48_000), 48_000)
-    assert run_model("restore", source, "--bits", "32").code == 0
-    given, restored = read(source), read(tmp_path / "surround.restored.wav")
-    assert restored.shape == given.shape
-    changed = [not np.array_equal(*pair) for pair in zip(given.T, restored.T, strict=True)]
-    assert changed == [True, True, True, False, True, True]
+@pytest.mark.parametrize(
+    ("layout", "lfe", "front"),
+    [("5.1", 3, (0, 1)), ("5.1(side)", 3, (0, 1)), ("2.1", 2, (0, 1)), ("quad", None, (0, 1))],
+)
+@pytest.mark.parametrize("ending", ["flac", "wav"])
+def test_surround_keeps_its_channels(run_model, tmp_path, layout, lfe, front, ending):
+    """Each for its speaker, in pairs that come out as stereo does, the LFE bit for bit."""
+    channels = {"5.1": 6, "5.1(side)": 6, "2.1": 3, "quad": 4}[layout]
+    steps = np.random.default_rng(0).integers(-6000, 6000, (channels, 24_000))
+    audio = (steps / 2.0**15).astype(np.float32)
+    source, pair = tmp_path / f"in.{ending}", tmp_path / "pair.wav"
+    write_audio(source, audio, 48_000, subtype="PCM_16", dither=False, layout=layout)
+    write_audio(pair, audio[list(front)], 48_000, subtype="PCM_16", dither=False)
+    target, alone = tmp_path / f"out.{ending}", tmp_path / "alone.wav"
+    assert run_model("restore", source, "-o", target).code == 0
+    assert run_model("restore", pair, "-o", alone).code == 0
+    with open_audio(source) as given, open_audio(target) as found:
+        assert found.speakers == given.speakers
+        result = found.read()
+    changed = [not np.array_equal(*rows) for rows in zip(audio, result, strict=True)]
+    assert changed == [channel != lfe for channel in range(channels)]
+    # But for the dither, which differs from channel to channel of a file by its number alone.
+    np.testing.assert_allclose(result[list(front)], read(alone).T, atol=2.5 / 2**23)
+
+
+def test_the_layout_of_one_file_is_not_kept_for_the_next(run_model, tmp_path):
+    audio = np.random.default_rng(0).normal(0, 0.1, (6, 9000)).astype(np.float32)
+    write_audio(tmp_path / "a.wav", audio, 48_000, layout="5.1")
+    write_audio(tmp_path / "b.wav", audio[:3], 48_000, layout="2.1")
+    write_audio(tmp_path / "c.wav", audio[:1], 48_000)
+    assert run_model("restore", *(tmp_path / f"{name}.wav" for name in "abc")).code == 0
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_a_very_short_stereo_file(run_model, put, make_tones, tmp_path, length):
+    source = put("short.wav", make_tones(2, length, 44_100), subtype="PCM_16")
+    assert run_model("restore", source, "--amount", 0).code == 0
+    np.testing.assert_array_equal(read(tmp_path / "short.restored.flac"), read(source))
+    assert run_model("restore", source, "-o", tmp_path / "out.wav", "--bits", 32).code == 0
+    assert read(tmp_path / "out.wav").shape == (length, 2)
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("command", ["restore", "render"])
+def test_amount_zero_gives_16_bits_back_bit_for_bit(run_model, tmp_path, bits, command):
+    steps = np.random.default_rng(0).integers(-(2**15), 2**15, (40_001, 2)).astype(np.int16)
+    soundfile.write(tmp_path / "in.wav", steps, 44_100)
+    target = tmp_path / "out.flac"
+    options = ("-o", target, "--amount", 0, "--bits", bits)
+    assert run_model(command, tmp_path / "in.wav", *options).code == 0
+    found, _ = soundfile.read(target, dtype="int32")
+    np.testing.assert_array_equal(found, steps.astype(np.int32) << 16)
 
 
 @pytest.mark.parametrize(

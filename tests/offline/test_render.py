@@ -1,12 +1,14 @@
 """Rendering files: aligned, complete or not there, and able to go on where it was stopped."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
 import soundfile
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError, OutputExists
+from uncodec.io import open_audio, write_audio
 from uncodec.offline.diffusion_engine import DiffusionEngine
 from uncodec.offline.render import RenderSettings, render_file
 from uncodec.repair.limiter import true_peak
@@ -65,8 +67,6 @@ def test_the_result_is_aligned_and_as_long_as_its_source(source, settings, tmp_p
 
 
 def test_amount_zero_gives_the_source_back(source, settings, tmp_path):
-    from dataclasses import replace
-
     render_file(source, tmp_path / "dry.wav", replace(settings, amount=0.0), bits=32)
     np.testing.assert_array_equal(read(tmp_path / "dry.wav"), read(source))
 
@@ -144,8 +144,6 @@ def test_an_existing_target_is_refused_before_anything_is_done(source, settings,
 
 
 def test_the_ceiling_holds_and_the_level_is_kept_otherwise(source, settings, tmp_path):
-    from dataclasses import replace
-
     plain, low = tmp_path / "plain.wav", tmp_path / "low.wav"
     render_file(source, plain, settings, bits=32)
     peak_db = 20 * np.log10(true_peak(read(plain)))
@@ -154,6 +152,97 @@ def test_the_ceiling_holds_and_the_level_is_kept_otherwise(source, settings, tmp
     assert 20 * np.log10(true_peak(read(low))) <= ceiling_db
     same = read(low) == read(plain)
     assert 0.3 < same.mean() < 1.0
+
+
+@pytest.fixture
+def surround(tmp_path):
+    """5.1 of which the front is the stereo of `source`, the LFE noise as well."""
+    noise = 0.1 * np.random.default_rng(1).standard_normal((6, 60_001)).astype(np.float32)
+    noise[:2] = 0.1 * np.random.default_rng(0).standard_normal((60_001, 2)).T
+    path = tmp_path / "surround.wav"
+    write_audio(path, noise, RATE, subtype="FLOAT", layout="5.1")
+    return path
+
+
+def test_surround_is_rendered_in_pairs_and_the_lfe_left_alone(source, surround, settings, tmp_path):
+    seen = []
+    report = render_file(
+        surround, tmp_path / "out.wav", settings, bits=32, progress=lambda *a: seen.append(a)
+    )
+    assert report.channels == 6
+    assert seen[-1] == (60_001, 60_001)
+    given, result = read(surround), read(tmp_path / "out.wav")
+    changed = [not np.array_equal(*rows) for rows in zip(given, result, strict=True)]
+    assert changed == [True, True, True, False, True, True]
+    render_file(source, tmp_path / "front.wav", settings, bits=32)
+    np.testing.assert_array_equal(result[:2], read(tmp_path / "front.wav"))
+    with open_audio(tmp_path / "out.wav") as reader:
+        assert reader.speakers == ("FL", "FR", "FC", "LFE", "BL", "BR")
+
+
+def test_a_stopped_render_of_surround_goes_on(surround, settings, tmp_path, monkeypatch):
+    whole, target = tmp_path / "whole.wav", tmp_path / "out.wav"
+    render_file(surround, whole, settings, bits=32)
+    with monkeypatch.context() as patched:
+        stop_after(27, patched, Stopped())
+        with pytest.raises(Stopped):
+            render_file(surround, target, settings, bits=32)
+    kept = {path.name for path in (tmp_path / ".out.wav.uncodec").glob("*.npy")}
+    assert {"000000.npy", "1-000000.npy"} <= kept
+    left = stop_after(100, monkeypatch, AssertionError("too many calls"))
+    render_file(surround, target, settings, bits=32, resume=True)
+    # Three groups of four chunks of three steps, less what the finished ones spare.
+    assert 100 - left[0] <= 36 - 3 * (len(kept) - 2)
+    np.testing.assert_array_equal(read(target), read(whole))
+    assert not (tmp_path / ".out.wav.uncodec").exists()
+
+
+def test_a_failure_before_the_first_chunk_keeps_those_of_an_earlier_render(
+    source, settings, tmp_path, monkeypatch
+):
+    target = tmp_path / "out.wav"
+    with monkeypatch.context() as patched:
+        stop_after(9, patched, Stopped())
+        with pytest.raises(Stopped):
+            render_file(source, target, settings)
+        patched.setattr("uncodec.offline.render.open_diffusion", stop_after)
+        with pytest.raises(TypeError):
+            render_file(source, target, settings, resume=True)
+    assert (tmp_path / ".out.wav.uncodec/000000.npy").is_file()
+
+
+@pytest.mark.parametrize("length", [1, 2, 3])
+def test_very_short_stereo_files(settings, tmp_path, length):
+    audio = np.full((length, 2), 0.25)
+    soundfile.write(tmp_path / "in.wav", audio, RATE)
+    render_file(tmp_path / "in.wav", tmp_path / "out.wav", settings)
+    assert read(tmp_path / "out.wav").shape == (2, length)
+    dry = replace(settings, amount=0.0)
+    render_file(tmp_path / "in.wav", tmp_path / "dry.flac", dry, bits=16)
+    np.testing.assert_array_equal(read(tmp_path / "dry.flac"), audio.T)
+
+
+def test_headroom_of_a_render(settings, tmp_path):
+    audio = 0.5 * np.random.default_rng(0).standard_normal((20_000, 2))
+    soundfile.write(tmp_path / "in.wav", audio, RATE, subtype="FLOAT")
+
+    def rendered(name, **options):
+        return render_file(tmp_path / "in.wav", tmp_path / name, settings, **options)
+
+    plain = rendered("plain.wav", bits=32)
+    assert (plain.clipped, plain.headroom_db) == (0, 0.0)
+    assert plain.peak > 1.5
+    assert rendered("clipped.wav").clipped > 10
+    auto = rendered("auto.wav", headroom="auto")
+    assert auto.clipped == 0
+    assert auto.headroom_db == pytest.approx(20 * np.log10(plain.peak), abs=1e-3)
+    scaled = read(tmp_path / "plain.wav") / plain.peak
+    np.testing.assert_allclose(read(tmp_path / "auto.wav"), scaled, atol=1e-6)
+    # A number of dB comes off before the ceiling is kept: less is left for that to do.
+    low = rendered("low.wav", bits=32, headroom=40.0)
+    assert low.peak == pytest.approx(plain.peak / 100, rel=1e-5)
+    with pytest.raises(InvalidValue, match="headroom=41"):
+        rendered("wrong.wav", headroom=41)
 
 
 @pytest.mark.parametrize(("rate", "channels"), [(22_050, 1), (48_000, 2), (96_000, 2)])

@@ -16,7 +16,7 @@ from numpy.typing import NDArray
 from uncodec.errors import AudioFileError, InvalidValue
 from uncodec.files import reason_of, write_whole
 
-__all__ = ["FolderStore", "digest_file"]
+__all__ = ["FolderStore", "GroupStore", "digest_file"]
 
 Array = NDArray[np.float32]
 
@@ -71,9 +71,13 @@ class FolderStore:
         else:
             self.remove()
             self._create(head, key)
-        self.finished = 0
-        while self._path(self.finished).is_file():
-            self.finished += 1
+        self._groups: dict[int, GroupStore] = {}
+
+    def group(self, number: int) -> GroupStore:
+        """The chunks of a group of channels, which are a signal of their own; counted from 0."""
+        if number not in self._groups:
+            self._groups[number] = GroupStore(self.folder, f"{number}-" if number else "")
+        return self._groups[number]
 
     def _create(self, head: Path, key: Mapping[str, Any]) -> None:
         try:
@@ -83,8 +87,34 @@ class FolderStore:
             self.remove()
             raise AudioFileError(f"{self.folder}: cannot be written: {reason_of(error)}") from error
 
+    def remove(self) -> None:
+        """Delete the folder."""
+        shutil.rmtree(self.folder, ignore_errors=True)
+
+    def remove_if_empty(self) -> None:
+        """Delete the folder unless there is something to go on with."""
+        if not any(self.folder.glob("*.npy")):
+            self.remove()
+
+
+class GroupStore:
+    """Chunks of one signal (an `uncodec.offline.diffusion_source.ChunkStore`).
+
+    Attributes
+    ----------
+    finished : int
+        Chunks there, from the first on.
+    """
+
+    def __init__(self, folder: Path, prefix: str) -> None:
+        self._folder = folder
+        self._prefix = prefix
+        self.finished = 0
+        while self._path(self.finished).is_file():
+            self.finished += 1
+
     def _path(self, number: int) -> Path:
-        return self.folder / f"{number:06d}.npy"
+        return self._folder / f"{self._prefix}{number:06d}.npy"
 
     def load(self, number: int) -> Array:
         """Give chunk `number`, [shape=(2, samples)]."""
@@ -101,12 +131,3 @@ class FolderStore:
         np.save(content, chunk)
         write_whole(self._path(number), content.getbuffer())
         self.finished = max(self.finished, number + 1)
-
-    def remove(self) -> None:
-        """Delete the folder."""
-        shutil.rmtree(self.folder, ignore_errors=True)
-
-    def remove_if_empty(self) -> None:
-        """Delete the folder unless there is something to go on with."""
-        if self.finished == 0:
-            self.remove()

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import math
 from collections.abc import Callable
 from dataclasses import dataclass, replace
 from pathlib import Path
@@ -12,9 +13,10 @@ from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue, OutputExists
 from uncodec.io import open_audio
+from uncodec.live.channel_groups import channel_groups, group_seed, open_grouped
 from uncodec.live.noise import check_seed
 from uncodec.live.source import network_rate
-from uncodec.live.stream import RestoringStream, check_amount
+from uncodec.live.stream import Stream, check_amount
 from uncodec.networks import load_diffusion
 from uncodec.offline.chunks import FolderStore, digest_file
 from uncodec.offline.diffusion_engine import CHUNK, check_sampler, check_steps
@@ -22,6 +24,7 @@ from uncodec.offline.diffusion_stream import open_diffusion
 from uncodec.offline.headroom import Headroom, check_headroom
 from uncodec.offline.restore import (
     RestoreReport,
+    check_channels,
     check_format,
     check_target,
     full_band_rate,
@@ -138,7 +141,8 @@ def render_file(
         raise OutputExists(f"{target}: exists already")
     loaded = load_diffusion(settings.model, settings.device)
     with open_audio(source) as reader:
-        rate_in, channels = reader.sample_rate, reader.channels
+        rate_in, channels, speakers = reader.sample_rate, reader.channels, reader.speakers
+        check_channels(source, channels)
         total = reader.frames
         if total is None and reader.seconds is not None:
             total = round(reader.seconds * rate_in)
@@ -156,23 +160,30 @@ def render_file(
     chunk_frames = settings.chunk * loaded.config.hop * rate_in / inner_rate
     tell = _Progress(progress, total, chunk_frames)
 
+    told: list[float] = []
+
     def shrink(seconds: float) -> None:
-        if notice is not None:
+        # The groups of a surround signal each find out for themselves.
+        if notice is not None and seconds < min(told, default=math.inf):
+            told.append(seconds)
             notice(f"{source}: out of memory, going on in pieces of {seconds:.1f} s")
 
-    def open_stream() -> RestoringStream:
+    groups = channel_groups(speakers or None, channels)
+    count = sum(group.touched for group in groups)
+
+    def open_group(number: int, channels: int) -> Stream:
         return open_diffusion(
             settings.model,
             sample_rate=rate_work,
             channels=channels,
             steps=settings.steps,
-            seed=settings.seed,
+            seed=group_seed(settings.seed, number),
             amount=settings.amount,
             sampler=settings.sampler,
             device=settings.device,
             chunk=settings.chunk,
-            store=store,
-            on_chunk=tell.worked,
+            store=store.group(number),
+            on_chunk=lambda index, share: tell.worked(index, share / count),
             on_memory=shrink,
         )
 
@@ -185,7 +196,7 @@ def render_file(
         report = restore_file(
             source,
             target,
-            _Rendering(open_stream),
+            _Rendering(lambda: open_grouped(groups, open_group)),
             bits=bits,
             rate=rate,
             headroom=headroom,
@@ -228,9 +239,9 @@ class _Progress:
 class _Rendering:
     """The stream as what `restore_file` runs: aligned, and complete with `flush`."""
 
-    def __init__(self, open_stream: Callable[[], RestoringStream]) -> None:
+    def __init__(self, open_stream: Callable[[], Stream]) -> None:
         self._open = open_stream
-        self._stream: RestoringStream | None = None
+        self._stream: Stream | None = None
         self._skip = 0
 
     def process(

@@ -116,6 +116,8 @@ class Reporter:
     def _warnings(self, report: RestoreReport) -> list[str]:
         source, target = _name(report.source), _name(report.target, "standard output")
         told = [f"{source}: is damaged: {problem}" for problem in report.problems]
+        if not self._quiet:
+            told += [f"{source}: {warning}" for warning in report.warnings]
         if report.clipped:
             peak = f"{20 * math.log10(report.peak):+.1f} dBFS"
             count = "1 sample was" if report.clipped == 1 else f"{report.clipped} samples were"
@@ -163,8 +165,9 @@ class JsonReporter(Reporter):
     ``passed_over`` (path, reason), ``start`` (source, target), ``progress`` (source, frames,
     total_frames or null; at most two a second), ``done`` (source, target, sample_rate, target_rate,
     channels, frames, target_frames, duration_s, elapsed_s, times_real_time, peak, clipped,
-    headroom_db, problems, not_carried: a list of field and reason), ``warning`` (source, message),
-    ``error`` (source, type, message), ``end`` (restored, failed, passed_over).
+    headroom_db, problems, warnings: a list of what, offset, length, unit and lost, not_carried: a
+    list of field and reason), ``warning`` (source, message), ``error`` (source, type, message),
+    ``end`` (restored, failed, passed_over).
 
     Errors and warnings stand on standard error as well, unless that is where the objects go.
     """
@@ -219,6 +222,7 @@ class JsonReporter(Reporter):
             clipped=report.clipped,
             headroom_db=round(report.headroom_db, 2),
             problems=list(report.problems),
+            warnings=[asdict(warning) for warning in report.warnings],
             not_carried=[asdict(item) for item in report.not_carried],
         )
 

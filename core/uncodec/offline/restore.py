@@ -5,6 +5,7 @@ from __future__ import annotations
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
+from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
 from typing import Any, Protocol
@@ -13,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.io import AudioWriter, NotCarried, create_audio, open_audio
+from uncodec.io import AudioWriter, FileWarning, NotCarried, create_audio, open_audio
 from uncodec.offline.headroom import (
     Headroom,
     Spool,
@@ -35,6 +36,9 @@ BLOCK_FRAMES = 65536
 SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 """Sample format of the written file for each value of ``bits``."""
 
+MOST_CHANNELS = 8
+"""What the effects take: 7.1."""
+
 LOWEST_SOURCE_RATE = 1000
 """Of a file that is restored, Hz."""
 
@@ -47,7 +51,10 @@ _SHORTEST_BLOCK = 1024
 
 
 class StreamingEffect(Protocol):
-    """What :func:`restore_file` needs of an effect: the streaming half of ``uncodec.Effect``."""
+    """What :func:`restore_file` needs of an effect: the streaming half of ``uncodec.Effect``.
+
+    One that has a ``channel_layout``, and has it at None, is told that of the file meanwhile.
+    """
 
     def process(
         self,
@@ -94,6 +101,8 @@ class RestoreReport:
         How much the result was turned down, dB.
     problems : tuple of str
         What was wrong with a damaged source that was salvaged; empty for a sound one.
+    warnings : tuple of FileWarning
+        What else there is to know about the source: all of its audio was read nevertheless.
     not_carried : tuple of NotCarried
         Tags, pictures and the like of the source that the result does not have, with the reason.
     """
@@ -110,6 +119,7 @@ class RestoreReport:
     clipped: int = 0
     headroom_db: float = 0.0
     problems: tuple[str, ...] = ()
+    warnings: tuple[FileWarning, ...] = ()
     not_carried: tuple[NotCarried, ...] = ()
 
     @property
@@ -186,8 +196,9 @@ def restore_file(
     OutputExists
         The target is there and `overwrite` is false.
     AudioFileError
-        The source is missing, is no audio, is damaged, holds no samples, holds NaN or infinite
-        ones, or has a sample rate below 1000 Hz; or the target cannot be written.
+        The source is missing, is no audio, is damaged, has more than eight channels or a sample
+        rate below 1000 Hz, holds no samples, or holds NaN or infinite ones; or the target cannot be
+        written.
     """
     source, target = Path(source), Path(target)
     check_format(bits, rate)
@@ -197,7 +208,8 @@ def restore_file(
     started = time.perf_counter()
     effect.reset()
     try:
-        with open_audio(source) as reader:
+        with open_audio(source) as reader, _told_layout(effect, reader.speakers):
+            check_channels(source, reader.channels)
             rate_in = reader.sample_rate
             rate_work = full_band_rate(source, rate_in)
             rate_out = rate_work if rate is None else rate
@@ -264,6 +276,7 @@ def restore_file(
         clipped=writer.clipped,
         headroom_db=db_below(gain),
         problems=tuple(reader.problems),
+        warnings=tuple(warning for warning in reader.warnings if not warning.lost),
         not_carried=writer.not_carried,
     )
 
@@ -365,6 +378,27 @@ def check_target(source: Path, target: Path, bits: int) -> None:
         raise InvalidValue("bits=32: FLAC holds 16 or 24 bits, write a .wav file instead")
     if target.exists() and source.exists() and target.samefile(source):
         raise InvalidValue(f"target={str(target)!r}: is the source itself, choose another name")
+
+
+def check_channels(source: Path, channels: int) -> None:
+    """Raise AudioFileError if a source has more channels than can be restored."""
+    if channels > MOST_CHANNELS:
+        raise AudioFileError(
+            f"{source}: has {channels} channels, and at most {MOST_CHANNELS} can be restored"
+        )
+
+
+@contextmanager
+def _told_layout(effect: Any, speakers: tuple[str, ...]) -> Iterator[None]:
+    """Let an effect know which channel is for which speaker, unless its owner has told it."""
+    if not speakers or getattr(effect, "channel_layout", "") is not None:
+        yield
+        return
+    effect.channel_layout = speakers
+    try:
+        yield
+    finally:
+        effect.channel_layout = None
 
 
 def _through_effect(
