@@ -9,6 +9,7 @@ import pytest
 
 from uncodec import Board, DiffusionRestorer
 from uncodec.errors import InvalidType, InvalidValue, ModelError
+from uncodec.offline.render import RenderSettings
 
 
 @pytest.fixture
@@ -113,6 +114,16 @@ def test_copies_have_the_parameters(restorer):
 def test_parameters_are_checked_when_they_are_set(wrong, error, rule):
     with pytest.raises(error, match=rule):
         DiffusionRestorer(**wrong)
+
+
+@pytest.mark.parametrize("wrong", [{"seed": -1}, {"seed": "a"}, {"amount": 2}, {"amount": "a"}])
+def test_the_effect_and_the_render_refuse_in_the_same_words(wrong):
+    said = []
+    for make in (DiffusionRestorer, RenderSettings):
+        with pytest.raises((InvalidType, InvalidValue)) as refused:
+            make(**wrong)
+        said.append((refused.type, str(refused.value)))
+    assert said[0] == said[1]
 
 
 def test_absent_models_and_devices_are_told_on_first_use(restorer, noise):

@@ -3,7 +3,7 @@
 import numpy as np
 import pytest
 
-from uncodec.errors import InvalidValue
+from uncodec.errors import InvalidType, InvalidValue
 from uncodec.live.noise import HopNoise
 
 
@@ -34,5 +34,6 @@ def test_unit_variance_and_flat_spectrum():
 
 @pytest.mark.parametrize("seed", [-1, 2**64, 1.5, True, "a"])
 def test_a_seed_is_checked(seed):
-    with pytest.raises(InvalidValue, match="seed="):
+    wrong = InvalidValue if type(seed) is int else InvalidType
+    with pytest.raises(wrong, match=r"seed=.*: must be .*from 0 to 2"):
         HopNoise(seed, 2, 256)

@@ -6,7 +6,7 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from uncodec.effects.base import Effect
-from uncodec.effects.parameters import check_number
+from uncodec.parameters import check_amount
 
 if TYPE_CHECKING:
     from uncodec.live.source import Engine
@@ -37,7 +37,7 @@ class DeltaEffect(Effect):
 
     @amount.setter
     def amount(self, value: float) -> None:
-        self._amount = check_number("amount", value, 0.0, 1.0)
+        self._amount = check_amount(value)
 
     @abstractmethod
     def _engine(self, sample_rate: float, channels: int, number: int) -> Engine:

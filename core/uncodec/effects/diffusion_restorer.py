@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import operator
 import os
 from collections.abc import Callable, Sequence
 from typing import TYPE_CHECKING
@@ -11,9 +10,9 @@ import numpy as np
 
 from uncodec.effects.base import Effect
 from uncodec.effects.nodes import Array, Node
-from uncodec.effects.parameters import check_name, check_number, check_seed
-from uncodec.errors import InvalidType, InvalidValue
+from uncodec.errors import InvalidValue
 from uncodec.live.channel_groups import ChannelGroup, group_seed
+from uncodec.parameters import check_amount, check_integer, check_name, check_seed
 
 if TYPE_CHECKING:
     from uncodec.live.stream import Stream
@@ -90,15 +89,7 @@ class DiffusionRestorer(Effect):
 
     @steps.setter
     def steps(self, value: int) -> None:
-        try:
-            steps = operator.index(value)
-        except TypeError:
-            raise InvalidType(f"steps={value!r}: must be an integer from 1 to 32") from None
-        if isinstance(value, bool):
-            raise InvalidType(f"steps={value!r}: must be an integer from 1 to 32")
-        if not 1 <= steps <= 32:
-            raise InvalidValue(f"steps={value!r}: must be from 1 to 32")
-        self._steps = steps
+        self._steps = check_integer("steps", value, 1, 32)
 
     @property
     def seed(self) -> int:
@@ -116,7 +107,7 @@ class DiffusionRestorer(Effect):
 
     @amount.setter
     def amount(self, value: float) -> None:
-        self._amount = check_number("amount", value, 0.0, 1.0)
+        self._amount = check_amount(value)
 
     @property
     def model(self) -> str:

@@ -7,9 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from uncodec.effects.base import Effect
-from uncodec.effects.parameters import check_name, check_number, check_seed
 from uncodec.errors import CoreError
 from uncodec.live.channel_groups import group_seed
+from uncodec.parameters import check_amount, check_name, check_seed
 
 if TYPE_CHECKING:
     import pedalboard
@@ -93,7 +93,7 @@ class GANRestorer(Effect):
 
     @amount.setter
     def amount(self, value: float) -> None:
-        self._amount = check_number("amount", value, 0.0, 1.0)
+        self._amount = check_amount(value)
 
     @property
     def seed(self) -> int:

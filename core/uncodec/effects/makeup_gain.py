@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING, cast
 
 from uncodec.effects.base import Effect
 from uncodec.effects.nodes import Node, StreamNode
-from uncodec.effects.parameters import check_number
+from uncodec.parameters import check_number
 from uncodec.speakers import speakers_by_count, speakers_of
 
 if TYPE_CHECKING:

@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING, cast
 
 from uncodec.effects.base import Effect
-from uncodec.effects.parameters import check_number
+from uncodec.parameters import check_amount, check_number
 
 if TYPE_CHECKING:
     from uncodec.live.stream import Stream
@@ -78,7 +78,7 @@ class PhaseAligner(Effect):
 
     @amount.setter
     def amount(self, value: float) -> None:
-        self._amount = check_number("amount", value, 0.0, 1.0)
+        self._amount = check_amount(value)
 
     @property
     def max_delay_ms(self) -> float:

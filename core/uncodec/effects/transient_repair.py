@@ -5,7 +5,7 @@ from __future__ import annotations
 from typing import TYPE_CHECKING
 
 from uncodec.effects.delta_effect import DeltaEffect
-from uncodec.effects.parameters import check_number
+from uncodec.parameters import check_number
 
 if TYPE_CHECKING:
     from uncodec.live.source import Engine

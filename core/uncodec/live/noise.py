@@ -5,18 +5,11 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from uncodec.errors import InvalidValue
+from uncodec.parameters import check_seed
 
 __all__ = ["HopNoise", "check_seed"]
 
 Array = NDArray[np.float32]
-
-
-def check_seed(seed: int) -> int:
-    """Return `seed` if it is an integer from 0 to 2**64 - 1, raise `InvalidValue` otherwise."""
-    if isinstance(seed, bool) or not isinstance(seed, (int, np.integer)) or not 0 <= seed < 2**64:
-        raise InvalidValue(f"seed={seed!r}: must be an integer from 0 to 2**64 - 1")
-    return int(seed)
 
 
 class HopNoise:

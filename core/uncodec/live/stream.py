@@ -9,6 +9,7 @@ from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
 from uncodec.live.source import DeltaSource, NativeSource, ResampledSource, network_rate
+from uncodec.parameters import check_amount
 
 __all__ = ["RestoringStream", "Stream", "check_amount", "open_stream"]
 
@@ -35,13 +36,6 @@ class Stream(Protocol):
     def clone(self) -> Stream:
         """An independent copy of the whole state."""
         ...
-
-
-def check_amount(amount: float) -> float:
-    """Return `amount` as a float if it is from 0 to 1, raise `InvalidValue` otherwise."""
-    if not 0.0 <= amount <= 1.0:
-        raise InvalidValue(f"amount={amount!r}: must be from 0 to 1")
-    return float(amount)
 
 
 class RestoringStream:

@@ -8,7 +8,7 @@ from numpy.typing import NDArray
 from uncodec.errors import InvalidValue
 from uncodec.live.compiled import compiled
 from uncodec.live.source import check_rate
-from uncodec.live.stream import check_amount
+from uncodec.parameters import check_amount
 from uncodec.repair.interchannel import FaultListener
 
 __all__ = ["AligningStream"]

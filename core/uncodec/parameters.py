@@ -1,0 +1,72 @@
+"""Checks of the parameters that many callables share: each rule and its words in one place."""
+
+from __future__ import annotations
+
+import numbers
+import operator
+
+from uncodec.errors import InvalidType, InvalidValue
+
+__all__ = ["check_amount", "check_integer", "check_name", "check_number", "check_seed"]
+
+
+def check_number(name: str, value: float, lowest: float, highest: float) -> float:
+    """Return `value` as a float if it is a number within its range, both ends included.
+
+    Raises
+    ------
+    InvalidType
+        It is no number.
+    InvalidValue
+        It is outside the range.
+    """
+    if isinstance(value, bool) or not isinstance(value, numbers.Real):
+        raise InvalidType(f"{name}={value!r}: must be a number from {lowest:g} to {highest:g}")
+    if not lowest <= value <= highest:
+        raise InvalidValue(f"{name}={value!r}: must be from {lowest:g} to {highest:g}")
+    return float(value)
+
+
+def check_integer(
+    name: str, value: int, lowest: int, highest: int, highest_name: str | None = None
+) -> int:
+    """Return `value` as an int if it is an integer within its range, both ends included.
+
+    `highest_name` stands for `highest` in messages.
+
+    Raises
+    ------
+    InvalidType
+        It is no integer.
+    InvalidValue
+        It is outside the range.
+    """
+    span = f"from {lowest} to {highest_name or highest}"
+    try:
+        number = operator.index(value)
+    except TypeError:
+        raise InvalidType(f"{name}={value!r}: must be an integer {span}") from None
+    if isinstance(value, bool):
+        raise InvalidType(f"{name}={value!r}: must be an integer {span}")
+    if not lowest <= number <= highest:
+        raise InvalidValue(f"{name}={value!r}: must be {span}")
+    return number
+
+
+def check_amount(value: float) -> float:
+    """Return the share of a restoration that is added, if it is a number from 0 to 1."""
+    return check_number("amount", value, 0.0, 1.0)
+
+
+def check_seed(value: int) -> int:
+    """Return the seed of a noise, if it is an integer from 0 to 2**64 - 1."""
+    return check_integer("seed", value, 0, 2**64 - 1, "2**64 - 1")
+
+
+def check_name(name: str, value: str) -> str:
+    """Return `value` if it is a string with something in it."""
+    if not isinstance(value, str):
+        raise InvalidType(f"{name}={value!r}: must be a string")
+    if not value:
+        raise InvalidValue(f"{name}={value!r}: must not be empty")
+    return value
