@@ -40,7 +40,7 @@ setup: $(VENV)/.native-stamp ## create .venv, install the dependencies, build th
 demo: setup ## restore the bundled clip; writes audio, a picture and a score table to demo/out
 	$(PY) demo/run.py $(ARGS)
 
-plugin: $(PLUGIN_BINARY) ## build the VST3 plugin into target/Uncodec.vst3
+plugin: setup $(PLUGIN_BINARY) ## build the VST3 plugin into target/Uncodec.vst3
 
 test: lint types rust pytest ## every check: linters, types, Rust tests, Python tests
 	@echo "make test: all checks passed"
@@ -145,6 +145,8 @@ $(PLUGIN_BINARY): $(NATIVE_SOURCES)
 	@mkdir -p $(@D)
 	@cp target/release/libuncodec_vst3.so $@.new
 	@mv $@.new $@
+	@# A copy for wheels would hide it.
+	@rm -rf core/uncodec/plugin
 	@touch $@
 
 $(VENV)/.bench-stamp: $(VENV)/.deps-stamp

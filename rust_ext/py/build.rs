@@ -1,15 +1,17 @@
 //! Puts what the wheel carries beside the code into `OUT_DIR`, from where maturin takes it into the
 //! folder `uncodec` (see `include` in pyproject.toml): the released models as `weights/<model>/`,
-//! and the plugin's bundle, if `UNCODEC_PLUGIN_BUNDLE` says where it was built, as
-//! `plugin/Uncodec.vst3/`.
+//! and the plugin's bundle as `plugin/Uncodec.vst3/`, from where `UNCODEC_PLUGIN_BUNDLE` says that it
+//! was built, or else from where `make plugin` builds it, if it is there.
 
 use std::path::{Path, PathBuf};
+use std::time::SystemTime;
 use std::{env, fs, io};
 
 fn main() -> io::Result<()> {
     let out_dir = required_path("OUT_DIR")?;
     // The same relative path holds in the repository and in an unpacked sdist.
-    let models = required_path("CARGO_MANIFEST_DIR")?.join("../../models");
+    let root = required_path("CARGO_MANIFEST_DIR")?.join("../..");
+    let models = root.join("models");
     println!("cargo::rerun-if-changed=build.rs");
     // A folder is watched with all that is in it; one that is missing makes this script run each
     // time.
@@ -17,9 +19,7 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-env-changed=UNCODEC_PLUGIN_BUNDLE");
     // maturin packs everything it finds in OUT_DIR: a model that was removed must not linger there.
     clear(&out_dir)?;
-    if let Some(bundle) = env::var_os("UNCODEC_PLUGIN_BUNDLE").filter(|path| !path.is_empty()) {
-        let bundle = PathBuf::from(bundle);
-        println!("cargo::rerun-if-changed={}", bundle.display());
+    if let Some(bundle) = bundle(&root)? {
         copy_folder(&bundle, &out_dir.join("plugin/Uncodec.vst3"))?;
     }
     if !models.is_dir() {
@@ -33,6 +33,46 @@ fn main() -> io::Result<()> {
         }
     }
     Ok(())
+}
+
+/// The bundle that the wheel is to carry, if there is one.
+fn bundle(root: &Path) -> io::Result<Option<PathBuf>> {
+    if let Some(told) = env::var_os("UNCODEC_PLUGIN_BUNDLE").filter(|path| !path.is_empty()) {
+        let bundle = PathBuf::from(told);
+        println!("cargo::rerun-if-changed={}", bundle.display());
+        return Ok(Some(bundle));
+    }
+    let bundle = root.join("target/Uncodec.vst3");
+    println!("cargo::rerun-if-changed={}", bundle.display());
+    let Some(built) = newest(&bundle)? else { return Ok(None) };
+    // Of another release the plugin would not get on with the core that comes with it.
+    let mut changed = None;
+    for sources in ["plugin_bridge", "rust_ext/dsp", "models"] {
+        changed = changed.max(newest(&root.join(sources))?);
+    }
+    if changed.is_some_and(|changed| changed > built) {
+        println!(
+            "cargo::warning=target/Uncodec.vst3 is older than its sources and is left out; \
+             `make plugin` builds it anew"
+        );
+        return Ok(None);
+    }
+    Ok(Some(bundle))
+}
+
+/// When a file in a folder was last changed; nothing if there is no file.
+fn newest(folder: &Path) -> io::Result<Option<SystemTime>> {
+    if !folder.is_dir() {
+        return Ok(None);
+    }
+    let mut last = None;
+    for entry in fs::read_dir(folder)? {
+        let path = entry?.path();
+        let changed =
+            if path.is_dir() { newest(&path)? } else { Some(fs::metadata(&path)?.modified()?) };
+        last = last.max(changed);
+    }
+    Ok(last)
 }
 
 fn required_path(name: &str) -> io::Result<PathBuf> {

@@ -32,7 +32,7 @@ def find_bundle() -> Path:
             return bundle
     raise CoreError(
         f"{BUNDLE}: must be at {_PACKAGED} or {_BUILT} and is not; run `make plugin` in the source "
-        "tree"
+        "tree, and after it `pip install .` if that is how the package got here"
     )
 
 
