@@ -90,7 +90,7 @@ bench-memory: setup ## peak memory of restoring a one-hour file (several minutes
 	$(PY) bench/memory.py $(ARGS)
 
 wheel: setup plugin ## build the wheel, plugin included, and the sdist into dist/
-	UNCODEC_PLUGIN_BUNDLE=$(CURDIR)/$(PLUGIN) $(PY) -m maturin build --release --out dist
+	$(PY) -m maturin build --release --out dist
 	$(PY) -m maturin sdist --out dist
 
 clean: ## remove what was built, keep .venv

@@ -1,7 +1,6 @@
 //! Puts what the wheel carries beside the code into `OUT_DIR`, from where maturin takes it into the
 //! folder `uncodec` (see `include` in pyproject.toml): the released models as `weights/<model>/`,
-//! and the plugin's bundle as `plugin/Uncodec.vst3/`, from where `UNCODEC_PLUGIN_BUNDLE` says that it
-//! was built, or else from where `make plugin` builds it, if it is there.
+//! and the plugin's bundle as `plugin/Uncodec.vst3/`, if `make plugin` has built it.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -16,7 +15,6 @@ fn main() -> io::Result<()> {
     // A folder is watched with all that is in it; one that is missing makes this script run each
     // time.
     println!("cargo::rerun-if-changed={}", models.display());
-    println!("cargo::rerun-if-env-changed=UNCODEC_PLUGIN_BUNDLE");
     // maturin packs everything it finds in OUT_DIR: a model that was removed must not linger there.
     clear(&out_dir)?;
     if let Some(bundle) = bundle(&root)? {
@@ -37,11 +35,6 @@ fn main() -> io::Result<()> {
 
 /// The bundle that the wheel is to carry, if there is one.
 fn bundle(root: &Path) -> io::Result<Option<PathBuf>> {
-    if let Some(told) = env::var_os("UNCODEC_PLUGIN_BUNDLE").filter(|path| !path.is_empty()) {
-        let bundle = PathBuf::from(told);
-        println!("cargo::rerun-if-changed={}", bundle.display());
-        return Ok(Some(bundle));
-    }
     let bundle = root.join("target/Uncodec.vst3");
     println!("cargo::rerun-if-changed={}", bundle.display());
     let Some(built) = newest(&bundle)? else { return Ok(None) };

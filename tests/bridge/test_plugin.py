@@ -80,6 +80,13 @@ def test_nothing_of_the_delta_is_the_input_bit_for_bit(noise):
         np.testing.assert_array_equal(plugin(audio, 44100), audio)
 
 
+def test_the_parameters_of_a_plugin_are_those_of_its_effect():
+    plugin = GANRestorer(amount=0.8).as_plugin()
+    assert plugin.amount == 80.0
+    plugin.amount = 25.0
+    assert plugin.amount == 25.0
+
+
 def test_plugins_of_one_process_share_a_core_which_they_leave_as_it_was(core, noise, wait):
     gc.collect()
     wait(lambda: core.status()["workers"][0]["sessions"] == [])

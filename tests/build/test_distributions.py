@@ -54,10 +54,8 @@ def released_models() -> set[str]:
 @pytest.fixture(scope="module")
 def wheel(tmp_path_factory: pytest.TempPathFactory) -> zipfile.ZipFile:
     folder = tmp_path_factory.mktemp("wheel")
-    # As `make wheel` does it.
-    with pytest.MonkeyPatch.context() as patch:
-        patch.setenv("UNCODEC_PLUGIN_BUNDLE", str(BUNDLE))
-        maturin("build", "--release", "--interpreter", sys.executable, "--out", folder)
+    # As `make wheel` does it, and `pip install .`, after `make plugin`.
+    maturin("build", "--release", "--interpreter", sys.executable, "--out", folder)
     (path,) = folder.glob("*.whl")
     with zipfile.ZipFile(path) as archive:
         yield archive
