@@ -130,13 +130,11 @@ def video_alone() -> bytes:
     return buffer.getvalue()
 
 
-def remux(data: bytes, muxer: str, options: Mapping[str, str] | None = None) -> bytes:
+def remux(data: bytes, muxer: str, metadata: Mapping[str, str] | None = None) -> bytes:
     """The packets of `data` in another container, uncoded in between."""
     buffer = io.BytesIO()
-    with (
-        av.open(io.BytesIO(data)) as source,
-        av.open(buffer, "w", format=muxer, container_options=dict(options or {})) as target,
-    ):
+    with av.open(io.BytesIO(data)) as source, av.open(buffer, "w", format=muxer) as target:
+        target.metadata.update(metadata or {})
         stream = source.streams.audio[0]
         copy = target.add_stream_from_template(stream)
         for packet in source.demux(stream):

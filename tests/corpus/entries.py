@@ -19,6 +19,12 @@ LONG = 70000
 NO_AUDIO = "not an audio file|no audio"
 
 
+# Behind the audio of these stands an index, or what fills up to eight bytes: nobody misses it.
+_UNHEARD = {
+    ("mka", 2), ("webm-opus", 2), ("w64", 2), ("wma", 2), ("wma", 100), ("avi", 2), ("avi", 100),
+}  # fmt: skip
+
+
 def _cut(kind: str, gone: int) -> bytes:
     return base(kind, LONG)[:-gone]
 
@@ -34,22 +40,21 @@ def _cut_files() -> list[Entry]:
         "mp3": "mp3", "mp3-vbr": "mp3", "flac": "flac", "ogg": "ogg", "opus": "opus", "wav": "wav",
         "faststart": "m4a", "wv": "wv", "mka": "mka", "aiff": "aiff", "caf": "caf", "au": "au",
         "rf64": "rf64", "w64": "w64", "oga": "oga", "wav24": "wav", "webm-opus": "webm",
-        "wma": "wma",
+        "wma": "wma", "avi": "avi",
     }.items():  # fmt: skip
         for gone in (2, 100, 4000):
-            # Behind the audio of these stands an index, which nobody misses.
-            audio = gone == 4000 or kind not in ("mka", "webm-opus", "wma")
+            audio = (kind, gone) not in _UNHEARD
             entries.append(
                 Entry(
                     f"cut-{gone}-{kind}.{ending}",
                     partial(_cut, kind, gone),
-                    frames=(1000, LONG + 1024),
-                    warns=True if audio else None,
+                    frames=(1000, LONG + 2048),
+                    warns=audio,
                     rate=rate_of(kind),
                 )
             )
     # The index of an MP4 stands at its end, and a TTA of this length is a single frame.
-    for kind, ending, gone in (("m4a", "m4a", 3000), ("mov", "mov", 3000), ("tta", "tta", 60000)):
+    for kind, ending, gone in (("m4a", "m4a", 3000), ("mov", "mov", 3000), ("tta", "tta", 140000)):
         entries.append(
             Entry(f"cut-{gone}-{kind}.{ending}", partial(_cut, kind, gone), refused=NO_AUDIO)
         )
@@ -99,7 +104,7 @@ def _short_files() -> list[Entry]:
             Entry(f"no-samples.{kind}", partial(base, kind, 0), refused="holds no audio")
         )
     for kind, ending in {
-        "mp3": "mp3", "alac": "m4a", "wv": "wv", "tta": "tta", "wav": "wav", "flac": "flac",
+        "alac": "m4a", "wv": "wv", "tta": "tta", "wav": "wav", "flac": "flac",
         "ogg": "ogg", "oga": "oga", "opus": "opus", "aiff": "aiff", "caf": "caf", "rf64": "rf64",
         "w64": "w64", "au": "au",
     }.items():  # fmt: skip

@@ -12,6 +12,7 @@ __all__ = [
     "id3v1",
     "lyrics3",
     "with_frame_count",
+    "with_length",
     "without_info",
 ]
 
@@ -67,6 +68,19 @@ def with_frame_count(data: bytes, count: int) -> bytes:
     first, *rest = frames_of(data)
     place = _info_place(first) + 8
     return first[:place] + struct.pack(">I", count) + first[place + 4 :] + b"".join(rest)
+
+
+def with_length(data: bytes, samples: int) -> bytes:
+    """The same with the padding noted that LAME notes for so many samples.
+
+    FFmpeg's muxer notes 1681 samples at most.
+    """
+    first, *rest = frames_of(data)
+    place = first.find(b"Lav") + 21
+    delay = int.from_bytes(first[place : place + 3], "big") >> 12
+    padding = 1152 * len(rest) - delay - samples
+    noted = (delay << 12 | padding).to_bytes(3, "big")
+    return first[:place] + noted + first[place + 3 :] + b"".join(rest)
 
 
 def id3v1(title: str = "Title") -> bytes:

@@ -180,17 +180,59 @@ def _mp4_files() -> list[Entry]:
         ),
     ]
     for muxer, ending in (("mp4", "mp4"), ("mov", "mov"), ("matroska", "mkv")):
-        for name, late in (("", 0.0), ("-sound-late", 0.5)):
+        for name, late in (("", 0), ("-sound-late", RATE // 2)):
             recipe = Recipe(muxer, "aac", 128)
+            # The edits of an MP4 count thousandths of a second: its sound is early by 0.8 ms.
+            lag = -34 if late and muxer != "matroska" else 0
             entries.append(
                 Entry(
                     f"video{name}.{ending}",
-                    partial(with_video, song(), RATE, recipe, late),
-                    song,
-                    frames=loose,
+                    partial(with_video, song(), RATE, recipe, late / RATE),
+                    partial(_late, late),
+                    frames=(FRAMES + late + lag, FRAMES + late + 1024),
+                    lag=lag,
                 )
             )
     return entries
+
+
+def _late(frames: int) -> Array:
+    return np.pad(song(), ((0, 0), (frames, 0)))
+
+
+def _encrypted_mp4(encoder: str) -> bytes:
+    key = "00112233445566778899aabbccddeeff"
+    options = {
+        "encryption_scheme": "cenc-aes-ctr",
+        "encryption_key": key,
+        "encryption_kid": key,
+    }
+    return with_av(song(), RATE, Recipe("mp4", encoder, muxer_options=options))
+
+
+def _encrypted_asf() -> bytes:
+    """WMA with an object in its header that says how its audio is encrypted."""
+    data = base("wma")
+    size = int.from_bytes(data[16:24], "little")
+    objects = int.from_bytes(data[24:28], "little")
+    entry = bytes.fromhex("fbb3112223bdd211b4b700a0c955fc6e") + struct.pack("<Q", 40) + bytes(16)
+    head = data[:16] + struct.pack("<QI", size + 40, objects + 1) + data[28:size]
+    return head + entry + data[size:]
+
+
+def _protected_files() -> list[Entry]:
+    words = "is protected against copying"
+    return [
+        Entry("protected-aac.m4a", partial(_encrypted_mp4, "aac"), refused=words),
+        Entry("protected-alac.m4a", partial(_encrypted_mp4, "alac"), refused=words),
+        # As the iTunes Store named it.
+        Entry(
+            "protected-drms.m4p",
+            lambda: base("m4a").replace(b"mp4a\0\0", b"drms\0\0", 1),
+            refused=words,
+        ),
+        Entry("protected.wma", _encrypted_asf, refused=words),
+    ]
 
 
 CONTAINER_FILES: tuple[Entry, ...] = (
@@ -198,4 +240,5 @@ CONTAINER_FILES: tuple[Entry, ...] = (
     *_flac_files(),
     *_wav_files(),
     *_mp4_files(),
+    *_protected_files(),
 )

@@ -7,7 +7,7 @@ from dataclasses import replace
 from functools import partial
 
 from tests.corpus import mpeg, tagging
-from tests.corpus.bases import FRAMES, RATE, Entry, base, song, whole
+from tests.corpus.bases import FRAMES, Entry, base, song, whole
 from tests.corpus.encoding import Recipe, with_av
 
 __all__ = ["MP3_FILES"]
@@ -77,9 +77,7 @@ def _headers() -> list[Entry]:
         _entry("no-frame-count", lambda: mpeg.with_frame_count(sound(), 0), **loose),
     ]
     entries += [
-        _entry(
-            f"length-{length}", partial(base, "mp3", length), audio=None, frames=(length, length)
-        )
+        _entry(f"length-{length}", partial(_long, length), audio=None, frames=(length, length))
         for length in LENGTHS
     ]
     entries += [
@@ -95,6 +93,10 @@ def _headers() -> list[Entry]:
     return entries
 
 
+def _long(samples: int) -> bytes:
+    return mpeg.with_length(base("mp3", samples), samples)
+
+
 def _at(rate: int) -> bytes:
     return with_av(song(1, rate), rate, Recipe("mp3", "libmp3lame"))
 
@@ -105,7 +107,7 @@ def _in_others() -> list[Entry]:
         Entry(
             "changes.mp3",
             lambda: mpeg.without_info(sound()) + mpeg.without_info(_stereo_at(48000)),
-            refused=f"changes from {RATE} Hz, 2 channels to 48000 Hz, 2 channels",
+            refused="changes from .* 2 channels",
         ),
     ]
 

@@ -12,6 +12,7 @@ from typing import Any
 
 import mutagen
 from mutagen import aiff, apev2, asf, flac, id3, mp4, wave
+from tests.corpus.encoding import remux
 
 __all__ = [
     "ALBUM",
@@ -70,14 +71,25 @@ def _flac_picture(kind: int, data: bytes) -> Any:
     return block
 
 
-def put_tags(path: Path, covers: tuple[bytes, ...] = (FRONT, BACK)) -> None:
-    """Title, two artists, album, track and pictures, as the container of `path` keeps them.
+def put_tags(path: Path, covers: tuple[bytes, ...] = (FRONT, BACK)) -> tuple[int, int, int]:
+    """Title and album, two artists, track and pictures, as the container of `path` keeps them.
+
+    Returns how many texts, artists and pictures are there.
 
     Raises
     ------
     ValueError
-        If mutagen writes no tags into this container.
+        If nothing here writes tags into this container.
     """
+    if path.suffix in (".mka", ".webm"):
+        texts = {"title": TITLE, "album": ALBUM, "artist": ARTISTS[0]}
+        path.write_bytes(remux(path.read_bytes(), "matroska", metadata=texts))
+        return 2, 1, 0
+    _put_with_mutagen(path, covers)
+    return 2, 2, len(covers)
+
+
+def _put_with_mutagen(path: Path, covers: tuple[bytes, ...]) -> None:
     if path.suffix in (".aac", ".ac3", ".mp2"):
         tags: Any = id3.ID3()
         _into_id3(tags, covers)
@@ -85,7 +97,7 @@ def put_tags(path: Path, covers: tuple[bytes, ...] = (FRONT, BACK)) -> None:
         return
     file = mutagen.File(path)
     if file is None:
-        raise ValueError(f"{path}: mutagen writes no tags there")
+        raise ValueError(f"{path}: nothing here writes tags there")
     if isinstance(file, (aiff.AIFF, wave.WAVE)) or file.__class__.__name__ in ("MP3", "TrueAudio"):
         if file.tags is None:
             file.add_tags()

@@ -16,14 +16,16 @@ ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
 
 
-def faults_of(folder: Path, first: int, stop: int, step: int) -> list[str]:
+def faults_of(
+    folder: Path, first: int, stop: int, step: int, worker: str = "tests.corpus.worker"
+) -> list[str]:
     """Send seeds through a worker; where one dies, another goes on behind the seed that did it."""
     found = []
     folder.mkdir()
     while first < stop:
         numbers = map(str, (first, stop, step))
         done = subprocess.run(
-            [sys.executable, "-m", "tests.corpus.worker", str(folder), *numbers],
+            [sys.executable, "-m", worker, str(folder), *numbers],
             cwd=ROOT,
             capture_output=True,
             text=True,
@@ -63,6 +65,14 @@ def test_a_thousand_malformed_files_are_read_or_refused(tmp_path):
 @pytest.mark.timeout(3600)
 def test_twenty_thousand_malformed_files_are_read_or_refused(tmp_path):
     check(tmp_path, range(1000, 21000))
+
+
+def test_a_worker_that_dies_is_told_with_its_seed_and_replaced(tmp_path):
+    found = faults_of(tmp_path / "0", 0, 9, 1, "tests.corpus.dying_worker")
+    assert len(found) == 2
+    assert found[0].startswith("seed 3: ended with -")
+    assert "Fatal Python error" in found[0]
+    assert found[1] == "seed 6: is told"
 
 
 def test_the_seeds_reach_every_kind_and_repeat():

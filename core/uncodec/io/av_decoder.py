@@ -15,6 +15,7 @@ from av.sidedata.sidedata import Type as SideData
 
 from uncodec.frames import frame_samples, samples_to_float
 from uncodec.io.blocks import BlockQueue, Unreadable, change_of
+from uncodec.io.extent import missing_bytes
 from uncodec.io.file_warnings import FileWarning
 from uncodec.io.framing import mpeg_header
 from uncodec.io.layouts import layout_of, sorted_speakers
@@ -83,6 +84,10 @@ class AvDecoder:
 
     def __init__(self, source: Path | BinaryIO) -> None:
         self.warnings: list[FileWarning] = []
+        self._missing = 0
+        if isinstance(source, Path):
+            with source.open("rb") as file:
+                self._missing = missing_bytes(file)
         try:
             self._container: Any = open_container(source)
         except (av.FFmpegError, ValueError, OSError) as error:
@@ -230,6 +235,9 @@ class AvDecoder:
                 last = part, keep
         if last is not None:
             yield self._without_padding(*last, line)
+        if self._missing:
+            there = self._lead + line.counted if line is not None else 0
+            self._warn(f"is cut off: its last {self._missing} bytes are missing", there)
         if self._damaged:
             self._warn(f"is damaged: {self._damaged} packets could not be decoded")
         elif checksum is not None and not self.warnings and not checksum.fits():

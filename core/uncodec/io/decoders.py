@@ -8,7 +8,7 @@ from __future__ import annotations
 
 import re
 from pathlib import Path
-from typing import Protocol
+from typing import BinaryIO, Literal, Protocol
 
 import av
 import numpy as np
@@ -21,24 +21,31 @@ from uncodec.io.file_warnings import FileWarning
 from uncodec.io.frame_decoder import FrameDecoder, NoFrames
 from uncodec.io.layouts import layout_of, sorted_speakers
 from uncodec.io.ogg import OggDecoder, is_ogg
+from uncodec.io.protection import PROTECTED, is_protected
 from uncodec.io.tags import file_url
 
-__all__ = ["PLAYLISTS", "SOUNDFILE_MAGIC", "Decoder", "SoundfileDecoder", "open_decoder"]
+__all__ = ["PLAYLISTS", "Decoder", "SoundfileDecoder", "is_plain", "open_decoder"]
 
 Array = npt.NDArray[np.float32]
-
-SOUNDFILE_MAGIC = (b"RIFF", b"RF64", b"FORM", b"caff", b".snd", b"riff")
-"""First bytes of what libsndfile reads best.
-
-It gets nothing else to see: its MP3 reader talks on standard error about whatever is no MP3.
-"""
 
 PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"[playlist]")
 """Texts that make FFmpeg open other files."""
 
 # What FFmpeg knows better, in a WAV: where the encoder's delay lies, what is junk.
 _MPEG = ("mp1", "mp2", "mp3")
-_LEFT_TO_FFMPEG = ("MPEG_LAYER_I", "MPEG_LAYER_II", "MPEG_LAYER_III")
+# The same by its number in the header (mmreg.h): libsndfile is not even to open it, because its MP3
+# reader talks on standard error.
+_MPEG_TAGS = (0x50, 0x55)
+_EXTENSIBLE = 0xFFFE
+_W64 = bytes.fromhex("726966662e91cf11a5d628db04c10000")
+# Bytes of a sample, where libsndfile reads each by itself.
+_WIDTHS = {
+    "PCM_S8": 1, "PCM_U8": 1, "ALAW": 1, "ULAW": 1, "PCM_16": 2, "PCM_24": 3, "PCM_32": 4,
+    "FLOAT": 4, "DOUBLE": 8,
+}  # fmt: skip
+# What the size of the data chunk counts beside the samples (its own header, or a number of edits),
+# and the multiple that it is filled up to.
+_COUNTED = {"RF64": (0, 1), "W64": (24, 8), "CAF": (4, 1)}
 
 
 class Decoder(Protocol):
@@ -90,13 +97,19 @@ class SoundfileDecoder:
 
     def _note_short_data(self) -> None:
         """libsndfile mends a data chunk that claims more than there is, and says so in its log."""
-        if not self.format.startswith(("WAV", "RF64", "AIFF", "W64")):
-            return
-        found = re.search(
-            r"^\s*(?:data|SSND) : (\d+) \(should be (\d+)\)", self._file.extra_info, re.M
-        )
+        log = self._file.extra_info
+        found = re.search(r"^ *(?:data|SSND|Data Size) *: (\d+) \(should be (\d+)\)", log, re.M)
+        width = _WIDTHS.get(self.subtype, 0) * self.channels
         if found and int(found[2]) < int(found[1]) < 0xFFFFFF00:
             self._warn(f"is cut off: {int(found[2])} of {int(found[1])} bytes of audio are there")
+        elif self.format in _COUNTED and width:
+            # There it only believes the file's size.
+            found = re.search(r"^ *(?:Data size|data) *: (\d+)$", log, re.M)
+            header, unit = _COUNTED[self.format]
+            stated = int(found[1]) - header if found else 0
+            there = int(self._file.frames) * width
+            if there + unit <= stated < 1 << 62:
+                self._warn(f"is cut off: {there} of {stated} bytes of audio are there")
 
     def read(self, frames: int) -> Array:
         wanted = min(frames, self._left)
@@ -130,6 +143,37 @@ def _mapped(path: Path) -> tuple[tuple[str, ...], list[int] | None]:
         return (), None
 
 
+def is_plain(file: BinaryIO) -> bool:
+    """Whether a file is of the uncompressed formats, which libsndfile reads best.
+
+    It gets nothing else to see: its MP3 reader talks on standard error about whatever is no MP3.
+    """
+    file.seek(0)
+    head = file.read(16)
+    name, kind = head[:4], head[8:12]
+    if name in (b"RIFF", b"RIFX", b"RF64") and kind == b"WAVE":
+        return _wav_coding(file, "big" if name == b"RIFX" else "little") not in _MPEG_TAGS
+    iff = name == b"FORM" and kind in (b"AIFF", b"AIFC", b"8SVX", b"16SV")
+    return iff or name in (b"caff", b".snd") or head == _W64
+
+
+def _wav_coding(file: BinaryIO, order: Literal["big", "little"]) -> int | None:
+    """Number of the coding in a WAV's format chunk; None if there is no such chunk."""
+    place = 12
+    # The format stands among the first chunks.
+    for _ in range(32):
+        file.seek(place)
+        head = file.read(8 + 26)
+        if len(head) < 10:
+            break
+        if head[:4] == b"fmt ":
+            coding = int.from_bytes(head[8:10], order)
+            return int.from_bytes(head[32:34], order) if coding == _EXTENSIBLE else coding
+        size = int.from_bytes(head[4:8], order)
+        place += 8 + size + size % 2
+    return None
+
+
 def open_decoder(path: Path) -> Decoder:
     """Open `path` with the library that reads its kind best, else with the other one.
 
@@ -140,23 +184,22 @@ def open_decoder(path: Path) -> Decoder:
     """
     with path.open("rb") as file:
         head = file.read(64)
-    if head.startswith(PLAYLISTS):
-        raise Unreadable("is a playlist, not an audio file")
+        if head.startswith(PLAYLISTS):
+            raise Unreadable("is a playlist, not an audio file")
+        if is_protected(file):
+            raise Unreadable(PROTECTED)
+        plain = is_plain(file)
     if is_ogg(head):
         return OggDecoder(path)
-    if not head.startswith(SOUNDFILE_MAGIC):
+    if not plain:
         return _open_with_ffmpeg(path)
     try:
-        decoder = SoundfileDecoder(path)
+        return SoundfileDecoder(path)
     except Unreadable as first:
         try:
             return _open_with_ffmpeg(path)  # a coding in WAV that libsndfile does not know
         except Unreadable:
             raise first from None
-    if decoder.subtype not in _LEFT_TO_FFMPEG:
-        return decoder
-    decoder.close()
-    return _open_with_ffmpeg(path)
 
 
 def _open_with_ffmpeg(path: Path) -> Decoder:

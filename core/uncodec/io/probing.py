@@ -12,13 +12,16 @@ import soundfile
 
 from uncodec.errors import AudioFileError, InvalidType
 from uncodec.io.av_decoder import coding_name, container_name, open_container, plain_reason
-from uncodec.io.decoders import PLAYLISTS, SOUNDFILE_MAGIC
+from uncodec.io.decoders import PLAYLISTS, is_plain
 from uncodec.io.layouts import layout_of
+from uncodec.io.protection import PROTECTED, is_protected
 from uncodec.io.reader import check_readable
 
 __all__ = ["AudioProbe", "probe_audio"]
 
-Kind = Literal["audio", "video", "picture", "playlist", "damaged", "unknown", "unreadable"]
+Kind = Literal[
+    "audio", "video", "picture", "playlist", "protected", "damaged", "unknown", "unreadable"
+]
 
 # The decoder is tried on so many packets, of the sound and of all streams.
 _PACKETS = (16, 1000)
@@ -26,8 +29,8 @@ _PACKETS = (16, 1000)
 _HEADER = 64
 # What files of sound or pictures begin with: if such a one cannot be read, it is damaged.
 _MAGIC = (
-    b"RIFF", b"RF64", b"FORM", b"caff", b".snd", b"riff", b"fLaC", b"OggS", b"ID3", b"wvpk",
-    b"MAC ", b"TTA1", b"MPCK", b"MP+", b"#!AMR", b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11",
+    b"RIFF", b"RIFX", b"RF64", b"FORM", b"caff", b".snd", b"riff", b"fLaC", b"OggS", b"ID3",
+    b"wvpk", b"MAC ", b"TTA1", b"MPCK", b"MP+", b"#!AMR", b"\x1aE\xdf\xa3", b"0&\xb2u\x8ef\xcf\x11",
 )  # fmt: skip
 # Samples without a header, known by the file's name alone: nobody knows their rate.
 _RAW = ("s8", "u8", "s16", "u16", "s24", "u24", "s32", "u32", "f32", "f64", "alaw", "mulaw", "sln")
@@ -44,9 +47,9 @@ class AudioProbe:
         There is an audio stream that can be decoded; also the truth value of the object.
     kind : str
         "audio"; or why not: "video" (moving pictures without sound), "picture", "playlist",
-        "damaged" (the format is known, but nothing in it can be decoded), "unknown" (no format
-        that is known: text, a program, ...), "unreadable" (missing, empty, a folder, no
-        permission).
+        "protected" (against copying), "damaged" (the format is known, but nothing in it can be
+        decoded), "unknown" (no format that is known: text, a program, ...), "unreadable" (missing,
+        empty, a folder, no permission).
     reason : str
         Why not, in words that go on from the file's name: "holds no audio: only a picture"; empty
         where audio was found.
@@ -107,13 +110,16 @@ def probe_audio(path: str | os.PathLike[str]) -> AudioProbe:
         check_readable(place)
         with place.open("rb") as file:
             head = file.read(64)
+            plain, protected = is_plain(file), is_protected(file)
     except AudioFileError as error:
         return _without(place, "unreadable", str(error).removeprefix(f"{place}: "))
     except OSError as error:
         return _without(place, "unreadable", plain_reason(error))
     if head.startswith(PLAYLISTS):
         return _without(place, "playlist", "is a playlist, not an audio file")
-    if head.startswith(SOUNDFILE_MAGIC):
+    if protected:
+        return _without(place, "protected", PROTECTED)
+    if plain:
         try:
             return _of_soundfile(place)
         except (soundfile.SoundFileError, OSError, TypeError):

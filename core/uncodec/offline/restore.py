@@ -291,7 +291,8 @@ class _Originals:
     def noted(self, blocks: Iterable[Audio]) -> Iterator[Audio]:
         """Pass blocks of the source on and keep them."""
         for block in blocks:
-            steps = block * self._full
+            with np.errstate(over="ignore"):  # floats may be as large as they like
+                steps = block * self._full
             fits = (steps == np.rint(steps)) & (steps >= -self._full) & (steps < self._full)
             # All of a block or nothing of it: single samples of any audio lie on a step by chance.
             self._held.append((block, bool(fits.all())))
