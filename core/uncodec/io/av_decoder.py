@@ -45,7 +45,7 @@ _TIMED = ("ogg", "mov", "matroska", "flac")
 _SAYS_DELAY = ("ogg", "mov", "matroska", "caf", "nut", "flac", "asf")
 _DELAYS = {
     "mp3": 1105, "mp2": 481, "mp1": 481, "aac": 1024, "ac3": 256, "eac3": 256, "amrnb": 40,
-    "aptx": 90, "aptx_hd": 90, "sbc": 73,
+    "aptx": 90, "aptx_hd": 90, "sbc": 73, "aac_latm": 1024, "opus": 312, "libopus": 312,
 }  # fmt: skip
 # FFmpeg's flag for leaving what is to be skipped to the caller (AV_CODEC_FLAG2_SKIP_MANUAL).
 _SKIP_MANUAL = 1 << 29
@@ -320,7 +320,7 @@ class AvDecoder:
             return 37  # four bands instead of eight
         delay = _DELAYS.get(name, 0)
         stated = int(self._stream.codec_context.sample_rate or self.sample_rate)
-        return delay * max(1, self.sample_rate // stated) if name == "aac" else delay
+        return delay * max(1, self.sample_rate // stated) if name.startswith("aac") else delay
 
     def _late_start(self, time: Fraction | None) -> Iterator[Array]:
         """Silence for sound that begins after the pictures, or after the time 0 of an MP4."""
