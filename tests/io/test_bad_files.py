@@ -146,6 +146,94 @@ def test_a_damaged_place_does_not_end_the_file(kind, noise, tmp_path, coded, cap
     assert capfd.readouterr() == ("", "")
 
 
+@pytest.mark.parametrize("bits", ["PCM_16", "PCM_24"])
+@pytest.mark.parametrize("channels", [1, 2, 6])
+def test_flac_that_does_not_match_its_checksum_is_damaged(bits, channels, noise, tmp_path):
+    """As for the flac tool: an error, unless what is there is asked for."""
+    path = tmp_path / "x.flac"
+    audio = noise(30000, channels, 44100)
+    soundfile.write(path, audio.T, 44100, subtype=bits)
+    with open_audio(path) as reader:
+        whole = reader.read()
+        assert reader.warnings == []
+    data = bytearray(path.read_bytes())
+    data[26:42] = bytes(16)  # the encoder did not know it
+    path.write_bytes(data)
+    with open_audio(path) as reader:
+        assert np.array_equal(reader.read(), whole)
+        assert reader.warnings == []
+    data[30] ^= 1
+    path.write_bytes(data)
+    with open_audio(path) as reader:
+        assert np.array_equal(reader.read(), whole)
+        assert reader.truncated
+        assert reader.problems == ["is damaged: its audio does not match its own checksum (MD5)"]
+
+
+@pytest.mark.parametrize(
+    ("ending", "kind"),
+    [(".wav", "RF64"), (".w64", "W64"), (".au", "AU"), (".caf", "CAF"), (".aiff", "AIFF")],
+)
+@pytest.mark.parametrize("gone", [9, 4000])
+def test_cut_uncompressed_files_say_so(ending, kind, gone, noise, tmp_path):
+    path = tmp_path / f"x{ending}"
+    soundfile.write(path, noise(9000, 2, 44100).T, 44100, format=kind, subtype="PCM_16")
+    path.write_bytes(path.read_bytes()[:-gone])
+    with open_audio(path) as reader:
+        got = reader.read()
+        assert "is cut off" in reader.problems[0]
+    # libsndfile leaves out two samples of a CAF.
+    assert got.shape[1] == pytest.approx((9000 * 4 - gone) // 4, abs=2)
+
+
+def test_a_cover_that_is_no_picture_costs_nothing(noise, mux, tmp_path):
+    audio = noise(30000, 2, 44100)
+    for bad in (b"this is no picture" * 20, b"\xff\xd8\xff\xe0" + bytes(50), b"x"):
+        for container, codec in (("mp3", "libmp3lame"), ("flac", "flac")):
+            path = mux(tmp_path / "x", container, codec, audio, 44100, picture=bad)
+            with open_audio(path) as reader:
+                got = reader.read()
+                assert reader.problems == []
+            assert got.shape[1] == 30000
+
+
+@pytest.mark.parametrize("gone", [1, 2, 3, 10, 100, 1000])
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "mp3", "ogg", "opus"])
+def test_files_without_their_first_bytes_are_read_or_refused(kind, gone, noise, tmp_path, coded):
+    path, _ = written(kind, noise, tmp_path, coded)
+    path.write_bytes(path.read_bytes()[gone:])
+    # The next frame is found; without the first page or chunk nobody knows what it is.
+    if kind in ("mp3", "flac"):
+        assert read_audio(path)[0].shape[1] > 140000
+    else:
+        assert "not an audio file" in error_of(path)
+
+
+@pytest.mark.parametrize("kind", ["wav", "aiff", "flac", "mp3", "ogg", "opus"])
+def test_files_without_their_last_bytes_give_nearly_everything(kind, noise, tmp_path, coded):
+    path, audio = written(kind, noise, tmp_path, coded)
+    data = path.read_bytes()
+    for gone in (1, 2, 3, 10, 100):
+        path.write_bytes(data[:-gone])
+        with open_audio(path) as reader:
+            got = reader.read()
+            assert reader.truncated
+        # FLAC's frames hold 4096 samples, Opus' pages a second.
+        assert got.shape[1] > audio.shape[1] - 50000
+
+
+def test_every_warning_has_its_kind_and_place(noise, tmp_path, coded):
+    path, _ = written("mp3", noise, tmp_path, coded)
+    data = path.read_bytes()
+    path.write_bytes(bytes(700) + data[:-100])
+    with open_audio(path) as reader:
+        reader.read()
+        junk, cut = reader.warnings
+    assert (junk.offset, junk.length, junk.unit, junk.lost) == (0, 700, "bytes", False)
+    assert (cut.offset, cut.length, cut.unit, cut.lost) == (len(data) + 600, 100, "bytes", True)
+    assert reader.problems == [cut.what]
+
+
 def test_a_header_alone_is_no_audio(noise, tmp_path, coded):
     for kind in ("mp3", "flac", "opus", "ogg"):
         path, _ = written(kind, noise, tmp_path, coded)

@@ -185,9 +185,11 @@ class AvDecoder:
         whole = self._flac is not None and self.container == "flac"
         checksum = self._flac.checksum() if self._flac is not None and whole else None
         last: tuple[Array, int] | None = None
+        early = 0
         for samples, time, keep in self._samples():
             if samples is None:
                 if line is None:
+                    early += 0 if timed else keep
                     continue
                 # A packet that cannot be decoded; times that hold tell it by themselves.
                 if not timed:
@@ -214,6 +216,8 @@ class AvDecoder:
             if line is None:
                 line = TimeLine(self.sample_rate, _largest_block(self._stream.codec_context))
                 yield from self._late_start(time)
+                line.skip(early)
+                yield from self._silence(early)
             if last is not None:
                 yield last[0]
                 last = None
