@@ -209,9 +209,9 @@ def test_on_a_busy_machine_plugins_are_restored(core, audio):
                 render(plugin, audio(rate), rate)
 
 
-def test_a_render_is_admitted_beside_as_many_real_time_sessions_as_there_is_room_for(
-    core, audio, capfd
-):
+@pytest.fixture
+def full_core(core):
+    """A core with as many real-time sessions as it has room for."""
     paths, sessions = [], []
 
     def add():
@@ -222,17 +222,39 @@ def test_a_render_is_admitted_beside_as_many_real_time_sessions_as_there_is_room
         while len(sessions) < 31:
             add()
 
+    refused = core.worker["refused"]["count"]
     with pytest.raises(CoreError, match=r"load=.*: must be at most 0\.70 with"):
         fill()
     assert sessions
-    refused = core.worker["refused"]
-    assert refused["count"] == 1
-    assert "must be at most 0.70" in refused["last"]
-    plugin = core.load()
-    render(plugin, audio(48000), 48000)
-    assert capfd.readouterr().err == ""
+    assert core.worker["refused"]["count"] == refused + 1
+    assert "must be at most 0.70" in core.worker["refused"]["last"]
+    yield core
     for session in sessions:
         session.close()
+
+
+def test_a_render_is_admitted_where_there_is_no_room_for_real_time(full_core, audio, capfd):
+    plugin = full_core.load()
+    render(plugin, audio(48000), 48000)
+    assert capfd.readouterr().err == ""
+
+
+def test_a_host_that_says_only_with_its_blocks_that_it_renders_is_admitted(full_core, audio):
+    dawdreamer = pytest.importorskip("dawdreamer")
+    x = audio(48000)
+    engine = dawdreamer.RenderEngine(48000, 512)
+    source = engine.make_playback_processor("source", x)
+    with core_at(full_core.path):
+        plugin = engine.make_plugin_processor("uncodec", os.fspath(find_bundle()))
+    engine.load_graph([(source, []), (plugin, ["source"])])
+    engine.render(0.5)
+    late = plugin.get_latency_samples()
+    y = engine.get_audio()[:, late:]
+    session = max(full_core.worker["sessions"], key=lambda entry: entry["session"])
+    assert session["wet_samples"] >= x.shape[1] - late
+    assert session["dry_samples"] == 0
+    assert session["may_wait"]
+    assert np.abs(y - x[:, : y.shape[1]]).max() > 1e-3
 
 
 def test_a_core_that_was_restarted_in_between_restores(core, audio, wait):

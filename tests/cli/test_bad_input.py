@@ -407,3 +407,167 @@ def test_console_script_is_installed():
     done = subprocess.run([command, "restore", "gone.mp3"], capture_output=True, text=True)
     assert done.returncode == 1
     assert done.stderr.startswith("uncodec: error: ")
+
+
+@pytest.mark.skipif(sys.platform != "linux", reason="other systems keep names as text")
+@pytest.mark.parametrize("ending", ["wav", "flac", "mp3", "m4a", "ogg", "dat"])
+def test_a_name_that_is_no_text(run, tmp_path, song, ending):
+    """Bytes that are no UTF-8 in the name of the source, and of the result, and of the folders."""
+    folder = tmp_path / os.fsdecode(b"caf\xe9")
+    folder.mkdir()
+    source = folder / os.fsdecode(b"\xff\xe9." + ending.encode())
+    if ending in ("mp3", "m4a", "ogg"):
+        coded = encode(song, 44_100, {"mp3": "mp3", "m4a": "aac", "ogg": "vorbis"}[ending], kbps=96)
+        source.write_bytes(coded)
+    else:
+        kind = "FLAC" if ending == "flac" else "WAV"
+        soundfile.write(tmp_path / "x.wav", song.T, 44_100, format=kind)
+        (tmp_path / "x.wav").rename(source)
+    outcome = run("restore", folder, "-o", tmp_path / "out", "--json")
+    assert (outcome.code, outcome.stderr) == (0, "")
+    target = tmp_path / "out" / os.fsdecode(b"\xff\xe9.flac")
+    assert target.is_file()
+    assert json.loads(outcome.stdout.splitlines()[-2])["target"] == str(target)
+    # It is shown as an escape where something is wrong with it.
+    source.write_bytes(b"no music")
+    source = source.rename(source.with_suffix(".mp3"))
+    outcome = run("restore", source)
+    assert_refused(outcome, r"caf\udce9/\udcff\udce9.mp3: ")
+
+
+def test_a_name_that_is_too_long(run, put, tmp_path, only_left):
+    """The result's name would be longer than the system takes, the source's is not."""
+    long, good = put("x" * 245 + ".wav"), put("b.wav")
+    outcome = run("restore", long, good)
+    assert_refused(outcome, "the name is too long")
+    only_left(long, good, tmp_path / "b.restored.flac")
+    assert_refused(run("restore", tmp_path / ("y" * 300 + ".wav")), "yyy")
+    assert_refused(run("restore", good, "-o", tmp_path / ("y" * 300 + ".flac")), "name is too long")
+    outcome = run("restore", good, "-o", f"{tmp_path}/new/{'y' * 300}/")
+    assert_refused(outcome, "cannot create this folder", "name is too long")
+    only_left(long, good, tmp_path / "b.restored.flac")
+    assert not (tmp_path / "new").exists()
+
+
+def test_a_file_that_vanishes_before_its_turn(run, put, effect, monkeypatch, only_left, tmp_path):
+    first, second, third = put("a.wav"), put("b.wav"), put("c.wav")
+    flush = effect.flush
+
+    def remove_next():
+        second.unlink(missing_ok=True)
+        return flush()
+
+    monkeypatch.setattr(effect, "flush", remove_next)
+    outcome = run("restore", first, second, third)
+    assert_refused(outcome, "b.wav: does not exist")
+    only_left(first, third, tmp_path / "a.restored.flac", tmp_path / "c.restored.flac")
+
+
+def test_a_file_that_is_cut_while_it_is_read(run, put, make_tones, effect, monkeypatch, only_left):
+    source, other = put("a.wav", make_tones(2, 400_000, 44_100)), put("b.wav")
+    process = effect.process
+
+    def cut(*arguments, **options):
+        os.truncate(source, 300_000)
+        return process(*arguments, **options)
+
+    monkeypatch.setattr(effect, "process", cut)
+    outcome = run("restore", source, other)
+    assert_refused(outcome, "a.wav", "is damaged")
+    only_left(source, other, other.with_name("b.restored.flac"))
+
+
+@pytest.mark.parametrize("command", ["restore", "render"])
+def test_the_folder_of_the_results_vanishes(
+    run, put, effect, monkeypatch, only_left, tmp_path, command, diffusion_folder
+):
+    source, other = put("a.wav"), put("b.wav")
+    out = tmp_path / "out"
+
+    def removing(call):
+        def remove(*arguments, **options):
+            shutil.rmtree(out, ignore_errors=True)
+            return call(*arguments, **options)
+
+        return remove
+
+    if command == "restore":
+        monkeypatch.setattr(effect, "flush", removing(effect.flush))
+        options = []
+    else:
+        from uncodec.offline.chunks import GroupStore
+
+        monkeypatch.setattr(GroupStore, "save", removing(GroupStore.save))
+        options = ["--model", diffusion_folder, "--steps", 1]
+    outcome = run(command, source, other, "-o", f"{out}/", *options)
+    assert outcome.code == 1
+    assert len(outcome.error_lines) == 2
+    assert all("the folder does not exist" in line for line in outcome.error_lines)
+    only_left(source, other)
+
+
+def test_full_disk_of_temporary_files(run, put, full_disk, tmp_path):
+    """What goes through a pipe is told by the pipe's name, not by that of the copy."""
+    rng = np.random.default_rng(3)
+    data = put("song.wav", rng.uniform(-1, 1, (2, 200_000)).astype(np.float32)).read_bytes()
+    with full_disk(300_000):
+        outcome = run("restore", "-", "-o", tmp_path / "out.flac", stdin=data)
+    assert_refused(outcome, "standard input: ", "the file grew")
+    with full_disk(300_000):
+        outcome = run("restore", tmp_path / "song.wav", "-o", "-")
+    assert_refused(outcome, "standard output: cannot be written: the file grew")
+    assert "/" not in outcome.stderr
+    assert outcome.stdout_bytes == b""
+    assert not (tmp_path / "out.flac").exists()
+
+
+@pytest.mark.skipif(not os.path.exists("/dev/full"), reason="no /dev/full here")  # noqa: PTH110
+@pytest.mark.parametrize(
+    ("options", "words"),
+    [
+        (["-o", "-"], "standard output: cannot be written: no space left"),
+        (["--json"], "the report cannot be written: no space left"),
+    ],
+)
+def test_standard_output_is_full(put, only_left, options, words):
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    source = put("song.wav")
+    with open("/dev/full", "w") as full:  # noqa: PTH123
+        done = subprocess.run(
+            [sys.executable, "-c", SLOW_COMMAND, here, "restore", str(source), *options],
+            stdout=full,
+            stderr=subprocess.PIPE,
+            text=True,
+            timeout=60,
+        )
+    assert done.returncode == 1
+    assert done.stderr.splitlines() == [f"uncodec: error: {words} on the disk"]
+    only_left(source)
+
+
+@pytest.mark.parametrize(
+    ("closed", "arguments", "code", "word"),
+    [
+        ("stdin", ["-"], 2, "standard input is closed"),
+        ("stdout", ["song.wav", "-o", "-"], 2, "standard output is closed"),
+        ("stdout", ["song.wav", "--json"], 1, "its stream is closed"),
+        ("stderr", ["song.wav", "gone.wav"], 1, ""),
+    ],
+)
+def test_closed_streams(put, tmp_path, closed, arguments, code, word):
+    put("song.wav")
+    here = os.path.dirname(__file__)  # noqa: PTH120
+    number = {"stdin": 0, "stdout": 1, "stderr": 2}[closed]
+    done = subprocess.run(
+        [sys.executable, "-c", SLOW_COMMAND, here, "restore", *arguments],
+        cwd=tmp_path,
+        stdin=subprocess.DEVNULL,
+        capture_output=True,
+        text=True,
+        preexec_fn=lambda: os.close(number),
+        timeout=60,
+    )
+    assert done.returncode == code
+    assert word in done.stderr
+    assert "Traceback" not in done.stderr
+    assert done.stdout == ""

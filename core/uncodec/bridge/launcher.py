@@ -219,6 +219,8 @@ def wait_started(path: Path, tell: Callable[[str], None] | None = None) -> dict[
     end = time.monotonic() + STARTING_S
     while True:
         status = ask(path, "status")
+        if not status["workers"]:
+            raise CoreError(f"{path}: the core that was running there is about to end")
         first = status["workers"][0]
         if first["state"] == "failed":
             raise CoreError(first["error"])

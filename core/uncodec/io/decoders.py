@@ -6,6 +6,7 @@ everything else: it goes on behind a damaged place, where libsndfile stops.
 
 from __future__ import annotations
 
+import os
 import re
 from pathlib import Path
 from typing import BinaryIO, Literal, Protocol
@@ -24,7 +25,14 @@ from uncodec.io.ogg import OggDecoder, is_ogg
 from uncodec.io.protection import PROTECTED, is_protected
 from uncodec.io.tags import file_url
 
-__all__ = ["PLAYLISTS", "Decoder", "SoundfileDecoder", "is_plain", "open_decoder"]
+__all__ = [
+    "PLAYLISTS",
+    "Decoder",
+    "SoundfileDecoder",
+    "is_plain",
+    "open_decoder",
+    "open_soundfile",
+]
 
 Array = npt.NDArray[np.float32]
 
@@ -72,12 +80,18 @@ class Decoder(Protocol):
     def close(self) -> None: ...
 
 
+def open_soundfile(path: Path) -> soundfile.SoundFile:
+    """Open a file with libsndfile; raises SoundFileError, OSError or TypeError."""
+    # As bytes: a name that is no valid text is refused as a string.
+    return soundfile.SoundFile(os.fsencode(path) if os.name == "posix" else path)
+
+
 class SoundfileDecoder:
     """libsndfile."""
 
     def __init__(self, path: Path) -> None:
         try:
-            self._file = soundfile.SoundFile(path)
+            self._file = open_soundfile(path)
         except (soundfile.SoundFileError, OSError, TypeError) as error:
             raise Unreadable(f"cannot be decoded: {plain_reason(error)}") from error
         self.sample_rate = int(self._file.samplerate)

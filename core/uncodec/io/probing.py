@@ -12,7 +12,7 @@ import soundfile
 
 from uncodec.errors import AudioFileError, InvalidType
 from uncodec.io.av_decoder import coding_name, container_name, open_container, plain_reason
-from uncodec.io.decoders import PLAYLISTS, is_plain
+from uncodec.io.decoders import PLAYLISTS, is_plain, open_soundfile
 from uncodec.io.layouts import layout_of
 from uncodec.io.protection import PROTECTED, is_protected
 from uncodec.io.reader import check_readable
@@ -142,7 +142,7 @@ def _is_media(head: bytes) -> bool:
 
 
 def _of_soundfile(path: Path) -> AudioProbe:
-    with soundfile.SoundFile(path) as file:
+    with open_soundfile(path) as file:
         if file.frames == 0:
             return _without(path, "damaged", "holds no audio (0 samples)")
         return AudioProbe(
