@@ -15,11 +15,24 @@ from uncodec.errors import InvalidType, InvalidValue
 __all__ = [
     "DISCRETE",
     "LAYOUTS",
+    "SPEAKERS",
     "UNKNOWN",
     "named_speakers",
     "speakers_by_count",
     "speakers_of",
 ]
+
+UNKNOWN = "UNK"
+"""Stands for the speaker of a channel of which nothing is known."""
+
+# fmt: off
+SPEAKERS = (
+    "FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC", "SL", "SR",
+    "TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR", "DL", "DR", "WL", "WR", "SDL", "SDR", "LFE2",
+    "TSL", "TSR", "BFC", "BFL", "BFR", UNKNOWN,
+)
+# fmt: on
+"""Names of all speakers, in the order of a WAV."""
 
 LAYOUTS = {
     name: tuple(speakers.split("+"))
@@ -58,8 +71,10 @@ LAYOUTS = {
 DISCRETE = "discrete"
 """The layout of channels that have nothing to do with one another."""
 
-UNKNOWN = "UNK"
-"""Stands for the speaker of a channel of which nothing is known."""
+_RULE = (
+    "must be a name such as 'stereo', 'quad' or '5.1', speakers such as 'FL+FR+LFE', "
+    f"or '{DISCRETE}'"
+)
 
 _BY_COUNT = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 
@@ -86,9 +101,9 @@ def speakers_of(layout: str | Sequence[str] | None, channels: int) -> tuple[str,
     Parameters
     ----------
     layout : str, sequence of str, or None
-        A name of `LAYOUTS`, names of speakers in the order of the channels (``"FL+FR+LFE"`` or
-        ``("FL", "FR", "LFE")``; names that are not known are allowed), ``"discrete"`` for channels
-        that have nothing to do with one another, or None for `speakers_by_count`.
+        A name of `LAYOUTS`, names of `SPEAKERS` in the order of the channels (``"FL+FR+LFE"`` or
+        ``("FL", "FR", "LFE")``), ``"discrete"`` for channels that have nothing to do with one
+        another, or None for `speakers_by_count`.
     channels : int
 
     Raises
@@ -102,10 +117,6 @@ def speakers_of(layout: str | Sequence[str] | None, channels: int) -> tuple[str,
     --------
     >>> speakers_of("2.1", 3)
     ('FL', 'FR', 'LFE')
-    >>> speakers_of("5.1", 2)
-    Traceback (most recent call last):
-        ...
-    uncodec.errors.InvalidValue: channel_layout='5.1': has 6 channels, got 2
     """
     if layout is None:
         return speakers_by_count(channels)
@@ -114,31 +125,32 @@ def speakers_of(layout: str | Sequence[str] | None, channels: int) -> tuple[str,
     speakers = named_speakers(layout)
     if len(speakers) != channels:
         raise InvalidValue(
-            f"channel_layout={layout!r}: has {len(speakers)} channels, got {channels}"
+            f"channel_layout={layout!r}: must have as many speakers as there are channels "
+            f"({channels}), got {len(speakers)}"
         )
     return speakers
 
 
 def named_speakers(layout: str | Sequence[str]) -> tuple[str, ...]:
     """Speakers of a layout that tells their number; raises as `speakers_of`."""
-    if not isinstance(layout, str):
-        if not isinstance(layout, Sequence) or not all(isinstance(name, str) for name in layout):
-            raise InvalidType(
-                f"channel_layout={layout!r}: must be a name such as '5.1', "
-                "names of speakers, or None"
-            )
-        if not layout:
-            raise InvalidValue(f"channel_layout={layout!r}: must name a speaker for each channel")
-        return tuple(layout)
-    if layout in LAYOUTS:
-        return LAYOUTS[layout]
-    speakers = tuple(layout.split("+"))
-    known = {name for names in LAYOUTS.values() for name in names}
-    if len(speakers) > 1 or speakers[0] in known:
-        return speakers
-    near = difflib.get_close_matches(layout, (*LAYOUTS, DISCRETE), 1)
-    hint = f"; did you mean {near[0]!r}?" if near else ""
-    raise InvalidValue(
-        f"channel_layout={layout!r}: must be a name such as 'stereo', 'quad' or '5.1', "
-        f"speakers as 'FL+FR+LFE', or '{DISCRETE}'{hint}"
-    )
+    if isinstance(layout, str):
+        if layout in LAYOUTS:
+            return LAYOUTS[layout]
+        speakers = tuple(layout.split("+"))
+    elif isinstance(layout, Sequence) and all(isinstance(name, str) for name in layout):
+        speakers = tuple(layout)
+    else:
+        raise InvalidType(f"channel_layout={layout!r}: {_RULE}, or None")
+    wrong = [name for name in speakers if name not in SPEAKERS]
+    if wrong or not speakers:
+        what = f", got {wrong[0]!r}" if len(speakers) > 1 else ""
+        known = SPEAKERS if len(speakers) > 1 else (*LAYOUTS, *SPEAKERS, DISCRETE)
+        near = [
+            hit
+            for name in wrong[:1]
+            for spelt in (name, name.upper())
+            for hit in difflib.get_close_matches(spelt, known, 1)
+        ]
+        hint = f"; did you mean {near[0]!r}?" if near else ""
+        raise InvalidValue(f"channel_layout={layout!r}: {_RULE}{what}{hint}")
+    return speakers

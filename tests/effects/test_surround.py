@@ -172,7 +172,7 @@ def test_a_layout_that_does_not_fit_is_refused_and_leaves_the_stream(delayed, no
     own = delayed(10)
     head = own.process(noise(100), RATE, reset=False)
     own.channel_layout = "5.1"
-    with pytest.raises(InvalidValue, match=r"channel_layout='5\.1': has 6 channels, got 2"):
+    with pytest.raises(InvalidValue, match=r"channel_layout='5\.1': .* channels \(2\), got 6"):
         own.process(noise(100), RATE)
     tail = own.process(noise(100), RATE, reset=False)  # the stream that runs keeps its own
     joined = np.concatenate([head, tail, own.flush()], axis=1)

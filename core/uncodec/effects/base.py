@@ -73,8 +73,8 @@ class Processor(Sealed, ABC):
         BR), 5.0 (FL FR FC BL BR), 5.1 (FL FR FC LFE BL BR), 6.1 (FL FR FC LFE BC SL SR), 7.1 (FL FR
         FC LFE BL BR SL SR).
 
-        Speakers that are a pair (front, back, side) are processed as stereo, all others as mono,
-        among them those with names that are not known. Restorers and repairs only delay the LFE.
+        Speakers that are a pair (front, back, side) are processed as stereo, all others as mono.
+        Restorers and repairs only delay the LFE. ``"UNK"`` is a channel of which nothing is known.
         """
         return self._channel_layout
 
