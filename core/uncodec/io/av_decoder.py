@@ -15,14 +15,14 @@ from av.sidedata.sidedata import Type as SideData
 
 from uncodec.frames import frame_samples, samples_to_float
 from uncodec.io.blocks import BlockQueue, Unreadable, change_of
+from uncodec.io.containers import open_container
 from uncodec.io.extent import missing_bytes
 from uncodec.io.file_warnings import FileWarning
 from uncodec.io.framing import mpeg_header
 from uncodec.io.layouts import layout_of, sorted_speakers
-from uncodec.io.tags import file_url
 from uncodec.io.timeline import Gap, TimeLine
 
-__all__ = ["AvDecoder", "coding_name", "container_name", "open_container", "plain_reason"]
+__all__ = ["AvDecoder", "coding_name", "container_name", "plain_reason"]
 
 Array = npt.NDArray[np.float32]
 
@@ -62,16 +62,6 @@ def coding_name(context: Any) -> str:
     if name == "flac":
         return f"PCM_{_FlacInfo(context).bits or 24}"
     return _CODEC_NAMES.get(name, name.upper())
-
-
-def open_container(source: Path | BinaryIO) -> Any:
-    """Open a file, or a part of one, with FFmpeg.
-
-    A playlist must not make us open anything else than this file.
-    """
-    if isinstance(source, Path):
-        return av.open(file_url(source), "r", options={"protocol_whitelist": "file"})
-    return av.open(source, "r", options={"protocol_whitelist": "none"})
 
 
 class AvDecoder:

@@ -16,14 +16,14 @@ import numpy as np
 import numpy.typing as npt
 import soundfile
 
-from uncodec.io.av_decoder import AvDecoder, open_container, plain_reason
+from uncodec.io.av_decoder import AvDecoder, plain_reason
 from uncodec.io.blocks import Unreadable
+from uncodec.io.containers import open_container
 from uncodec.io.file_warnings import FileWarning
 from uncodec.io.frame_decoder import FrameDecoder, NoFrames
 from uncodec.io.layouts import layout_of, sorted_speakers
 from uncodec.io.ogg import OggDecoder, is_ogg
 from uncodec.io.protection import PROTECTED, is_protected
-from uncodec.io.tags import file_url
 
 __all__ = [
     "PLAYLISTS",
@@ -151,7 +151,7 @@ class SoundfileDecoder:
 def _mapped(path: Path) -> tuple[tuple[str, ...], list[int] | None]:
     """The same, as FFmpeg reads it from the header: libsndfile does not tell its channel map."""
     try:
-        with av.open(file_url(path), "r", options={"protocol_whitelist": "file"}) as container:
+        with open_container(path) as container:
             return sorted_speakers(layout_of(container.streams.audio[0]))
     except (av.FFmpegError, ValueError, OSError, IndexError):
         return (), None

@@ -11,7 +11,8 @@ import av
 import soundfile
 
 from uncodec.errors import AudioFileError, InvalidType
-from uncodec.io.av_decoder import coding_name, container_name, open_container, plain_reason
+from uncodec.io.av_decoder import coding_name, container_name, plain_reason
+from uncodec.io.containers import open_container
 from uncodec.io.decoders import PLAYLISTS, is_plain, open_soundfile
 from uncodec.io.layouts import layout_of
 from uncodec.io.protection import PROTECTED, is_protected

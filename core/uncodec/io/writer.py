@@ -222,6 +222,8 @@ class AudioWriter:
             put_tags(self._tags, file)
         except BrokenChunks as error:  # told before the file is touched
             self.not_carried += (NotCarried("tags", str(error)),)
+        except AudioFileError:
+            raise
         except (OSError, mutagen.MutagenError) as error:
             reason = reason_of(error) if isinstance(error, OSError) else str(error)
             raise AudioFileError(f"{self.path}: cannot be written: {reason}") from error

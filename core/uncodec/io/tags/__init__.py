@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from uncodec.io.tags.fallback import file_url
 from uncodec.io.tags.model import Chapter, NotCarried, Picture, Tags, without_stale
 from uncodec.io.tags.reading import read_tags
 from uncodec.io.tags.writing import write_tags
@@ -12,7 +11,6 @@ __all__ = [
     "NotCarried",
     "Picture",
     "Tags",
-    "file_url",
     "read_tags",
     "without_stale",
     "write_tags",

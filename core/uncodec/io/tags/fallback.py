@@ -2,21 +2,23 @@
 
 from __future__ import annotations
 
-from os import PathLike, fspath
+from os import PathLike
 from typing import Any
 
 import av
 
+from uncodec.io.containers import open_container
 from uncodec.io.tags.model import Chapter, Collector
 from uncodec.io.tags.names import PAIRS, name_of
 from uncodec.io.tags.pictures import collect_picture
 
-__all__ = ["file_url", "read_chapters", "read_with_ffmpeg"]
+__all__ = ["read_chapters", "read_with_ffmpeg"]
 
 # Notes of a container about itself.
 _TECHNICAL = {
     "compatible_brands",
     "creation_time",
+    "encoder",
     "handler_name",
     "major_brand",
     "minor_version",
@@ -25,24 +27,9 @@ _TECHNICAL = {
 _NAMES = {
     "album_artist": "albumartist",
     "encoded_by": "encodedby",
-    "encoder": "encodersettings",
     "publisher": "label",
 }
 _PAIRS = {"track": PAIRS["TRCK"], "disc": PAIRS["TPOS"]}
-
-
-def file_url(path: str | PathLike[str]) -> str:
-    """`path` in a form that FFmpeg takes as a file whatever its name begins with."""
-    return "file:" + fspath(path)
-
-
-def _open(path: str | PathLike[str]) -> Any:
-    return av.open(
-        file_url(path),
-        "r",
-        options={"protocol_whitelist": "file"},
-        metadata_errors="replace",
-    )
 
 
 def read_with_ffmpeg(path: str | PathLike[str], into: Collector) -> None:
@@ -53,7 +40,7 @@ def read_with_ffmpeg(path: str | PathLike[str], into: Collector) -> None:
     av.FFmpegError, ValueError, OSError
         If it cannot open the file.
     """
-    with _open(path) as container:
+    with open_container(path) as container:
         sources = [container.metadata]
         if container.streams.audio:
             sources.append(container.streams.audio[0].metadata)
@@ -61,7 +48,7 @@ def read_with_ffmpeg(path: str | PathLike[str], into: Collector) -> None:
         for source in sources:
             for key, value in source.items():
                 lower = key.lower()
-                if lower not in _TECHNICAL | seen:
+                if lower not in _TECHNICAL | seen and (lower, value) != ("language", "und"):
                     seen.add(lower)
                     _read_text(lower, value, into)
         into.chapters += _chapters(container)
@@ -89,7 +76,7 @@ def _read_pictures(container: Any, into: Collector) -> None:
 
 def read_chapters(path: str | PathLike[str], into: Collector) -> None:
     """Add the chapters alone; errors as `read_with_ffmpeg`."""
-    with _open(path) as container:
+    with open_container(path) as container:
         into.chapters += _chapters(container)
 
 

@@ -4,17 +4,17 @@ from __future__ import annotations
 
 import io
 import zlib
-from collections import Counter
-from collections.abc import Iterable, Iterator
+from collections.abc import Iterable
 from typing import Any, BinaryIO
 
 import mutagen.id3
 
+from uncodec.io.id3_layout import tag_length, to_synchsafe, walk_frames
 from uncodec.io.tags.model import LOUDNESS, Chapter, Collector, NotCarried, Picture, Tags
 from uncodec.io.tags.names import BY_NAME, PAIRS, ROLES, name_of
 from uncodec.io.tags.pictures import collect_picture
 
-__all__ = ["read_id3", "read_old_id3", "tag_length", "write_id3"]
+__all__ = ["read_id3", "read_old_id3", "write_id3"]
 
 _id3: Any = mutagen.id3
 
@@ -22,7 +22,7 @@ _id3: Any = mutagen.id3
 _MOST_BYTES = 2**28 - 1
 # The library copies what is left of the tag at each frame, and inflates without a bound. What goes
 # beyond this would take minutes, or all memory.
-_MOST_COPIED = 2 * 10**10
+_MOST_COPIED = 5 * 10**10
 _MOST_INFLATED = 2**26
 
 _LOUDNESS_FRAMES = {"EQU2", "EQUA", "RGAD", "RVA2", "RVAD", "XRVA"}
@@ -30,18 +30,6 @@ _LOUDNESS_FRAMES = {"EQU2", "EQUA", "RGAD", "RVA2", "RVAD", "XRVA"}
 _BECOME_OTHERS = {"IPLS", "TDAT", "TIME", "TORY", "TRDA", "TSIZ", "TYER"}
 _SILENT = {"AENC", "ENCR", "GRID", "SEEK", "ASPI", "MLLT", "RBUF", "POSS"}
 _LANGUAGE = "eng"
-
-
-def tag_length(start: bytes) -> int:
-    """Bytes of the ID3v2 tag that begins with these ten, header included; 0 if there is none."""
-    if len(start) < 10 or start[:3] != b"ID3" or start[3] == 0xFF:
-        return 0
-    footer = 10 if start[3] >= 4 and start[5] & 0x10 else 0
-    return 10 + _synchsafe(start[6:10]) + footer
-
-
-def _synchsafe(data: bytes) -> int:
-    return sum((byte & 0x7F) << shift for byte, shift in zip(data, (21, 14, 7, 0), strict=True))
 
 
 def read_id3(data: bytes, into: Collector) -> None:
@@ -57,10 +45,8 @@ def read_id3(data: bytes, into: Collector) -> None:
     if len(data) < wanted:
         into.leave("ID3 tag", f"is cut off: {len(data)} of {wanted} bytes are there")
         # What is there may be sound: say so in the header.
-        size = len(data) - 10
-        safe = bytes((size >> shift) & 0x7F for shift in (21, 14, 7, 0))
-        data = data[:6] + safe + data[10:]
-    held = Counter(_frames(data))
+        data = data[:6] + to_synchsafe(len(data) - 10) + data[10:]
+    held = dict.fromkeys(name for name, _, frame in walk_frames(data) if frame)
     problem = _hostile(data)
     if problem:
         into.leave("ID3 tag", problem)
@@ -77,41 +63,18 @@ def read_id3(data: bytes, into: Collector) -> None:
     read_frames(tag, into)
 
 
-def _frames(data: bytes) -> Iterator[str]:
-    """Names of the frames in a tag that are not empty, as far as they can be told."""
-    for name, _, frame in _walk(data):
-        if frame:
-            yield name
-
-
-def _walk(data: bytes) -> Iterator[tuple[str, int, memoryview]]:
-    version = data[3]
-    short = version == 2
-    head = 6 if short else 10
-    view = memoryview(data)
-    place = 10
-    while place + head <= len(data) and data[place]:
-        name = data[place : place + (3 if short else 4)].decode("latin-1").rstrip("\0")
-        if not name.isalnum():
-            return
-        size_bytes = data[place + 3 : place + 6] if short else data[place + 4 : place + 8]
-        size = int.from_bytes(size_bytes, "big")
-        if version == 4 and not any(byte & 0x80 for byte in size_bytes):
-            size = _synchsafe(size_bytes)
-        flags = 0 if short else int.from_bytes(data[place + 8 : place + 10], "big")
-        yield name, flags, view[place + head : place + head + size]
-        place += head + size
-
-
 def _hostile(data: bytes) -> str | None:
     """What would keep the library busy for minutes or fill the memory."""
-    inflated = 0
-    for frames, (_, flags, frame) in enumerate(_walk(data), start=1):
+    inflated = copied = 0
+    left = len(data)
+    for frames, (_, flags, frame) in enumerate(walk_frames(data), start=1):
+        left -= len(frame) + 6
+        copied += left
         if flags & (0x0008 if data[3] == 4 else 0x0080):
             inflated += _inflated_size(frame)
         if inflated > _MOST_INFLATED:
             return f"its compressed frames hold more than {_MOST_INFLATED >> 20} MiB"
-        if frames * len(data) > _MOST_COPIED:
+        if copied > _MOST_COPIED:
             return f"holds more than {frames - 1} frames in {len(data)} bytes"
     return None
 

@@ -136,6 +136,9 @@ class Collector:
 
     def add(self, name: str, values: Iterable[str], *, once: bool = False) -> None:
         """Append values to a field; with `once` only those that it does not hold yet."""
+        if not name.strip():
+            self.leave("a field", "has no name")
+            return
         for text in values:
             for value in text.split("\0"):
                 held = self.fields.get(name, [])

@@ -25,14 +25,15 @@ import mutagen.wavpack
 
 from uncodec.errors import AudioFileError
 from uncodec.files import reason_of
+from uncodec.io.id3_layout import tag_length
 from uncodec.io.tags.fallback import read_chapters, read_with_ffmpeg
 from uncodec.io.tags.foreign import read_ape, read_asf, read_mp4
-from uncodec.io.tags.id3 import read_id3, read_old_id3, tag_length
+from uncodec.io.tags.id3 import read_id3, read_old_id3
 from uncodec.io.tags.model import Collector, Tags
 from uncodec.io.tags.riff import read_aiff, read_wav
 from uncodec.io.tags.vorbis import read_comments, read_flac_blocks
 
-__all__ = ["read_tags"]
+__all__ = ["open_regular", "read_tags"]
 
 _mutagen: Any = mutagen
 _ape: Any = mutagen.apev2
@@ -73,16 +74,23 @@ def read_tags(path: str | PathLike[str]) -> Tags:
         If the file is missing, no regular file, or may not be read.
     """
     place = Path(path)
+    with open_regular(place) as file:
+        return _read(place, file).tags()
+
+
+def open_regular(path: Path) -> BinaryIO:
+    """Open a regular file to read it, or raise AudioFileError with the reason."""
     try:
-        if not stat.S_ISREG(place.stat().st_mode):
-            raise AudioFileError(f"{place}: is not a regular file")
-        with place.open("rb") as file:
-            return _read(place, file).tags()
+        if not stat.S_ISREG(path.stat().st_mode):
+            raise AudioFileError(f"{path}: is not a regular file")
+        return path.open("rb")
+    except AudioFileError:
+        raise
+    except FileNotFoundError:
+        raise AudioFileError(f"{path}: does not exist") from None
     except (OSError, ValueError) as error:
-        if isinstance(error, AudioFileError):
-            raise
         reason = reason_of(error) if isinstance(error, OSError) else str(error)
-        raise AudioFileError(f"{place}: cannot be read: {reason}") from error
+        raise AudioFileError(f"{path}: cannot be read: {reason}") from error
 
 
 def _read(path: Path, file: BinaryIO) -> Collector:
@@ -158,5 +166,7 @@ def _try(into: Collector, what: str, read: Callable[[], None]) -> None:
     except MemoryError:
         into.leave(what, "needs more memory than there is")
     except Exception as error:
-        text = " ".join(str(error).split())[:200] or type(error).__name__
+        # What the system says, without the path: the file may be a copy of a pipe's content.
+        said = str(getattr(error, "strerror", None) or error)
+        text = " ".join(said.split())[:200] or type(error).__name__
         into.leave(what, f"cannot be read: {text}")

@@ -13,6 +13,7 @@ from uncodec.errors import AudioFileError, InvalidType, InvalidValue
 from uncodec.files import reason_of
 from uncodec.io.staging import StagedFile
 from uncodec.io.tags.model import NotCarried, Tags
+from uncodec.io.tags.reading import open_regular
 from uncodec.io.tags.riff import BrokenChunks, WavTags
 from uncodec.io.tags.vorbis import FlacTags
 
@@ -71,7 +72,7 @@ def write_tags(path: str | PathLike[str], tags: Tags) -> list[NotCarried]:
     check_tags(tags)
     place = Path(path)
     try:
-        with place.open("rb") as source:
+        with open_regular(place) as source:
             container = "flac" if source.read(4) == b"fLaC" else "wav"
             form = form_tags(container, tags)
             source.seek(0)
@@ -88,7 +89,7 @@ def write_tags(path: str | PathLike[str], tags: Tags) -> list[NotCarried]:
     except (mutagen.MutagenError, BrokenChunks) as error:
         raise AudioFileError(f"{place}: takes no tags: {error}") from error
     except OSError as error:
-        raise AudioFileError(f"{place}: cannot be read: {reason_of(error)}") from error
+        raise AudioFileError(f"{place}: cannot be written: {reason_of(error)}") from error
     return form.left
 
 
