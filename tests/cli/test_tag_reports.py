@@ -63,8 +63,7 @@ def test_the_report_for_people_has_a_line_for_each_reason(run, tagged, tmp_path,
     assert run("restore", tagged, "-o", target).code == 0
     lines = [line for line in told.getvalue().splitlines() if "not carried over" in line]
     assert sorted(lines) == sorted(
-        f"{target}: not carried over: {field} ({reason})"
-        for field, reason in LEFT.items()
+        f"{target}: not carried over: {field} ({reason})" for field, reason in LEFT.items()
     )
 
 
