@@ -245,7 +245,7 @@ class _Walk:
                 return place
             size = head[6] << 21 | head[7] << 14 | head[8] << 7 | head[9]
             behind = place + 10 + size + (10 if head[5] & 16 else 0)
-            if behind >= self._end:
+            if behind > self._end:
                 return place  # longer than the file: what it claims may be sound
             place = behind
 
