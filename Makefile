@@ -28,8 +28,8 @@ NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 PLUGIN := target/Uncodec.vst3
 PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
 
-.PHONY: help setup demo plugin test lint types rust pytest test-daw nightly loom bench bench-memory wheel clean \
-	distclean FORCE
+.PHONY: help setup demo plugin training-data test lint types rust pytest test-daw nightly loom bench \
+	bench-memory wheel clean distclean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -82,6 +82,10 @@ test-daw: setup plugin ## a null test in Ardour, which is installed from Debian'
 loom: ## model checks of the ring and of the bridge's slots, every thread interleaving
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
 		cargo test --release -p uncodec-dsp -p uncodec-proto --lib loom_
+
+MUSIC ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uncodec/music
+training-data: setup ## fetch licensed game music from Debian (3.5 GB) as a teacher of levels; MUSIC=FOLDER
+	$(PY) -m uncodec.training.music $(MUSIC)
 
 bench: setup plugin $(VENV)/.bench-stamp $(VENV)/.neutone-stamp ## speed, as ratios to named peers measured in the same run
 	$(PY) bench/run.py $(ARGS)

@@ -239,3 +239,36 @@ def test_decoding_does_without_pyav(noise, without_pyav):
     for data in (b"", b"OggS", b"OggS" + bytes(40)):
         with pytest.raises(CodecError):
             decode(data, "opus")
+
+
+def _highest(audio, rate):
+    """Frequency of the highest bin within 50 dB of the loudest, in Hz."""
+    frames = audio[0][: audio.shape[1] // 4096 * 4096].reshape(-1, 4096) * np.hanning(4096)
+    power = np.square(np.abs(np.fft.rfft(frames))).mean(0)
+    return np.flatnonzero(power > 1e-5 * power.max())[-1] * rate / 4096
+
+
+@pytest.mark.parametrize(("kbps", "top"), [(24, 4400), (32, 5800), (48, 7800), (64, 11300)])
+def test_mp3_at_the_rate_of_its_input_cuts_the_treble_instead(kbps, top):
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 44100)).astype(np.float32)
+    kept = round_trip(noise, 44100, "mp3", kbps=kbps, codec_rate=44100)
+    assert _highest(kept, 44100) == pytest.approx(top, rel=0.06)
+
+
+def test_a_rate_asked_for_is_the_rate_of_the_file():
+    noise = np.random.default_rng(0).normal(0, 0.1, (2, 22050)).astype(np.float32)
+    coded = encode(noise, 44100, "aac", kbps=48, codec_rate=32000)
+    assert decode(coded)[1] == 32000
+
+
+def test_a_rate_asked_for_keeps_the_alignment():
+    click = np.zeros((2, 22050), np.float32)
+    click[:, 9000] = 0.9
+    for codec, rate in (("mp3", 44100), ("aac", 44100), ("vorbis", 32000)):
+        kept = round_trip(click, 44100, codec, kbps=64, codec_rate=rate)
+        assert abs(int(np.argmax(np.abs(kept[0]))) - 9000) <= 1, codec
+
+
+def test_a_rate_the_codec_does_not_know_is_refused():
+    with pytest.raises(CodecError, match="codec_rate=44100: opus takes 48000 Hz"):
+        round_trip(np.zeros((2, 100), np.float32), 44100, "opus", codec_rate=44100)

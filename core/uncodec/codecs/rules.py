@@ -152,14 +152,19 @@ def _most_kbps(spec: CodecSpec, rate: int, channels: int) -> float:
     return math.inf
 
 
-def _check_kbps(spec: CodecSpec, rate: int, channels: int, kbps: float) -> None:
+def _check_kbps(
+    spec: CodecSpec, rate: int, channels: int, kbps: float, forced: bool = False
+) -> None:
     if spec.kbps_range is None:
         raise CodecError(f"kbps={kbps:g}: {spec.name} has one bit rate only, which cannot be set")
     low, high = spec.kbps_range
     if not low <= kbps <= high:
         raise CodecError(f"kbps={kbps:g}: {spec.name} takes {low:g} to {high:g}")
     if spec.name == "mp3":
-        steps = MPEG1_KBPS if rate >= 32000 else MPEG2_KBPS
+        steps: tuple[int, ...] = MPEG1_KBPS if rate >= 32000 else MPEG2_KBPS
+        if forced and rate >= 32000:
+            # LAME takes less at these rates: it cuts the treble for what was asked, and spends 32.
+            steps = tuple(sorted({16, 24, *MPEG1_KBPS}))
         if kbps not in steps:
             raise CodecError(f"kbps={kbps:g}: mp3 at {rate} Hz takes {_names(steps)}")
     elif spec.kbps_steps is not None and kbps not in spec.kbps_steps:
@@ -193,6 +198,7 @@ def make_plan(
     vbr_quality: float | None,
     joint_stereo: bool,
     cutoff_hz: float | None,
+    codec_rate: int | None = None,
 ) -> Plan:
     """Check a request against the codec's rules and settle rate, bit rate and quality.
 
@@ -232,13 +238,18 @@ def make_plan(
     default = kbps is None and vbr_quality is None
     if default:
         kbps = spec.kbps_default
-    rate = _choose_rate(spec, int(sample_rate), channels, kbps)
+    if codec_rate is None:
+        rate = _choose_rate(spec, int(sample_rate), channels, kbps)
+    elif codec_rate not in spec.rates:
+        raise CodecError(f"codec_rate={codec_rate!r}: {spec.name} takes {_names(spec.rates)} Hz")
+    else:
+        rate = int(codec_rate)
     if default and kbps is not None:
         kbps = min(kbps, _most_kbps(spec, rate, channels))
     bit_rate: int | None = None
     quality = vbr_quality
     if kbps is not None:
-        _check_kbps(spec, rate, channels, kbps)
+        _check_kbps(spec, rate, channels, kbps, forced=codec_rate is not None)
         if spec.name == "vorbis":  # its only rate control is the quality
             quality = _vorbis_quality(rate, channels, kbps)
         else:

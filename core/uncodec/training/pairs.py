@@ -85,6 +85,8 @@ class Coding:
     joint_stereo : bool
     cutoff_hz : int or None
         Low-pass of the encoder where it was not left to the encoder.
+    codec_rate : int or None
+        Sample rate at which the codec runs, where that was not left to LAME's rule.
     before : Coding or None
         What the signal went through before this.
     """
@@ -95,6 +97,7 @@ class Coding:
     joint_stereo: bool = True
     cutoff_hz: int | None = None
     before: Coding | None = None
+    codec_rate: int | None = None
 
     def apply(self, audio: Array, sample_rate: int) -> Array:
         """Code and decode `audio`, [shape=(2, samples)]."""
@@ -110,6 +113,7 @@ class Coding:
             vbr_quality=self.vbr_quality,
             joint_stereo=self.joint_stereo,
             cutoff_hz=self.cutoff_hz,
+            codec_rate=self.codec_rate,
         )
 
     def encoders(self) -> list[str]:

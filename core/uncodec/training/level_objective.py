@@ -1,0 +1,124 @@
+"""What a level network learns: the levels of the bands that a codec left empty."""
+
+from __future__ import annotations
+
+from collections.abc import Mapping
+from dataclasses import asdict, dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uncodec.networks.level_errors import LevelErrors, missing_errors, weigh
+from uncodec.networks.level_features import BANDS, FEATURES
+from uncodec.networks.levels import LevelNetwork
+from uncodec.training.level_library import LevelLibrary
+
+__all__ = ["LevelObjective", "LevelSettings", "level_scores"]
+
+
+@dataclass(frozen=True)
+class LevelSettings:
+    """Batches and weights of the losses.
+
+    Attributes
+    ----------
+    batch, frames : int
+        Crops per step, frames in each.
+    kept : float
+        Weight of bands that the codec kept, where missing ones have 1.
+    mean : float
+        Weight of the error that a band has on average over a crop.
+    seed : int
+    half : bool
+        Compute the network in bfloat16.
+    """
+
+    batch: int = 16
+    frames: int = 512
+    kept: float = 0.1
+    mean: float = 0.5
+    seed: int = 0
+    half: bool = False
+
+
+class LevelObjective:
+    """Laplace likelihood of the original's levels, and the error that stays over a crop.
+
+    Parameters
+    ----------
+    network : LevelNetwork
+    library : LevelLibrary
+    settings : LevelSettings
+    validation : LevelLibrary, optional
+    """
+
+    def __init__(
+        self,
+        network: LevelNetwork,
+        library: LevelLibrary,
+        settings: LevelSettings,
+        validation: LevelLibrary | None = None,
+    ) -> None:
+        self.network, self.library, self.settings = network, library, settings
+        self.validation = validation
+
+    def describe(self) -> Mapping[str, Any]:
+        return asdict(self.settings)
+
+    def losses(self, step: int) -> dict[str, Tensor]:
+        settings = self.settings
+        if step % 200 == 0:
+            self.library.refresh()
+        items, trusted = self.library.batch(step, settings.batch, settings.frames, settings.seed)
+        data = torch.from_numpy(items).float()
+        features, wanted = data[..., :FEATURES], data[..., FEATURES:]
+        device = self.network.leave.weight.device
+        features, wanted = features.to(device), wanted.to(device)
+        with torch.autocast(device.type, torch.bfloat16, enabled=settings.half):
+            level, spread, _ = self.network(features, self.network.initial_state(len(features)))
+        weight, missing, bottom = weigh(features[..., :BANDS], wanted)
+        weight = weight * torch.from_numpy(trusted).to(device)[:, None, None, :]
+        error = torch.maximum(level, bottom) - torch.maximum(wanted, bottom)
+        weight = weight * (settings.kept + (1 - settings.kept) * missing)
+        likely = error.abs() / spread + torch.log(spread)
+        counted = (weight * missing).sum(1)
+        staying = ((weight * missing) * error).sum(1).abs().sum() / counted.sum().clamp_min(1.0)
+        return {
+            "likelihood": (weight * likely).sum() / weight.sum().clamp_min(1.0),
+            "mean": settings.mean * staying,
+        }
+
+    def validate(self, network: LevelNetwork) -> Mapping[str, Any] | None:
+        if self.validation is None:
+            return None
+        return level_scores(network, self.validation)
+
+
+@torch.inference_mode()
+def level_scores(network: LevelNetwork, library: LevelLibrary) -> dict[str, dict[str, float]]:
+    """Errors in the missing bands by kind of material and coding, see `LevelErrors`.
+
+    Returns
+    -------
+    dict
+        For each group, such as ``"music-mix mp3-32"``; MP3 and AAC at the rate of their input, as
+        FFmpeg codes, have a "k" behind it. "all" holds everything.
+    """
+    groups: dict[str, list[LevelErrors]] = {}
+    for place, note in enumerate(library.notes):
+        data = torch.from_numpy(np.array(library.item(place))).float()
+        features, wanted = data[..., :FEATURES], data[..., FEATURES:]
+        level, _, _ = network(features[None], network.initial_state(1))
+        row = missing_errors(features[..., :BANDS], wanted, level[0], note["bands"])
+        if row is not None:
+            name = f"{note['codec']}-{note['kbps']}" + ("k" if note["codec_rate"] else "")
+            groups.setdefault(f"{note['kind']} {name}", []).append(row)
+            groups.setdefault("all", []).append(row)
+    return {name: _means(rows) for name, rows in sorted(groups.items())}
+
+
+def _means(rows: list[LevelErrors]) -> dict[str, float]:
+    keys = asdict(rows[0])
+    return {key: round(float(np.mean([getattr(row, key) for row in rows])), 3) for key in keys}

@@ -1,0 +1,291 @@
+"""Music that was coded before, as a teacher of levels: fetched, examined, listed.
+
+Games in Debian ship hours of licensed music, nearly all of it coded. It cannot teach texture. Below
+its own cut-off it can teach how loud each band is, so every recording is listed with that cut-off.
+
+Run as ``python -m uncodec.training.music FOLDER``, or by ``make training-data``.
+"""
+
+from __future__ import annotations
+
+import csv
+import hashlib
+import subprocess
+import sys
+import zipfile
+from collections.abc import Iterator
+from dataclasses import asdict, dataclass, fields
+from pathlib import Path
+
+import numpy as np
+import soundfile as sf
+from numpy.typing import NDArray
+
+from uncodec.errors import AudioFileError, UncodecError
+
+__all__ = ["PACKAGES", "Recording", "cut_off", "fetch_packages", "list_music", "read_manifest"]
+
+PACKAGES = (
+    "0ad-data",
+    "boswars-data",
+    "colobot-common-sounds",
+    "endless-sky-data",
+    "freedroidrpg-data",
+    "fretsonfire-songs-muldjord",
+    "fretsonfire-songs-sectoid",
+    "hedgewars-data",
+    "hyperrogue-music",
+    "klettres-data",
+    "megaglest-data",
+    "naev-data",
+    "nexuiz-music",
+    "planetblupi-music-ogg",
+    "redeclipse-data",
+    "singularity-music",
+    "sonic-pi-samples",
+    "supertux-data",
+    "supertuxkart-data",
+    "ufoai-music",
+    "unknown-horizons",
+    "warzone2100-music",
+    "wesnoth-1.16-music",
+    "widelands-data",
+)
+"""Debian packages with licensed music."""
+
+SUFFIXES = frozenset({".ogg", ".opus", ".mp3", ".flac", ".wav"})
+# Single words and calls are voice, which there is least of.
+LEAST_BYTES = 16_000
+LEAST_SECONDS = 0.7
+MANIFEST = "manifest.csv"
+
+_FRAME = 2048
+_LOOKS = 10
+_LOOK_SECONDS = 3.0
+# Levels are mean powers per bin of a Hann window of 2048, in dB; rounding to 16 bits gives -71.7. A
+# recording ends where its loudest frames sink below the first; where they fall by the second within
+# a kilohertz there, an encoder ended it, else it is as dark as it was made.
+_SILENT_DB, _WALL_DB = -60.0, 14.0
+_LOUDEST = 99.0
+# Low-passes are no walls: what lies right below the edge is already lowered.
+_MARGIN = 0.96
+
+
+@dataclass(frozen=True)
+class Recording:
+    """One recording and how far up it can be trusted.
+
+    Attributes
+    ----------
+    path : str
+        Relative to the folder of the manifest.
+    package, version, licence : str
+        Where it comes from; `licence` is the file that tells, relative to the folder.
+    seconds : float
+    rate, channels : int
+    cutoff_hz : int
+        Where an encoder's low-pass ended it, see `cut_off`.
+    sha256 : str
+    """
+
+    path: str
+    package: str
+    version: str
+    licence: str
+    seconds: float
+    rate: int
+    channels: int
+    cutoff_hz: int
+    sha256: str
+
+
+def fetch_packages(folder: Path, packages: tuple[str, ...] = PACKAGES) -> Iterator[str]:
+    """Download and unpack Debian packages that are not there yet; yields their names.
+
+    Nothing is installed: ``apt-get download``, ``dpkg -x``, then the archives (.pk3, .zip) inside.
+
+    Raises
+    ------
+    UncodecError
+        A package cannot be had.
+    """
+    folder.mkdir(parents=True, exist_ok=True)
+    for package in packages:
+        done = folder / package / ".unpacked"
+        if not done.exists():
+            archives = folder / "packages"
+            archives.mkdir(exist_ok=True)
+            if not list(archives.glob(f"{package}_*.deb")):
+                _run(["apt-get", "download", package], archives)
+            found = sorted(archives.glob(f"{package}_*.deb"))
+            if not found:
+                raise UncodecError(f"{package}: apt-get downloaded nothing")
+            _run(["dpkg", "-x", str(found[-1]), str(folder / package)], folder)
+            for archive in [*(folder / package).rglob("*.pk3"), *(folder / package).rglob("*.zip")]:
+                _unpack_sound(archive)
+            done.write_text(found[-1].name.split("_")[1] + "\n")
+        yield package
+
+
+def _unpack_sound(archive: Path) -> None:
+    with zipfile.ZipFile(archive) as content:
+        wanted = [n for n in content.namelist() if Path(n).suffix.lower() in SUFFIXES]
+        content.extractall(archive.parent, wanted)
+    archive.unlink()
+
+
+def _run(command: list[str], folder: Path) -> None:
+    try:
+        subprocess.run(command, cwd=folder, check=True, capture_output=True, text=True)
+    except FileNotFoundError as error:
+        raise UncodecError(f"{command[0]}: must be there to fetch packages (Debian)") from error
+    except subprocess.CalledProcessError as error:
+        said = (error.stderr.strip().splitlines() or ["no reason given"])[-1]
+        raise UncodecError(f"{' '.join(command)}: failed: {said}") from error
+
+
+def list_music(folder: Path) -> list[Recording]:
+    """Examine all recordings of the unpacked packages and write the manifest.
+
+    What the manifest lists already, unchanged in size, is not examined again.
+    """
+    known: dict[str, Recording] = {}
+    if (folder / MANIFEST).exists():
+        known = {entry.path: entry for entry in read_manifest(folder)}
+    found: list[Recording] = []
+    for mark in sorted(folder.glob("*/.unpacked")):
+        root = mark.parent
+        licences = sorted(root.rglob("copyright"))
+        licence = licences[0].relative_to(folder).as_posix() if licences else ""
+        for path in sorted(root.rglob("*")):
+            if path.suffix.lower() not in SUFFIXES or not path.is_file():
+                continue
+            name = path.relative_to(folder).as_posix()
+            if name in known:
+                found.append(known[name])
+                continue
+            if path.stat().st_size < LEAST_BYTES:
+                continue
+            examined = _examine(path)
+            if examined is not None:
+                seconds, rate, channels, cutoff = examined
+                digest = hashlib.sha256(path.read_bytes()).hexdigest()
+                version = mark.read_text().strip()
+                found.append(
+                    Recording(
+                        name, root.name, version, licence, seconds, rate, channels, cutoff, digest
+                    )
+                )
+    with (folder / MANIFEST).open("w", newline="") as file:
+        writer = csv.DictWriter(file, [field.name for field in fields(Recording)])
+        writer.writeheader()
+        writer.writerows(asdict(entry) for entry in found)
+    return found
+
+
+def read_manifest(folder: Path) -> list[Recording]:
+    """Recordings that `list_music` found.
+
+    Raises
+    ------
+    AudioFileError
+        There is no manifest, or it is not one.
+    """
+    try:
+        with (folder / MANIFEST).open(newline="") as file:
+            return [
+                Recording(
+                    row["path"],
+                    row["package"],
+                    row["version"],
+                    row["licence"],
+                    float(row["seconds"]),
+                    int(row["rate"]),
+                    int(row["channels"]),
+                    int(row["cutoff_hz"]),
+                    row["sha256"],
+                )
+                for row in csv.DictReader(file)
+            ]
+    except (OSError, KeyError, ValueError) as error:
+        place = folder / MANIFEST
+        raise AudioFileError(f"{place}: must be a manifest of music ({error})") from error
+
+
+def _examine(path: Path) -> tuple[float, int, int, int] | None:
+    """Seconds, rate, channels and cut-off in Hz; None for what cannot teach."""
+    try:
+        with sf.SoundFile(str(path)) as file:
+            rate, channels, frames = file.samplerate, file.channels, file.frames
+            if rate not in (44100, 48000) or channels > 2 or frames < LEAST_SECONDS * rate:
+                return None
+            # Whole frames, so that none holds the join of two looks.
+            size = int(min(_LOOK_SECONDS * rate, frames)) // _FRAME * _FRAME
+            looks = []
+            for place in np.linspace(0.0, 1.0, _LOOKS if frames > size else 1):
+                file.seek(int(place * (frames - size)))
+                looks.append(file.read(size, dtype="float32", always_2d=True).mean(axis=1))
+    except (OSError, sf.LibsndfileError):
+        return None
+    cutoff = cut_off(np.concatenate(looks), rate)
+    if cutoff is None:
+        return None
+    return round(frames / rate, 3), rate, channels, cutoff
+
+
+def cut_off(audio: NDArray[np.float32], rate: int) -> int | None:
+    """Where an encoder's low-pass ended a recording.
+
+    Parameters
+    ----------
+    audio : ndarray [shape=(samples,)]
+        Mono, full scale 1.
+    rate : int
+        In Hz.
+
+    Returns
+    -------
+    int or None
+        In Hz, a little below half the rate where there was no low-pass: music that fades out
+        towards the treble is taken to be dark, not cut. None where nothing is heard anywhere.
+    """
+    frames = audio[: len(audio) // _FRAME * _FRAME].reshape(-1, _FRAME)
+    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(_FRAME).astype(np.float32))))
+    smooth = np.lib.stride_tricks.sliding_window_view(power, 8, axis=1).mean(-1)
+    loudest = 10.0 * np.log10(np.percentile(smooth, _LOUDEST, axis=0) + 1e-12)
+    heard = np.flatnonzero(loudest > _SILENT_DB)
+    if heard.size == 0 or float(loudest.max()) < -20.0:
+        return None
+    top, kilohertz = int(heard[-1]), round(1000 * _FRAME / rate)
+    before = float(loudest[max(0, top - kilohertz) : top].max(initial=-120.0))
+    after = float(loudest[min(top + 8, len(loudest) - 1) :].max())
+    if top + 8 < len(loudest) - 8 and before - after > _WALL_DB:
+        return round((top + 4) * rate / _FRAME * _MARGIN)
+    return round(rate / 2 * _MARGIN)
+
+
+def _main(arguments: list[str]) -> int:
+    if len(arguments) != 1:
+        print("usage: python -m uncodec.training.music FOLDER", file=sys.stderr)
+        return 2
+    folder = Path(arguments[0])
+    try:
+        for package in fetch_packages(folder):
+            print(f"{package}: unpacked", flush=True)
+        entries = list_music(folder)
+    except UncodecError as error:
+        print(f"error: {error}", file=sys.stderr)
+        return 1
+    for package in sorted({entry.package for entry in entries}):
+        own = [entry for entry in entries if entry.package == package]
+        cutoffs = np.array([entry.cutoff_hz for entry in own]) / 1000
+        print(
+            f"{package}: {len(own)} recordings, {sum(e.seconds for e in own) / 60:.0f} min, "
+            f"cut-off {np.median(cutoffs):.1f} kHz (lowest tenth {np.percentile(cutoffs, 10):.1f})"
+        )
+    print(f"{len(entries)} recordings, {sum(e.seconds for e in entries) / 3600:.1f} h")
+    return 0
+
+
+if __name__ == "__main__":
+    sys.exit(_main(sys.argv[1:]))
