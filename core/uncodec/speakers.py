@@ -15,6 +15,7 @@ from uncodec.errors import InvalidType, InvalidValue
 __all__ = [
     "DISCRETE",
     "LAYOUTS",
+    "MOST_CHANNELS",
     "SPEAKERS",
     "UNKNOWN",
     "named_speakers",
@@ -75,6 +76,9 @@ _RULE = (
     "must be a name such as 'stereo', 'quad' or '5.1', speakers such as 'FL+FR+LFE', "
     f"or '{DISCRETE}'"
 )
+
+MOST_CHANNELS = 8
+"""Channels that arrays and files may have: those of 7.1."""
 
 _BY_COUNT = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
 

@@ -14,6 +14,7 @@ import pytest
 
 from uncodec import ArtefactRepair, Board, PhaseAligner, StereoRepair, TransientRepair
 from uncodec.errors import InvalidType, InvalidValue
+from uncodec.offline.restore import check_format
 
 MINUS_100_DBFS = 1e-5
 
@@ -237,3 +238,16 @@ for effect in ({names},):
 assert "torch" not in sys.modules
 """
     subprocess.run([sys.executable, "-c", script], check=True)
+
+
+@pytest.mark.parametrize("rate", [7999, 8000, 384000, 384001])
+def test_results_may_have_the_rates_that_effects_take(rate):
+    def refuses(call):
+        try:
+            call()
+        except InvalidValue:
+            return True
+        return False
+
+    by_effects = refuses(lambda: TransientRepair()(np.zeros(10, np.float32), rate))
+    assert by_effects == refuses(lambda: check_format(24, rate)) == (rate not in (8000, 384000))

@@ -14,11 +14,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidType, InvalidValue
+from uncodec.speakers import MOST_CHANNELS
 
-__all__ = ["MAX_CHANNELS", "Layout", "to_channels_first"]
-
-MAX_CHANNELS = 8
-"""Channels the effects take at most: 7.1."""
+__all__ = ["Layout", "to_channels_first"]
 
 
 class Layout(Enum):
@@ -116,9 +114,9 @@ def to_channels_first(
         source = input_array[np.newaxis]
     elif found is Layout.SAMPLES_FIRST:
         source = input_array.T
-    if source.shape[0] > MAX_CHANNELS:
+    if source.shape[0] > MOST_CHANNELS:
         raise InvalidValue(
-            f"input_array.shape={input_array.shape}: must have 1 to {MAX_CHANNELS} channels, "
+            f"input_array.shape={input_array.shape}: must have 1 to {MOST_CHANNELS} channels, "
             f"got {source.shape[0]} (the smaller axis is channels)"
         )
     with np.errstate(over="ignore"):

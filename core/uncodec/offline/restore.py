@@ -15,6 +15,7 @@ from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
 from uncodec.io import AudioWriter, FileWarning, NotCarried, create_audio, open_audio
+from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE
 from uncodec.offline.headroom import (
     Headroom,
     Spool,
@@ -23,6 +24,7 @@ from uncodec.offline.headroom import (
     gain_to_fit,
     turned,
 )
+from uncodec.speakers import MOST_CHANNELS
 
 __all__ = ["BLOCK_FRAMES", "SUBTYPES", "RestoreReport", "StreamingEffect", "restore_file"]
 
@@ -36,14 +38,8 @@ BLOCK_FRAMES = 65536
 SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 """Sample format of the written file for each value of ``bits``."""
 
-MOST_CHANNELS = 8
-"""What the effects take: 7.1."""
-
 LOWEST_SOURCE_RATE = 1000
 """Of a file that is restored, Hz."""
-
-LOWEST_RATE, HIGHEST_RATE = 8000, 192_000
-"""What a result may be converted to, Hz."""
 
 # A public effect tells channels from samples by their number. No block may therefore be as short as
 # it is wide; files below this length are padded and cut again.
