@@ -190,10 +190,14 @@ def test_frames_that_are_no_text_are_named(ending, mp3, tmp_path):
         id3.SYLT(encoding=3, lang="eng", format=2, type=1, desc="", text=[("la", 0)]),
         id3.UFID(owner="http://other.example", data=b"id-7"),
         id3.UFID(owner="http://third.example", data=b"\xff\0"),
+        id3.SEEK(offset=7),
+        id3.USLT(encoding=3, lang="deu", desc="", text="la"),
     )
     got, left = carried(source, tmp_path / f"a{ending}")
-    assert got.fields == {"ufid:http://other.example": ("id-7",)}
-    assert set(left) == {"PRIV:me", "GEOB", "SYLT", "UFID:http://third.example"}
+    assert got.fields == {"ufid:http://other.example": ("id-7",), "lyrics": ("la",)}
+    assert set(left) == {
+        "PRIV:me", "GEOB", "SYLT", "UFID:http://third.example", "SEEK", "language of lyrics (deu)",
+    }  # fmt: skip
 
 
 @pytest.mark.parametrize("ending", [".flac", ".wav"])
@@ -408,6 +412,21 @@ def test_a_file_without_a_name_ending_is_known_by_its_content(mp3, audio, tmp_pa
     assert dict(read_tags(nameless).fields) == dict(SONG.fields)
     nameless.write_bytes(mp3(mutagen.id3.TIT2(encoding=3, text=["t"])).read_bytes())
     assert read_tags(nameless).fields == {"title": ("t",)}
+
+
+def test_id3_tags_before_others_are_read(mp3, audio, tmp_path):
+    id3 = mutagen.id3
+    path = mp3(id3.TIT2(encoding=3, text=["zwei"]), id3.TALB(encoding=3, text=["Album"]))
+    first = io.BytesIO()
+    tag = id3.ID3()
+    tag.add(id3.TIT2(encoding=3, text=["eins"]))
+    tag.save(first, v1=0)
+    path.write_bytes(first.getvalue() + path.read_bytes())
+    assert read_tags(path).fields == {"title": ("eins",), "album": ("Album",)}
+    write_audio(tmp_path / "a.flac", audio, RATE, tags_from=Tags({"artist": ("x",)}))
+    nameless = tmp_path / "input"
+    nameless.write_bytes(first.getvalue() + (tmp_path / "a.flac").read_bytes())
+    assert read_tags(nameless).fields == {"title": ("eins",), "artist": ("x",)}
 
 
 def test_png_and_two_pictures_without_description(audio, tmp_path):

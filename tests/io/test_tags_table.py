@@ -201,9 +201,9 @@ def put_id3(tags, pictures):
         elif frame == "TXXX":
             tags.add(id3.TXXX(encoding=3, desc=rest, text=values))
         elif frame == "COMM":
-            tags.add(id3.COMM(encoding=1, lang="deu", desc="", text=values))
+            tags.add(id3.COMM(encoding=1, lang="XXX", desc="", text=values))
         elif frame == "USLT":
-            tags.add(id3.USLT(encoding=1, lang="deu", desc="", text=values[0]))
+            tags.add(id3.USLT(encoding=1, lang="eng", desc="", text=values[0]))
         elif frame == "UFID":
             tags.add(id3.UFID(owner=rest, data=values[0].encode()))
         elif frame == "POPM":

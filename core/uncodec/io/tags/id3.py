@@ -10,7 +10,7 @@ from typing import Any, BinaryIO
 import mutagen.id3
 
 from uncodec.io.id3_layout import tag_length, to_synchsafe, walk_frames
-from uncodec.io.tags.model import LOUDNESS, Chapter, Collector, NotCarried, Picture, Tags
+from uncodec.io.tags.model import CODING, LOUDNESS, Chapter, Collector, NotCarried, Picture, Tags
 from uncodec.io.tags.names import BY_NAME, PAIRS, ROLES, name_of
 from uncodec.io.tags.pictures import collect_picture
 
@@ -28,8 +28,11 @@ _MOST_INFLATED = 2**26
 _LOUDNESS_FRAMES = {"EQU2", "EQUA", "RGAD", "RVA2", "RVAD", "XRVA"}
 # Frames that become others when an old tag is brought to version 2.4.
 _BECOME_OTHERS = {"IPLS", "TDAT", "TIME", "TORY", "TRDA", "TSIZ", "TYER"}
-_SILENT = {"AENC", "ENCR", "GRID", "SEEK", "ASPI", "MLLT", "RBUF", "POSS"}
+# About places in the coded stream, and its encryption.
+_CODING_FRAMES = {"AENC", "ASPI", "ENCR", "GRID", "MLLT", "POSS", "RBUF", "SEEK"}
+# Most programs state this one, whatever the language is; the others say that it is unknown.
 _LANGUAGE = "eng"
+_NO_LANGUAGES = {_LANGUAGE, "", "und", "xxx"}
 
 
 def read_id3(data: bytes, into: Collector) -> None:
@@ -111,8 +114,10 @@ def _read_frame(frame: Any, into: Collector) -> None:
     elif name == "TCON":
         into.add("genre", frame.genres)
     elif name == "COMM":
+        _note_language("comment", frame.lang, into)
         into.add(f"comment:{frame.desc}".rstrip(":"), frame.text)
     elif name == "USLT":
+        _note_language("lyrics", frame.lang, into)
         into.add(f"lyrics:{frame.desc}".rstrip(":"), [frame.text])
     elif name in ("TDRC", "TDOR", "TDRL", "TDTG", "TDEN"):
         into.add(name_of("id3", name), [str(stamp).replace(" ", "T") for stamp in frame.text])
@@ -139,9 +144,16 @@ def _read_frame(frame: Any, into: Collector) -> None:
     elif name == "CTOC":
         for inner in frame.sub_frames.values():
             into.leave(f"{inner.FrameID} of the table of contents", "only chapters have titles")
-    elif name not in _LOUDNESS_FRAMES | _SILENT:
+    elif name in _CODING_FRAMES:
+        into.leave(name, CODING)
+    elif name not in _LOUDNESS_FRAMES:
         owner = getattr(frame, "owner", "")
         into.leave(f"{name}:{owner}" if owner else name, "an ID3 frame that is no text")
+
+
+def _note_language(name: str, language: str, into: Collector) -> None:
+    if language.strip("\0 ").lower() not in _NO_LANGUAGES:
+        into.leave(f"language of {name} ({language})", "only ID3 states one; the text is kept")
 
 
 def _read_popularity(frame: Any, into: Collector) -> None:

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import stat
 from collections.abc import Callable
+from functools import partial
 from os import PathLike
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -37,6 +38,9 @@ __all__ = ["open_regular", "read_tags"]
 
 _mutagen: Any = mutagen
 _ape: Any = mutagen.apev2
+
+# Some programs put one before the other.
+_MOST_ID3_TAGS = 8
 
 # Files that begin with an ID3 tag are not left to the library: it would read any such tag.
 _KINDS: list[Any] = [
@@ -103,15 +107,19 @@ def _read(path: Path, file: BinaryIO) -> Collector:
         _try(into, "tags", lambda: read_aiff(file, into))
         _fill(into, "tags", lambda more: read_with_ffmpeg(path, more))
         return into
-    length = tag_length(start)
-    if length:
-        file.seek(0)
+    found = 0
+    for _ in range(_MOST_ID3_TAGS):
+        length = tag_length(start)
+        if not length:
+            break
+        file.seek(found)
         data = file.read(length)
-        _try(into, "ID3 tag", lambda: read_id3(data, into))
+        found += length
+        _fill(into, "ID3 tag", partial(read_id3, data))
         start = file.read(16)
-    else:
-        _fill(into, "tags", lambda more: _read_with_library(path, more))
-    if start[:4] in (b"fLaC", b"OggS") and length:
+    if start.startswith(b"fLaC"):
+        _fill(into, "tags", lambda more: _read_with_library(path, more, [mutagen.flac.FLAC]))
+    elif not found:
         _fill(into, "tags", lambda more: _read_with_library(path, more))
     if not start.startswith((b"fLaC", b"OggS")):
         _fill(into, "APE tag", lambda more: _read_ape_tag(file, more))
@@ -122,8 +130,8 @@ def _read(path: Path, file: BinaryIO) -> Collector:
     return into
 
 
-def _read_with_library(path: Path, into: Collector) -> None:
-    file = _mutagen.File(path, options=_KINDS)
+def _read_with_library(path: Path, into: Collector, kinds: list[Any] = _KINDS) -> None:
+    file = kinds[0](path) if len(kinds) == 1 else _mutagen.File(path, options=kinds)
     if file is None:
         return
     tags = file.tags
