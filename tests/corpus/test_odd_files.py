@@ -11,7 +11,7 @@ from tests.corpus.measuring import read
 from tests.corpus.signals import common_lag
 
 from uncodec.errors import AudioFileError
-from uncodec.io import write_audio
+from uncodec.io import open_audio, probe_audio, write_audio
 
 READ = [entry for entry in ENTRIES if entry.refused is None]
 REFUSED = [entry for entry in ENTRIES if entry.refused is not None]
@@ -47,6 +47,22 @@ def test_what_is_no_audio_is_refused_in_clear_words(entry, built, capfd):
     assert str(path) in str(caught.value)
     assert "\n" not in str(caught.value)
     assert capfd.readouterr() == ("", "")
+
+
+@pytest.mark.parametrize("entry", ENTRIES, ids=lambda entry: entry.name)
+def test_the_probe_says_what_the_reader_opens(entry, built):
+    path = built(entry)
+    probe = probe_audio(path)
+    try:
+        with open_audio(path) as reader:
+            opened = (reader.format, reader.subtype, reader.sample_rate, reader.channels)
+    except AudioFileError as error:
+        assert not probe.found
+        assert probe.reason
+        assert "\n" not in f"{probe.reason}{error}"
+    else:
+        assert probe.found
+        assert (probe.format, probe.subtype, probe.sample_rate, probe.channels) == opened
 
 
 @pytest.mark.parametrize(
