@@ -2,8 +2,11 @@
 
 from __future__ import annotations
 
+import ast
 import io
 import struct
+import subprocess
+import sys
 
 import av
 import numpy as np
@@ -254,3 +257,27 @@ def test_block_size_and_path_are_checked(noise, tmp_path):
         list(reader.blocks())
     with pytest.raises(InvalidType, match="path=7"):
         open_audio(7)
+
+
+def test_reading_needs_no_codecs_and_no_engine():
+    code = "import sys, uncodec.io; print([m for m in sys.modules if m.startswith('uncodec.')])"
+    done = subprocess.run([sys.executable, "-c", code], capture_output=True, text=True, check=True)
+    rooms = {name.split(".")[1] for name in ast.literal_eval(done.stdout)}
+    assert rooms <= {"errors", "files", "frames", "io", "_native"}
+
+
+def test_a_film_with_two_sounds_gives_the_first_and_says_so(noise, tmp_path):
+    path = tmp_path / "x.mka"
+    sounds = [noise(30000, 1, 48000, seed=seed) for seed in (1, 2)]
+    with av.open(str(path), "w", format="matroska") as file:
+        streams = [file.add_stream("flac", rate=48000, layout="mono") for _ in sounds]
+        for stream, sound in zip(streams, sounds, strict=True):
+            data = np.rint(sound * 32767).astype(np.int16)
+            frame = av.AudioFrame.from_ndarray(data, format="s16", layout="mono")
+            frame.sample_rate, frame.pts = 48000, 0
+            file.mux([*stream.encode(frame), *stream.encode(None)])
+    with open_audio(path) as reader:
+        assert np.max(np.abs(reader.read() - sounds[0])) < 1e-3
+        (warning,) = reader.warnings
+    assert not warning.lost
+    assert "holds 2 streams of audio" in str(warning)

@@ -111,6 +111,12 @@ class AvDecoder:
         if self._manual:
             self._stream.codec_context.flags2 |= _SKIP_MANUAL
         self._flac = _FlacInfo(self._stream.codec_context) if self.codec == "flac" else None
+        # In other containers FLAC may be a part of what was encoded.
+        whole = self._flac is not None and self.container == "flac"
+        self._checksum = self._flac.checksum() if self._flac is not None and whole else None
+        count = len(self._container.streams.audio)
+        if count > 1:
+            self._warn(f"holds {count} streams of audio: only the first is read", lost=False)
         self.sample_rate = 0
         self.channels = 0
         self.speakers: tuple[str, ...] = ()
@@ -122,7 +128,10 @@ class AvDecoder:
         self._given = 0
         self._skip = self._delay = 0
         self._lead = 0
+        self._counted = 0
         self._damaged = 0
+        # Where the first of them stood, and how long they were together.
+        self._failed = (0, 0)
         self._queue = BlockQueue(self._decode())
         # The first frame tells what the decoder gives: an AAC header may state half the rate.
         if not self._queue.fill(1):
@@ -168,29 +177,47 @@ class AvDecoder:
         self.warnings.append(FileWarning(what, place, length, lost=lost))
 
     def _decode(self) -> Iterator[Array]:
-        """Blocks in their places: late starts and gaps are silence."""
+        """Blocks in their places, the last one without its padding."""
+        held: tuple[Array, int] | None = None
+        for block, keep in self._placed():
+            if held is not None:
+                yield held[0]
+            held = block, keep
+        if held is not None:
+            yield self._without_padding(*held)
+        there = self._lead + self._counted
+        if self._missing:
+            self._warn(f"is cut off: its last {self._missing} bytes are missing", there)
+        if self._damaged:
+            place, length = self._failed
+            what = f"is damaged: {self._damaged} packets could not be decoded"
+            if self.sample_rate:
+                what += f", from {place / self.sample_rate:.3f} s on"
+            self._warn(what, place, length)
+        elif self._checksum is not None and not self._checksum.fits() and not self._has_lost(there):
+            self._warn("is damaged: its audio does not match its own checksum (MD5)")
+
+    def _has_lost(self, there: int) -> bool:
+        """Whether audio is missing anyhow, of which the reader tells."""
+        return there < (self.frames or 0) or any(warning.lost for warning in self.warnings)
+
+    def _placed(self) -> Iterator[tuple[Array, int]]:
+        """Blocks, and how much of each its packet wants kept; late starts and gaps are silence."""
         line: TimeLine | None = None
         timed = self.container.startswith(_TIMED)
-        # Elsewhere than in its own container FLAC may be cut.
-        whole = self._flac is not None and self.container == "flac"
-        checksum = self._flac.checksum() if self._flac is not None and whole else None
-        last: tuple[Array, int] | None = None
-        early = 0
+        early = keep = 0
         for samples, time, keep in self._samples():
             if samples is None:
+                # Times that hold tell by themselves of packets that cannot be decoded.
                 if line is None:
                     early += 0 if timed else keep
-                    continue
-                # A packet that cannot be decoded; times that hold tell it by themselves.
-                if not timed:
-                    if last is not None:
-                        yield last[0]
-                        last = None
+                elif not timed:
                     line.skip(keep)
+                    self._counted = line.counted
                     yield from self._silence(keep)
                 continue
-            if checksum is not None:
-                checksum.add(samples)
+            if self._checksum is not None:
+                self._checksum.add(samples)
             block = samples_to_float(samples)
             if self._order is not None:
                 block = block[self._order]
@@ -208,38 +235,23 @@ class AvDecoder:
                 yield from self._late_start(time)
                 line.skip(early)
                 yield from self._silence(early)
-            if last is not None:
-                yield last[0]
-                last = None
-            for part in line.place(block, time if timed else None):
-                if last is not None:
-                    yield last[0]
-                    last = None
-                if isinstance(part, Gap):
-                    yield from self._fill_gap(part)
-                else:
-                    last = part, keep
-        for part in line.finish() if line is not None else ():
-            if last is not None:
-                yield last[0]
-                last = None
+            parts = line.place(block, time if timed else None)
+            yield from self._with_gaps(parts, keep)
+            self._counted = line.counted
+        if line is not None:
+            yield from self._with_gaps(line.finish(), keep)
+            self._counted = line.counted
+
+    def _with_gaps(self, parts: Iterator[Array | Gap], keep: int) -> Iterator[tuple[Array, int]]:
+        for part in parts:
             if isinstance(part, Gap):
                 yield from self._fill_gap(part)
             else:
-                last = part, keep
-        if last is not None:
-            yield self._without_padding(*last, line)
-        if self._missing:
-            there = self._lead + line.counted if line is not None else 0
-            self._warn(f"is cut off: its last {self._missing} bytes are missing", there)
-        if self._damaged:
-            self._warn(f"is damaged: {self._damaged} packets could not be decoded")
-        elif checksum is not None and not self.warnings and not checksum.fits():
-            self._warn("is damaged: its audio does not match its own checksum (MD5)")
+                yield part, keep
 
-    def _without_padding(self, block: Array, keep: int, line: TimeLine | None) -> Array:
+    def _without_padding(self, block: Array, keep: int) -> Array:
         """The last block of an MP4, as long as its packet or the edit list wants it."""
-        if not self.container.startswith("mov") or line is None:
+        if not self.container.startswith("mov"):
             return block
         end = block.shape[1]
         if 0 < keep < end:
@@ -248,7 +260,7 @@ class AvDecoder:
         if duration and base and self._stream.frames:
             # The edit list counts in units of the film, most often a thousandth of a second.
             seconds = duration * base + _EDIT_UNITS_S
-            over = self._lead + line.counted - int(seconds * self.sample_rate)
+            over = self._lead + self._counted - int(seconds * self.sample_rate)
             if 0 < over < block.shape[1]:
                 end = min(end, block.shape[1] - over)
         return block[:, :end]
@@ -266,7 +278,8 @@ class AvDecoder:
             except StopIteration:
                 return
             except (av.FFmpegError, OSError) as error:
-                self._warn(f"cannot be read further: {plain_reason(error)}")
+                there = self._lead + self._counted
+                self._warn(f"cannot be read further: {plain_reason(error)}", there)
                 return
             length = 0
             if packet.duration and packet.time_base:
@@ -278,6 +291,11 @@ class AvDecoder:
             try:
                 frames = packet.decode()
             except (av.FFmpegError, ValueError):
+                place, lost = self._failed
+                self._failed = (
+                    (place if self._damaged else self._lead + self._counted),
+                    lost + length,
+                )
                 self._damaged += 1
                 yield None, None, length
                 continue
@@ -291,7 +309,7 @@ class AvDecoder:
                 time = None
                 if place is not None:
                     time = Fraction(place, self.sample_rate)
-                elif frame.pts is not None and frame.time_base is not None:
+                elif self.container != "flac" and frame.pts is not None and frame.time_base:
                     time = frame.pts * frame.time_base
                 yield samples, time, length or samples.shape[1]
 
@@ -316,7 +334,7 @@ class AvDecoder:
         stated = int(self._stream.codec_context.sample_rate or self.sample_rate)
         return delay * max(1, self.sample_rate // stated) if name.startswith("aac") else delay
 
-    def _late_start(self, time: Fraction | None) -> Iterator[Array]:
+    def _late_start(self, time: Fraction | None) -> Iterator[tuple[Array, int]]:
         """Silence for sound that begins after the pictures, or after the time 0 of an MP4."""
         zero = self._zero()
         if time is None or zero is None:
@@ -345,7 +363,7 @@ class AvDecoder:
         ]
         return min(starts) if starts else None
 
-    def _fill_gap(self, gap: Gap) -> Iterator[Array]:
+    def _fill_gap(self, gap: Gap) -> Iterator[tuple[Array, int]]:
         """Stand in for audio that is not there, so that the rest stays in its place."""
         seconds, place = gap.frames / self.sample_rate, self._lead + gap.place
         at = f"at {place / self.sample_rate:.3f} s"
@@ -362,9 +380,10 @@ class AvDecoder:
             self._warn(what, place, gap.frames)
         yield from self._silence(gap.frames)
 
-    def _silence(self, frames: int) -> Iterator[Array]:
+    def _silence(self, frames: int) -> Iterator[tuple[Array, int]]:
         for start in range(0, frames, 65536):
-            yield np.zeros((self.channels, min(65536, frames - start)), np.float32)
+            size = min(65536, frames - start)
+            yield np.zeros((self.channels, size), np.float32), size
 
     def _check_same(self, rate: int, channels: int, layout: Any) -> None:
         if self.sample_rate == 0:
