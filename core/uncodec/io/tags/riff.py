@@ -16,6 +16,8 @@ from uncodec.io.tags.names import FIELDS, PAIRS
 __all__ = ["BrokenChunks", "WavTags", "read_aiff", "read_wav"]
 
 _MOST_BYTES = 2**32 - 1
+# An ID3 tag is no longer than that; a chunk that is would only fill the memory.
+_MOST_READ = 2**28 + 20
 # Parts of the format itself, and what only fills a place.
 _KNOWN = {"JUNK", "PAD", "FLLR", "PEAK", "data", "ds64", "fact", "fmt", "filr", "junk"}
 _INFO = {entry.info: entry.name for entry in FIELDS if entry.info} | {
@@ -89,10 +91,10 @@ def read_wav(file: BinaryIO, into: Collector) -> None:
     for chunk in _chunks(file):
         if chunk.name.lower() == "id3":
             file.seek(chunk.place)
-            _read_id3_chunk(file.read(chunk.size), into)
+            _read_id3_chunk(file.read(min(chunk.size, _MOST_READ)), into)
         elif chunk.kind == "INFO":
             file.seek(chunk.place + 4)
-            _read_info(file.read(max(0, chunk.size - 4)), texts)
+            _read_info(file.read(min(max(0, chunk.size - 4), _MOST_READ)), texts)
         elif chunk.name not in _KNOWN:
             shown = f"{chunk.name} {chunk.kind}".strip()
             if shown.isprintable():
@@ -105,7 +107,7 @@ def read_aiff(file: BinaryIO, into: Collector) -> None:
     for chunk in _chunks(file):
         if chunk.name.lower() == "id3":
             file.seek(chunk.place)
-            _read_id3_chunk(file.read(chunk.size), into)
+            _read_id3_chunk(file.read(min(chunk.size, _MOST_READ)), into)
 
 
 def _read_id3_chunk(data: bytes, into: Collector) -> None:
