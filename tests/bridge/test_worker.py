@@ -17,6 +17,7 @@ from uncodec.bridge.load import Times, has_room
 from uncodec.bridge.sockets import listen
 from uncodec.bridge.worker import Worker
 from uncodec.errors import CoreError
+from uncodec.live.source import network_rate
 
 HOP, WINDOW = 64, 256
 
@@ -221,6 +222,13 @@ def test_a_render_that_finds_no_place_is_told_to_come_again(make_door, make_host
         door.open(make_host(), may_wait=True)
     kept.close()
     assert not door.open(make_host(), may_wait=True).is_over
+
+
+@pytest.mark.parametrize("rate", [8000, 11025, 22050, 44100, 48000, 88200, 96000, 176400, 384000])
+def test_a_newcomer_counts_with_the_rate_that_its_network_will_run_at(make_door, rate):
+    worker = make_door().worker
+    worker._rehearsed.add(1_000_000)
+    assert worker._expected_load(rate) == pytest.approx(1e-3 * network_rate(rate) / HOP)
 
 
 def test_a_start_on_a_busy_machine_is_not_held_against_newcomers(make_door, monkeypatch):

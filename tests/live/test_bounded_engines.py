@@ -223,7 +223,7 @@ def test_no_band_is_louder_than_its_ceiling(engine, audio):
 
 
 @pytest.mark.nightly
-@settings(max_examples=300, deadline=None)
+@settings(max_examples=100, deadline=None)
 @given(audio=SCENES)
 def test_no_band_of_many_scenes_is_louder_than_its_ceiling(engine, audio):
     run, window = engine

@@ -27,6 +27,7 @@ from uncodec.bridge.session import PluginSession
 from uncodec.bridge.workers import MESSAGE_BYTES, tell_doing
 from uncodec.errors import UncodecError
 from uncodec.live.hop_engine import restoring_engine
+from uncodec.live.source import network_rate
 from uncodec.live.worker import IDLE_AFTER_S, POLL_S
 from uncodec.networks import LoadedModel, load_model
 
@@ -249,8 +250,7 @@ class Worker:
 
     def _expected_load(self, sample_rate: float) -> float:
         """Load of a session that has not worked yet: that of the network at its own rate."""
-        rate = 44100 if sample_rate % 44100 == 0 else 48000
-        period_s = self._model.config.hop / rate
+        period_s = self._model.config.hop / network_rate(sample_rate)
         # There are too few for a higher percentile; see `ENOUGH_HOPS`.
         return self._rehearsed.percentile_s(99) / period_s
 
