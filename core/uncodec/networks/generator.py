@@ -103,12 +103,16 @@ class GeneratorConfig:
             the decaying peaks of its bands [shape=(batch, 2, 1, (bins - 1) // 4)] and what `Makeup`
             has heard so far [shape=(batch, 8 * ((bins - 1) // 16) + 2)].
         """
+
+        def filled(value: float, *shape: int) -> Tensor:
+            return torch.full(shape, value, dtype=torch.float32, device=device)
+
         return (
-            torch.zeros(1, batch, self.hidden, device=device),
-            torch.full((batch, 1), -8.0, device=device),
-            torch.full((batch, 2, 1, self.bins - 1), -1.0, device=device),
-            torch.full((batch, 2, 1, (self.bins - 1) // BAND), -8.0, device=device),
-            torch.zeros(batch, STATISTICS * ((self.bins - 1) // GROUP) + 2, device=device),
+            filled(0.0, 1, batch, self.hidden),
+            filled(-8.0, batch, 1),
+            filled(-1.0, batch, 2, 1, self.bins - 1),
+            filled(-8.0, batch, 2, 1, (self.bins - 1) // BAND),
+            filled(0.0, batch, STATISTICS * ((self.bins - 1) // GROUP) + 2),
         )
 
 

@@ -31,7 +31,7 @@ HELD = 32
 
 def sqrt_hann(window: int) -> Tensor:
     """Periodic square-root Hann window, [shape=(window,)] float32."""
-    phase = torch.arange(window, dtype=torch.float64) * (math.pi / window)
+    phase = torch.arange(window, dtype=torch.float64, device="cpu") * (math.pi / window)
     return torch.sin(phase).to(torch.float32)
 
 

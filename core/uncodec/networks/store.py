@@ -279,8 +279,10 @@ def _build(path: str, kind: str, device: str) -> tuple[nn.Module, dict[str, str]
     header, tensors = _read(path, kind)
     config_type, network_type, _ = KINDS[kind]
     try:
-        network: nn.Module = network_type(config_type(**json.loads(header["config"])))
-        network.load_state_dict(tensors)
+        # Whatever device and precision the caller made torch's default.
+        with torch.device("cpu"):
+            network: nn.Module = network_type(config_type(**json.loads(header["config"])))
+        network.to(torch.float32).load_state_dict(tensors)
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: does not describe a {kind} this release knows") from error
     return network.eval().to(device), header
@@ -310,4 +312,5 @@ def _compile(generator: Generator) -> Any:
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=Warning)
-        return torch.jit.freeze(torch.jit.script(generator))
+        with torch.device("cpu"):
+            return torch.jit.freeze(torch.jit.script(generator))

@@ -52,8 +52,8 @@ class StudyConfig:
 
 
 def _mdct_basis(hop: int) -> Tensor:
-    time = torch.arange(2 * hop, dtype=torch.float64)[:, None] + 0.5
-    bins = torch.arange(hop, dtype=torch.float64) + 0.5
+    time = torch.arange(2 * hop, dtype=torch.float64, device="cpu")[:, None] + 0.5
+    bins = torch.arange(hop, dtype=torch.float64, device="cpu") + 0.5
     window = torch.sin(math.pi / (2 * hop) * time)
     basis = torch.cos(math.pi / hop * (time + hop / 2) * bins) * window
     return (basis * math.sqrt(2 / hop)).float()
@@ -91,9 +91,10 @@ class _Waveform(nn.Module):
 
     def __init__(self) -> None:
         super().__init__()
-        bins = torch.linspace(0, 22050, self._WINDOW // 2 + 1)
+        bins = torch.linspace(0, 22050, self._WINDOW // 2 + 1, dtype=torch.float32)
         top = 2595 * math.log10(1 + 22050 / 700)
-        edges = 700 * (10 ** (torch.linspace(0, top, self._BANDS + 2) / 2595) - 1)
+        mels = torch.linspace(0, top, self._BANDS + 2, dtype=torch.float32)
+        edges = 700 * (10 ** (mels / 2595) - 1)
         rise = (bins[:, None] - edges[:-2]) / (edges[1:-1] - edges[:-2])
         fall = (edges[2:] - bins[:, None]) / (edges[2:] - edges[1:-1])
         self.register_buffer("bands", torch.minimum(rise, fall).clamp(min=0), persistent=False)
@@ -109,7 +110,7 @@ class _Waveform(nn.Module):
 
     def condition(self, coded: Tensor) -> Tensor:
         edge = (self._WINDOW - self.hop) // 2
-        window = torch.hann_window(self._WINDOW, device=coded.device)
+        window = torch.hann_window(self._WINDOW, dtype=coded.dtype, device=coded.device)
         frames = functional.pad(coded, (edge, edge)).unfold(-1, self._WINDOW, self.hop)
         power = torch.fft.rfft(frames * window).abs().square()
         mel = torch.log10(power @ self.get_buffer("bands") + 1e-4)

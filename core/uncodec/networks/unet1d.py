@@ -78,7 +78,7 @@ class UNet1d(nn.Module):
         """
         frames = x.shape[-1]
         x = functional.pad(x, (0, -frames % self.multiple))
-        rates = math.pi * 2.0 ** torch.linspace(-1, 6, 16, device=x.device)
+        rates = math.pi * 2.0 ** torch.linspace(-1, 6, 16, dtype=torch.float32, device=x.device)
         phase = at[:, None] * rates
         time = self.time(torch.cat([phase.sin(), phase.cos()], -1))
         x = self.enter(x)

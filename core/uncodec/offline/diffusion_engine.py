@@ -210,7 +210,7 @@ class DiffusionEngine:
             scene = look_at(audio_to_frames(audio, window, hop))
             added = torch.from_numpy(np.ascontiguousarray(missing))[None].to(device)
             state = audio_to_frames(added, window, hop)
-            at = torch.full((1,), now, device=device)
+            at = torch.full((1,), now, dtype=torch.float32, device=device)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=self._half):
                 delta, _ = self.model.network(scene, state, at)
             noise = None

@@ -62,7 +62,7 @@ class StudyRestorer:
         gain = self._network.gain(coded)
         out = torch.zeros_like(coded)
         stride = _PIECE - _OVERLAP
-        rise = torch.linspace(0, 1, _OVERLAP)
+        rise = torch.linspace(0, 1, _OVERLAP, dtype=coded.dtype, device=coded.device)
         for first in range(0, max(1, samples - _OVERLAP), stride):
             piece = self._restore(coded[:, first : first + _PIECE] * gain, first)
             if first:
