@@ -115,6 +115,8 @@ class LiveSession:
 
     Notes
     -----
+    A forked process inherits the session without its thread: it plays dry until `reset`.
+
     One thread at a time may call `callback`, `callback_into` and `reset`; `amount` and `bypass` may
     be set, and everything else be read, from any. The callback runs Python and therefore needs the
     interpreter lock: the network lets go of it while it computes, other busy Python threads of the
@@ -245,7 +247,11 @@ class LiveSession:
 
     @property
     def error(self) -> BaseException | None:
-        """What the engine failed with last."""
+        """What the engine failed with last, or why there is nothing that runs it."""
+        if self._worker.error is None and not (self._closed or self.running):
+            return UncodecError(
+                "the worker's thread is gone, as in a forked process: reset starts another"
+            )
         return self._worker.error
 
     @property

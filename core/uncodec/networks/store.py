@@ -3,6 +3,8 @@
 A model is a folder with ``weights.safetensors``. Its header holds the configuration needed to build
 the network and a digest over configuration and tensors, so that a damaged or edited file is refused
 instead of sounding wrong.
+
+Where this module was imported, forked children compute with one thread each.
 """
 
 from __future__ import annotations
@@ -302,6 +304,18 @@ def _read(path: str, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:
     if header.get("sha256") != _digest(header, tensors):
         raise ModelError(f"{path}: SHA-256 does not match its contents, the file was altered")
     return header, tensors
+
+
+def _compute_alone() -> None:
+    """Let a forked child compute with one thread.
+
+    The threads that torch shares work with are not forked, and waiting for them would never end.
+    """
+    torch.set_num_threads(1)
+
+
+if hasattr(os, "register_at_fork"):
+    os.register_at_fork(after_in_child=_compute_alone)
 
 
 def _compile(generator: Generator) -> Any:
