@@ -62,7 +62,8 @@ def ddim(predict: Callable[[Tensor, Tensor], Tensor], noise: Tensor, steps: int)
     if steps < 1:
         raise InvalidValue(f"steps={steps}: must be a positive integer")
     state = noise
-    for now, later in pairwise(torch.linspace(1, 0, steps + 1, dtype=torch.float32, device="cpu").tolist()):
+    times = torch.linspace(1, 0, steps + 1, dtype=torch.float32, device="cpu")
+    for now, later in pairwise(times.tolist()):
         at = torch.full((noise.shape[0],), now, dtype=noise.dtype, device=noise.device)
         data, left = split(state, predict(state, at), at)
         state = mix(data, left, torch.full_like(at, later))
