@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import errno
 import os
 import random
 
@@ -246,3 +247,16 @@ def test_a_healthy_neighbour_is_still_read(noise, tmp_path):
     error_of(tmp_path / "bad.mp3")
     soundfile.write(tmp_path / "good.wav", noise(500, 1, 8000).T, 8000)
     assert read_audio(tmp_path / "good.wav")[0].shape == (1, 500)
+
+
+@pytest.mark.parametrize("kind", ["mp3", "ogg"])
+def test_a_disk_that_fails_is_told_as_such(kind, noise, tmp_path, coded, monkeypatch):
+    path, _ = written(kind, noise, tmp_path, coded)
+    with open_audio(path) as reader:
+
+        def fail(*_):
+            raise OSError(errno.EIO, os.strerror(errno.EIO))
+
+        monkeypatch.setattr(reader._decoder, "read", fail)
+        with pytest.raises(AudioFileError, match="cannot be read: Input/output error"):
+            reader.read()

@@ -44,7 +44,8 @@ def _missing_matroska(file: BinaryIO, end: int) -> int:
     header = _number(file)
     if header is None:
         return 0
-    file.seek(file.tell() + header)
+    # A size that is no size must not lead beyond what can be reached.
+    file.seek(min(end, file.tell() + header))
     if file.read(4) != _SEGMENT:
         return 0
     size = _number(file)
@@ -57,7 +58,7 @@ def _missing_matroska(file: BinaryIO, end: int) -> int:
         size = _number(file)
         if size is None:
             return 0
-        file.seek(file.tell() + size)
+        file.seek(min(end, file.tell() + size))
     # What reaches beyond the end, or what stood last before it.
     return missing if name == _CLUSTER else 0
 

@@ -14,6 +14,7 @@ import numpy as np
 import numpy.typing as npt
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
+from uncodec.files import reason_of
 from uncodec.io.blocks import Unreadable
 from uncodec.io.decoders import Decoder, open_decoder
 from uncodec.io.file_warnings import FileWarning
@@ -127,6 +128,8 @@ class AudioReader:
                 block = self._decoder.read(size)
             except Unreadable as error:
                 raise AudioFileError(f"{self.path}: {error}") from error
+            except OSError as error:
+                raise _unread(self.path, error) from error
             if block.shape[1]:
                 self._check_finite(block)
                 self.position += block.shape[1]
@@ -186,6 +189,10 @@ class AudioReader:
             f"AudioReader({str(self.path)!r}, {self.format}/{self.subtype}, "
             f"{self.sample_rate} Hz, {self.channels} channels, frames={self.frames})"
         )
+
+
+def _unread(path: Path, error: OSError) -> AudioFileError:
+    return AudioFileError(f"{path}: cannot be read: {reason_of(error)}")
 
 
 def check_readable(path: Path) -> None:
@@ -260,6 +267,8 @@ def open_audio(path: str | os.PathLike[str]) -> AudioReader:
         decoder = open_decoder(place)
     except Unreadable as error:
         raise AudioFileError(f"{place}: {error}") from error
+    except OSError as error:
+        raise _unread(place, error) from error
     return AudioReader(place, decoder)
 
 
