@@ -81,6 +81,12 @@ _CODED = {
     "opus": Recipe("ogg", "libopus", 96),
     "webm-opus": Recipe("webm", "libopus", 96),
     "ac3": Recipe("ac3", "ac3", 192),
+    "eac3": Recipe("eac3", "eac3", 192),
+    "latm": Recipe("latm", "aac", 128),
+    "mpg": Recipe("mpeg", "mp2", 192),
+    "amr": Recipe("amr", "libopencore_amrnb", 12.2, layout="mono"),
+    "3gp": Recipe("3gp", "libopencore_amrnb", 12.2, layout="mono"),
+    "mka-flac": Recipe("matroska", "flac"),
 }
 _PLAIN = {
     "wav": ("WAV", "PCM_16"),
@@ -94,7 +100,15 @@ _PLAIN = {
     "flac": ("FLAC", "PCM_16"),
     "ogg": ("OGG", "VORBIS"),
 }
-_RATES = {"opus": 48000, "webm-opus": 48000, "ac3": 48000, "speex": 8000}
+_RATES = {
+    "opus": 48000,
+    "webm-opus": 48000,
+    "ac3": 48000,
+    "eac3": 48000,
+    "speex": 8000,
+    "amr": 8000,
+    "3gp": 8000,
+}
 
 
 @cache
@@ -115,7 +129,9 @@ def base(kind: str, frames: int = FRAMES, channels: int = 2) -> bytes:
     if kind == "speex":
         return ogg.speex(frames // 160)
     if kind in _CODED:
-        return with_av(song(channels, rate, frames), rate, _CODED[kind])
+        recipe = _CODED[kind]
+        channels = 1 if recipe.layout == "mono" else channels
+        return with_av(song(channels, rate, frames), rate, recipe)
     container, subtype = _PLAIN[kind]
     return with_soundfile(song(channels, rate, frames), rate, container, subtype)
 

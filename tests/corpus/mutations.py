@@ -20,6 +20,8 @@ KINDS = {
     "ts": "ts", "avi": "avi", "flv": "flv", "oga": "oga", "wav": "wav", "wav24": "wav",
     "float": "wav", "rf64": "rf64", "w64": "w64", "aiff": "aiff", "au": "au", "caf": "caf",
     "flac": "flac", "ogg": "ogg", "opus": "opus", "webm-opus": "webm", "ac3": "ac3", "speex": "spx",
+    "eac3": "eac3", "latm": "latm", "mpg": "mpg", "amr": "amr", "3gp": "3gp", "mka-flac": "mka",
+    "mp3-wav": "wav", "caf-alac": "caf", "faststart": "m4a", "fragmented-edits": "mp4",
 }  # fmt: skip
 """Name of a base, and the ending of its file."""
 

@@ -275,7 +275,8 @@ class AvDecoder:
         while True:
             try:
                 packet = next(packets)
-            except StopIteration:
+            except (StopIteration, IndexError):
+                # PyAV stumbles over streams that turn up on the way, behind the last packet of ours.
                 return
             except (av.FFmpegError, OSError) as error:
                 there = self._lead + self._counted

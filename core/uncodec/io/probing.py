@@ -229,6 +229,6 @@ def _decodes(container: Any, stream: Any, least: int, named: bool) -> bool:
                 good = 0
             if good >= least:
                 return True
-    except (av.FFmpegError, OSError):
+    except (av.FFmpegError, OSError, IndexError):  # the last of streams that turn up on the way
         pass
     return good > 0 and 2 * size > container.size and named
