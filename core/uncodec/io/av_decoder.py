@@ -276,7 +276,7 @@ class AvDecoder:
             try:
                 packet = next(packets)
             except (StopIteration, IndexError):
-                # PyAV stumbles over streams that turn up on the way, behind the last packet of ours.
+                # PyAV stumbles over streams that turn up on the way, behind our last packet.
                 return
             except (av.FFmpegError, OSError) as error:
                 there = self._lead + self._counted
