@@ -22,7 +22,7 @@ const RETRY: (Duration, Duration) = (Duration::from_millis(50), Duration::from_s
 /// Longest wait for the core when a host starts the plugin to play.
 const PLAYING: Duration = Duration::from_millis(600);
 /// Longest wait of a render for a core that says that it is loading its model.
-const LOADING: Duration = Duration::from_secs(60);
+const LOADING: Duration = Duration::from_secs(150);
 
 /// What the link serves: the memory of a session, and what to ask the core for.
 #[derive(Debug, Clone)]
