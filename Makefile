@@ -28,8 +28,8 @@ NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 PLUGIN := target/Uncodec.vst3
 PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
 
-.PHONY: help setup demo plugin training-data test lint types rust pytest test-daw nightly loom bench \
-	bench-memory wheel clean distclean FORCE
+.PHONY: help setup demo plugin training-data test lint types rust pytest test-daw test-validators nightly loom \
+	fuzz miri tsan bench bench-memory wheel clean distclean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -42,7 +42,8 @@ demo: setup ## restore the bundled clip; writes audio, a picture and a score tab
 
 plugin: setup $(PLUGIN_BINARY) ## build the VST3 plugin into target/Uncodec.vst3
 
-test: lint types rust pytest ## every check: linters, types, Rust tests, Python tests
+test: lint types rust pytest ## every check: linters, types, Rust tests, some fuzzing, Python tests
+	$(MAKE) fuzz FUZZ_SECONDS=5
 	@echo "make test: all checks passed"
 
 lint: $(VENV)/.deps-stamp ## ruff (rules and format), rustfmt
@@ -64,7 +65,7 @@ rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
 pytest: setup plugin ## the Python tests alone; ARGS="..." is passed on
 	$(PY) -m pytest $(ARGS)
 
-nightly: setup plugin loom ## the long tests: those marked nightly, and the model checks
+nightly: setup plugin loom miri tsan fuzz test-validators ## the long tests: those marked nightly, model checks, fuzzing
 	cargo test --release -p uncodec-host -- --ignored
 	$(PY) -m pytest -m nightly $(ARGS)
 
@@ -78,6 +79,12 @@ test-daw: setup plugin ## a null test in Ardour, which is installed from Debian'
 	cargo build --release -p uncodec-host --bin uncodec-test-core
 	$(PY) -m pytest -m daw tests/plugin $(ARGS)
 
+# Nothing is fetched: validators that are not installed are skipped, and named. See tests/plugin/test_validators.py.
+test-validators: setup plugin ## Steinberg's validator and pluginval where installed; wet audio in real time
+	cargo build --release -p uncodec-host --bins
+	cargo test --release -p uncodec-host --test realtime -- --ignored --test-threads=1
+	$(PY) -m pytest -m validators -rs tests/plugin $(ARGS)
+
 # A folder of its own, because the flag would make cargo rebuild everything in the usual one.
 loom: ## model checks of the ring and of the bridge's slots, every thread interleaving
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
@@ -86,6 +93,41 @@ loom: ## model checks of the ring and of the bridge's slots, every thread interl
 MUSIC ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uncodec/music
 training-data: setup ## fetch licensed game music from Debian (3.5 GB) as a teacher of levels; MUSIC=FOLDER
 	$(PY) -m uncodec.training.music $(MUSIC)
+
+# libFuzzer with the address sanitizer. The flag for that is not yet a stable one, which the variable allows; all
+# others are, so that no other compiler is needed. Corpus and failures stay in target/fuzz.
+FUZZ_SECONDS ?= 600
+FUZZ_TARGETS ?= header slots opening effect
+FUZZ_FLAGS := --cfg fuzzing -Zsanitizer=address -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
+	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
+HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
+
+fuzz: ## fuzzing of the plugin and its shared memory; FUZZ_SECONDS=600 for each of FUZZ_TARGETS
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=target/fuzz cargo build --locked --release \
+		--target $(HOST_TRIPLE) --manifest-path plugin_bridge/fuzz/Cargo.toml
+	@for target in $(FUZZ_TARGETS); do \
+		echo "fuzz: $$target, $(FUZZ_SECONDS) s"; \
+		mkdir -p target/fuzz/{corpus,artifacts}/$$target; \
+		target/fuzz/$(HOST_TRIPLE)/release/$$target -max_total_time=$(FUZZ_SECONDS) -print_final_stats=1 -verbosity=0 \
+			-artifact_prefix=target/fuzz/artifacts/$$target/ target/fuzz/corpus/$$target; \
+	done
+
+# The standard library is not instrumented, for its sources are no part of a toolchain; nor is the test harness, which
+# the file names. A race in the crates' own code is found all the same.
+tsan: ## ThreadSanitizer on the ring and the shared memory
+	TSAN_OPTIONS=suppressions=$(CURDIR)/plugin_bridge/proto/tsan.txt RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/tsan \
+		RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
+		cargo test --release --target $(HOST_TRIPLE) -p uncodec-dsp -p uncodec-proto \
+		--test ring --test sides --test shared --test session
+
+# Miri is a component of the nightly toolchain, which nothing here installs.
+miri: ## Miri on the ring and the shared memory, where it is installed
+	@if cargo +nightly miri --version >/dev/null 2>&1; then \
+		PROPTEST_CASES=4 CARGO_TARGET_DIR=target/miri MIRIFLAGS=-Zmiri-disable-isolation \
+			cargo +nightly miri test -p uncodec-dsp -p uncodec-proto --test ring --test sides --test layout; \
+	else \
+		echo "miri: SKIPPED, it is not installed (rustup component add --toolchain nightly miri rust-src)"; \
+	fi
 
 bench: setup plugin $(VENV)/.bench-stamp $(VENV)/.neutone-stamp ## speed, as ratios to named peers measured in the same run
 	$(PY) bench/run.py $(ARGS)

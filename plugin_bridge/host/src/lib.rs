@@ -6,6 +6,7 @@ mod com;
 pub mod core;
 mod module;
 mod plugin;
+pub mod realtime;
 pub mod signal;
 pub mod statistics;
 

@@ -39,8 +39,8 @@ fn a_session_runs_over_a_socket_between_two_threads() {
         core.side.counters()
     });
     let memory = SharedMemory::create(&geometry()).unwrap();
-    send(&ours, &memory).unwrap();
     let mut path = HostPath::new(HostSide::create(memory, geometry()).unwrap());
+    send(&ours, path.side().memory()).unwrap();
     path.activate();
     let latency = path.latency_samples();
     let deadline = Instant::now() + Duration::from_secs(30);
