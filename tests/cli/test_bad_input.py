@@ -231,6 +231,26 @@ def test_read_only_folder(run, put, tmp_path, only_left):
     only_left(source)
 
 
+@pytest.mark.skipif(os.geteuid() == 0, reason="nothing is closed to root")
+def test_what_may_not_be_read(run, put, tmp_path, only_left):
+    """A file, a folder, and a file in a folder: each is told, and the rest is done."""
+    good, secret, inside = put("in/a.wav"), put("in/b.wav"), put("in/locked/c.wav")
+    secret.chmod(0)
+    inside.parent.chmod(0)
+    try:
+        outcome = run("restore", tmp_path / "in", "-o", tmp_path / "out")
+        assert outcome.code == 1
+        assert outcome.error_lines == [
+            f"uncodec: error: {tmp_path}/in/locked: cannot be read: permission denied",
+            f"uncodec: error: {secret}: permission denied",
+        ]
+        assert_refused(run("restore", inside), f"{inside}: permission denied")
+        assert_refused(run("restore", good, "-o", inside.with_name("x.flac")), "permission denied")
+    finally:
+        inside.parent.chmod(0o700)
+    only_left(good, secret, inside, tmp_path / "out/a.flac")
+
+
 def test_output_format_that_is_unknown(run, put, tmp_path, only_left):
     source = put("song.wav")
     assert_refused(run("restore", source, "-o", tmp_path / "out.xyz"), "out.xyz")

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import os
 import time
 from collections import deque
 from collections.abc import Callable, Iterable, Iterator
@@ -373,7 +374,8 @@ def check_target(source: Path, target: Path, bits: int) -> None:
     """Raise InvalidValue unless `target` is a name for the result of `source`."""
     if bits == 32 and target.suffix.lower() == ".flac":
         raise InvalidValue("bits=32: FLAC holds 16 or 24 bits, write a .wav file instead")
-    if target.exists() and source.exists() and target.samefile(source):
+    # Of os.path, because what Path has raises where a folder is closed.
+    if os.path.exists(target) and os.path.exists(source) and os.path.samefile(target, source):  # noqa: PTH110, PTH121
         raise InvalidValue(f"target={str(target)!r}: is the source itself, choose another name")
 
 
