@@ -290,7 +290,8 @@ class ProgressReporter(Reporter):
         super().finished(report)
         not_carried = ((item.reason, item.field) for item in report.not_carried)
         for reason, fields in _by_reason(not_carried).items():
-            self._line(f"{report.target}: not carried over: {', '.join(fields)} ({reason})")
+            target = _name(report.target, "standard output")
+            self._line(f"{target}: not carried over: {', '.join(fields)} ({reason})")
 
     def ended(self, *, restored: int, failed: int) -> None:
         self.close()
