@@ -128,3 +128,19 @@ def test_with_a_core_every_sample_of_the_export_comes_from_it(
     wet, dry = export(home, tmp_path)
     assert residual_db(2 * wet, dry) <= -138
     assert residual_db(wet, dry) > -10
+
+
+def test_a_session_that_is_loaded_again_has_the_parameters_it_was_saved_with(
+    home: dict[str, str], tmp_path: Path
+) -> None:
+    done = subprocess.run(
+        ["ardour7-lua", SCRIPT.with_name("state.lua")],
+        env=home | {"OUT": str(tmp_path)},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    said = done.stdout + done.stderr
+    assert "failed:" not in said, said
+    assert "before amount=0.250 bypass=1" in said, said
+    assert "after amount=0.250 bypass=1" in said, said
