@@ -12,6 +12,9 @@ from pathlib import Path
 import pytest
 from tests.corpus.mutations import KINDS, mutant
 
+# The worker limits itself with it.
+pytest.importorskip("resource")
+
 ROOT = Path(__file__).resolve().parents[2]
 WORKERS = 2
 
