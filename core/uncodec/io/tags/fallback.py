@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 from os import PathLike
 from typing import Any
 
@@ -68,10 +69,12 @@ def _read_pictures(container: Any, into: Collector) -> None:
     for stream in container.streams.video:
         if not stream.disposition & av.stream.Disposition.attached_pic:
             continue
-        for packet in container.demux(stream):
-            if packet.size:
-                collect_picture(into, bytes(packet), 3, stream.metadata.get("title", ""))
-                break
+        # PyAV stumbles over streams that turn up on the way.
+        with contextlib.suppress(IndexError):
+            for packet in container.demux(stream):
+                if packet.size:
+                    collect_picture(into, bytes(packet), 3, stream.metadata.get("title", ""))
+                    break
 
 
 def read_chapters(path: str | PathLike[str], into: Collector) -> None:
