@@ -13,7 +13,9 @@ from uncodec.live.excitation import Excitation
 from uncodec.live.hold_back import HoldBack
 from uncodec.live.noise import HopNoise
 from uncodec.live.overlap_add import OverlapAdd
+from uncodec.live.polarity import Polarity
 from uncodec.networks import CHANNELS, LoadedModel
+from uncodec.networks.generator import exchanged
 from uncodec.networks.spectra import sqrt_hann
 
 __all__ = ["RUN", "DeltaEngine"]
@@ -23,6 +25,9 @@ Array = NDArray[np.float32]
 RUN = 32
 """Hops computed in one call of the network at most: enough to amortise its overhead, little enough
 to keep the buffers small."""
+
+# Mid and side, and their overtones, the other way round; the noises are alike.
+_EXCHANGED = [1, 0, 2, 3, 5, 4]
 
 
 class DeltaEngine:
@@ -59,6 +64,8 @@ class DeltaEngine:
         # Mid and side, then what excites the additive part: two noises, overtones of mid and side.
         self._stft = StreamingStft(CHANNELS, shape, hop)
         self._excitation = Excitation()
+        self._polarity = Polarity(hop)
+        self._flipped = np.zeros(RUN, np.bool_)
         self._bound = DeltaBound(channels, model.config.bins)
         self._inverse = InverseFrames(channels, window)
         self._hold_back = HoldBack(channels, shape, hop)
@@ -145,12 +152,33 @@ class DeltaEngine:
             out[0] = finished[0]
 
     def _infer(self, spectra: NDArray[np.complex64], delta: NDArray[np.complex64]) -> None:
+        flipped = self._flipped[: len(spectra)]
+        was = self._polarity.flipped
+        self._polarity.look_into(spectra, flipped)
+        first = 0
         with torch.inference_mode():
-            # (frames, channels, bins) to (batch, channels, frames, bins, 2) without a copy.
-            batch = torch.from_numpy(spectra).permute(1, 0, 2)[None].to(self.model.device)
-            found, _, self._state = self.model.step(torch.view_as_real(batch), self._state)
-            found = torch.view_as_complex(found)[0, : self.channels]
-            torch.from_numpy(delta).copy_(found.permute(1, 0, 2))
+            while first < len(spectra):
+                now = flipped[first]
+                if now != was:
+                    self._state = exchanged(self._state)
+                    was = now
+                others = np.flatnonzero(flipped[first:] != now)
+                last = first + int(others[0]) if len(others) else len(spectra)
+                self._step(spectra[first:last], delta[first:last], now)
+                first = last
+
+    def _step(
+        self, spectra: NDArray[np.complex64], delta: NDArray[np.complex64], flipped: bool
+    ) -> None:
+        # (frames, channels, bins) to (batch, channels, frames, bins, 2) without a copy.
+        batch = torch.from_numpy(spectra).permute(1, 0, 2)[None].to(self.model.device)
+        if flipped:
+            batch = batch[:, _EXCHANGED]
+        found, _, self._state = self.model.step(torch.view_as_real(batch), self._state)
+        found = torch.view_as_complex(found)[0]
+        if flipped:
+            found = found.flip(0)
+        torch.from_numpy(delta).copy_(found[: self.channels].permute(1, 0, 2))
 
     def clone(self) -> DeltaEngine:
         """An independent copy that goes on from the same state."""
@@ -159,6 +187,7 @@ class DeltaEngine:
         twin._stft = self._stft.clone()
         twin._overlap = self._overlap.clone()
         twin._excitation = self._excitation.clone()
+        twin._polarity = self._polarity.clone()
         twin._bound = self._bound.clone()
         twin._hold_back = self._hold_back.clone()
         # The network returns new tensors and never writes into old ones, so they can be shared.

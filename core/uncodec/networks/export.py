@@ -29,6 +29,10 @@ def export_model(
 ) -> Path:
     """Write a model as an archive for ``torch.jit.load``, whole or not at all.
 
+    The archive holds the network alone. What the engines do around it is the host's to do: give it
+    mid and side the other way round where a channel is flipped (`uncodec.live.polarity`), and hold
+    what it says to a bound (`uncodec.live.delta_bound`).
+
     Parameters
     ----------
     model : LoadedModel

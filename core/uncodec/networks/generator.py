@@ -27,7 +27,7 @@ from torch import Tensor, nn
 from uncodec.errors import InvalidValue
 from uncodec.networks.makeup import GROUP, STATISTICS, Makeup
 
-__all__ = ["CHANNELS", "CHANNEL_NAMES", "Generator", "GeneratorConfig"]
+__all__ = ["CHANNELS", "CHANNEL_NAMES", "Generator", "GeneratorConfig", "exchanged"]
 
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor]
 
@@ -114,6 +114,17 @@ class GeneratorConfig:
             filled(-8.0, batch, 2, 1, (self.bins - 1) // BAND),
             filled(0.0, batch, STATISTICS * ((self.bins - 1) // GROUP) + 2),
         )
+
+
+def exchanged(state: State) -> State:
+    """The state as if mid and side had always been each other, as far as that can be told.
+
+    What the recurrent layer remembers stays; it is a matter of fractions of a second.
+    """
+    hidden, held, previous, peaks, heard = state
+    half = (heard.shape[1] - 2) // 2
+    mid, side, rest = heard[:, :half], heard[:, half : 2 * half], heard[:, 2 * half :]
+    return hidden, held, previous.flip(1), peaks.flip(1), torch.cat([side, mid, rest], dim=1)
 
 
 class Generator(nn.Module):
