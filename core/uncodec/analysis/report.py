@@ -344,7 +344,7 @@ def to_markdown(rows: Sequence[Row], *, columns: Sequence[str] | None = None) ->
 
 
 def _number(value: float) -> float | None:
-    return None if not math.isfinite(value) else round(value, 6)
+    return None if not math.isfinite(value) else round(value, 4)
 
 
 def _as_dict(value: Interval) -> dict[str, float | int | None]:
@@ -366,12 +366,11 @@ def to_json(rows: Sequence[Row], *, about: Mapping[str, Any] | None = None) -> s
     str
         An object with ``about`` (as given), ``headings`` and ``rows``; each score, and each change
         against the untouched input, has ``mean``, ``low`` and ``high`` (95 % interval), ``least``,
-        ``most`` and ``clips``; null where a value is not defined.
+        ``most`` and ``clips``, to four decimals; null where a value is not
+        defined. Each row is a line.
     """
-    document = {
-        "about": dict(about or {}),
-        "headings": HEADINGS,
-        "rows": [
+    lines = [
+        json.dumps(
             {
                 "codec": row.codec,
                 "kbps": row.kbps,
@@ -380,11 +379,16 @@ def to_json(rows: Sequence[Row], *, about: Mapping[str, Any] | None = None) -> s
                 "clips": row.clips,
                 "scores": {key: _as_dict(value) for key, value in row.scores.items()},
                 "changes": {key: _as_dict(value) for key, value in row.changes.items()},
-            }
-            for row in rows
-        ],
-    }
-    return json.dumps(document, indent=1, allow_nan=False) + "\n"
+            },
+            allow_nan=False,
+            separators=(",", ":"),
+        )
+        for row in rows
+    ]
+    head = {"about": dict(about or {}), "headings": HEADINGS}
+    # A row a line: such files are kept with models, and their changes can be read.
+    opening = json.dumps(head, indent=1, allow_nan=False).removesuffix("\n}")
+    return opening + ',\n "rows": [\n' + ",\n".join(lines) + "\n ]\n}\n"
 
 
 def write_text(path: str | Path, text: str) -> Path:
