@@ -10,8 +10,8 @@ use std::time::Duration;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use uncodec_proto::{
-    Acceptance, Geometry, HostSettings, HostSide, Memory, Network, REQUEST_BYTES, REQUEST_MAGIC,
-    SharedMemory, accept_session, send,
+    ABI_VERSION, Acceptance, Geometry, HostSettings, HostSide, Memory, Network, REQUEST_BYTES,
+    REQUEST_MAGIC, SharedMemory, accept_session, send,
 };
 
 #[derive(Debug, Arbitrary)]
@@ -29,7 +29,7 @@ fuzz_target!(|peer: Peer| {
     let mut request = vec![0; REQUEST_BYTES];
     if peer.greets {
         request[..8].copy_from_slice(&REQUEST_MAGIC);
-        request[8] = 1;
+        request[8..12].copy_from_slice(&ABI_VERSION.to_le_bytes());
         let room = &mut request[12..];
         let length = peer.message.len().min(room.len());
         room[..length].copy_from_slice(&peer.message[..length]);
