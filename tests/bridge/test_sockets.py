@@ -82,7 +82,10 @@ def test_a_folder_that_others_can_write_to_is_refused(short_path):
 
 def test_a_public_folder_will_do_where_nobody_can_replace_what_is_another_s(short_path):
     short_path.parent.chmod(0o1777)
-    ClaimedPath(short_path).close()
+    claimed = ClaimedPath(short_path)
+    with pytest.raises(CoreError, match="already running"):
+        ClaimedPath(short_path)
+    claimed.close()
 
 
 def test_a_path_that_is_too_long_is_refused(tmp_path):

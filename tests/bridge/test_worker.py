@@ -426,6 +426,9 @@ def test_orders_without_sense_are_passed_over(make_door, make_host, play, messag
 
 def test_it_stops_when_the_supervisor_is_gone(make_door, control):
     door = make_door()
+    for _ in range(100):
+        door.worker.turn()
+    assert not door.worker._stopping
     control[0].close()
     while not door.worker._stopping:
         door.worker.turn()

@@ -14,12 +14,11 @@ from uncodec._native import StreamingStft
 
 
 def test_import_brings_nothing_heavy() -> None:
-    code = (
-        "import sys, uncodec._native;"
-        "heavy = {'torch', 'pedalboard', 'numba', 'av', 'scipy'} & set(sys.modules);"
-        "assert not heavy, heavy"
-    )
-    subprocess.run([sys.executable, "-c", code], check=True)
+    code = "import sys, uncodec._native; print(*sys.modules)"
+    found = subprocess.run([sys.executable, "-c", code], check=True, capture_output=True, text=True)
+    loaded = set(found.stdout.split())
+    assert "uncodec._native" in loaded
+    assert loaded.isdisjoint({"torch", "pedalboard", "numba", "av", "scipy"})
 
 
 def test_public_names_are_documented() -> None:

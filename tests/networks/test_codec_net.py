@@ -52,9 +52,13 @@ def test_scales_halve_in_time_and_frequency(network):
     assert maps[0].shape[2] > maps[3].shape[2] >= 1
 
 
+@torch.inference_mode()
 def test_its_description_builds_it_again(network):
-    twin = CodecNet(CodecNetConfig(**network.describe()))
+    twin = CodecNet(CodecNetConfig(**network.describe())).eval()
     twin.load_state_dict(network.state_dict())
+    levels = codec_levels(noise(0.5))
+    for answer, same in zip(network(levels), twin(levels), strict=True):
+        assert torch.equal(answer, same)
 
 
 def test_configurations_are_checked():

@@ -94,7 +94,8 @@ def test_missing_models_are_named(tmp_path):
 def test_no_deprecation_reaches_the_user(folder):
     with warnings.catch_warnings():
         warnings.simplefilter("error")
-        load_model(folder)
+        loaded = load_model(folder)
+    assert loaded.name == "small"
 
 
 def test_a_codec_net_is_kept_and_is_no_generator(tmp_path):
