@@ -43,8 +43,7 @@ def restore_here(source: str, target: str, render: bool) -> None:
     import torch
 
     from uncodec import GANRestorer
-    from uncodec.offline.render import render_file
-    from uncodec.offline.restore import restore_file
+    from uncodec.files import render_file, restore_file
 
     if render:
         report = render_file(source, target)

@@ -12,7 +12,7 @@ import torch
 from measure import Row
 from uncodec import GANRestorer
 from uncodec.codecs import encode
-from uncodec.offline.restore import restore_file
+from uncodec.files import restore_file
 
 SAMPLE_RATE = 44_100
 

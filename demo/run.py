@@ -51,8 +51,8 @@ def run(model: str, amount: float, seed: int, out: Path) -> str:
     import torch
 
     from uncodec import GANRestorer
+    from uncodec.files import restore_file
     from uncodec.io import read_audio
-    from uncodec.offline.restore import restore_file
 
     # As the command line does: the network's steps are too small to share between threads.
     torch.set_num_threads(1)

@@ -515,7 +515,7 @@ def test_the_folder_of_the_results_vanishes(
         monkeypatch.setattr(effect, "flush", removing(effect.flush))
         options = []
     else:
-        from uncodec.offline.chunks import GroupStore
+        from uncodec.files.chunks import GroupStore
 
         monkeypatch.setattr(GroupStore, "save", removing(GroupStore.save))
         options = ["--model", diffusion_folder, "--steps", 1]

@@ -11,8 +11,8 @@ import pytest
 
 from uncodec.codecs import encode
 from uncodec.errors import InvalidValue
-from uncodec.offline import sources
-from uncodec.offline.planning import plan
+from uncodec.files import sources
+from uncodec.files.planning import plan
 
 # Name, FFmpeg's container and coding.
 KINDS = [

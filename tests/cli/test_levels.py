@@ -10,8 +10,8 @@ import pytest
 import soundfile
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
-from uncodec.offline.headroom import check_headroom
-from uncodec.offline.restore import restore_file
+from uncodec.files.headroom import check_headroom
+from uncodec.files.restore import restore_file
 
 
 class Unchanged:

@@ -9,7 +9,7 @@ from pathlib import Path
 
 import pytest
 
-from uncodec.offline.restore import restore_file
+from uncodec.files.restore import restore_file
 
 ROOT = Path(__file__).parents[2]
 WEIGHTS = ROOT / "models/live-gan/weights.safetensors"

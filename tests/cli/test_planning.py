@@ -7,8 +7,8 @@ from pathlib import Path
 import pytest
 
 from uncodec.errors import InvalidValue
-from uncodec.offline.planning import STANDARD, Settings, plan
-from uncodec.offline.sources import RENDERED
+from uncodec.files.planning import STANDARD, Settings, plan
+from uncodec.files.sources import RENDERED
 
 
 @pytest.fixture

@@ -149,7 +149,7 @@ def test_a_render_killed_half_way_goes_on(run_model, tmp_path):
     program = """
 import os, sys
 from uncodec.cli import main
-from uncodec.offline.chunks import GroupStore
+from uncodec.files.chunks import GroupStore
 
 number, last = map(int, sys.argv[1:3])
 del sys.argv[1:3]

@@ -10,9 +10,9 @@ from dataclasses import asdict
 import pytest
 
 from uncodec import cli
+from uncodec.files import restore as restore_module
+from uncodec.files.reporting import ProgressReporter
 from uncodec.io import FileWarning
-from uncodec.offline import restore as restore_module
-from uncodec.offline.reporting import ProgressReporter
 
 
 def events(text):

@@ -9,8 +9,8 @@ import mutagen.id3
 import pytest
 
 from uncodec.codecs import encode
+from uncodec.files.reporting import ProgressReporter
 from uncodec.io import read_tags
-from uncodec.offline.reporting import ProgressReporter
 
 LEFT = {
     "replaygain_track_gain": "tells the loudness of the source, which the result does not have",

@@ -22,8 +22,8 @@ import soundfile
 from tests.corpus.mutations import Mutant, mutant
 
 from uncodec.errors import AudioFileError, UncodecError
+from uncodec.files.restore import restore_file
 from uncodec.io import open_audio
-from uncodec.offline.restore import restore_file
 
 # A file is read within a hundredth of this; what takes longer hangs.
 LONGEST_S = 60

@@ -9,7 +9,7 @@ import pytest
 
 from uncodec import Board, DiffusionRestorer
 from uncodec.errors import InvalidType, InvalidValue, ModelError
-from uncodec.offline.render import RenderSettings
+from uncodec.files.render import RenderSettings
 
 
 @pytest.fixture

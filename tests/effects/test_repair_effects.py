@@ -14,7 +14,7 @@ import pytest
 
 from uncodec import ArtefactRepair, Board, PhaseAligner, StereoRepair, TransientRepair
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.offline.restore import check_format
+from uncodec.files.restore import check_format
 
 MINUS_100_DBFS = 1e-5
 

@@ -3,7 +3,7 @@
 import pytest
 
 from uncodec.errors import UncodecError
-from uncodec.files import write_whole
+from uncodec.whole_files import write_whole
 
 
 def test_what_is_there_stays_until_the_new_is_complete(full_disk, tmp_path):

@@ -6,6 +6,8 @@ import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
+from uncodec.diffusion.engine import DiffusionEngine
+from uncodec.diffusion.source import DiffusionSource
 from uncodec.live import LiveSession
 from uncodec.live.delta_bound import CEILING_DB, FALL_DB, MEMORY
 from uncodec.live.engine import DeltaEngine
@@ -19,8 +21,6 @@ from uncodec.networks import (
     load_model,
     save_weights,
 )
-from uncodec.offline.diffusion_engine import DiffusionEngine
-from uncodec.offline.diffusion_source import DiffusionSource
 
 RATE, SAMPLES, WINDOW, HOP = 44100, 9000, 256, 64
 SHAPE = GeneratorConfig(window=WINDOW, hop=HOP, encoder=16, hidden=16, local=4)

@@ -23,7 +23,7 @@ elif default != "none":
 
 from uncodec import DiffusionRestorer, GANRestorer
 from uncodec.live import LiveSession
-from uncodec.offline.study import StudyRestorer
+from uncodec.diffusion.study import StudyRestorer
 
 audio = (0.1 * np.random.default_rng(0).standard_normal((2, 9000))).astype(np.float32)
 found = {

@@ -6,9 +6,9 @@ import numpy as np
 import pytest
 import torch
 
+from uncodec.diffusion.study import StudyRestorer
 from uncodec.errors import InvalidValue, ModelError
 from uncodec.networks.study import MEMBERS, StudyConfig
-from uncodec.offline.study import StudyRestorer
 from uncodec.training.pairs import PairSet
 from uncodec.training.recipes import Run, find_recipe, run_recipe
 from uncodec.training.study_loop import StudySettings, train_study

@@ -25,7 +25,7 @@ PLAIN: dict[str, tuple[str, Restore]] = {"exciter": (EXCITER, exciter)}
 EFFECTS: dict[str, tuple[str, str]] = {
     "generator": ("uncodec", "GANRestorer"),
     "diffusion": ("uncodec", "DiffusionRestorer"),
-    "study": ("uncodec.offline.study", "StudyRestorer"),
+    "study": ("uncodec.diffusion.study", "StudyRestorer"),
 }
 """For each kind of model, as its weights name it, the module and the name of what runs it; it is
 called with ``model=`` and has to take ``(audio, sample_rate)``."""

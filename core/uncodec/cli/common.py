@@ -16,9 +16,9 @@ import typer
 from uncodec.errors import InvalidType, InvalidValue, ModelError, UncodecError
 
 if TYPE_CHECKING:
-    from uncodec.offline.headroom import Headroom
-    from uncodec.offline.planning import Job
-    from uncodec.offline.reporting import Reporter
+    from uncodec.files.headroom import Headroom
+    from uncodec.files.planning import Job
+    from uncodec.files.reporting import Reporter
 
 __all__ = [
     "FAILED",
@@ -55,7 +55,7 @@ def told_errors(debug: bool = False, stopped: str = "stopped") -> Iterator[None]
     except UncodecError as error:
         if debug:
             traceback.print_exception(error, file=sys.stderr)
-        from uncodec.offline.reporting import one_line
+        from uncodec.files.reporting import one_line
 
         typer.echo(f"uncodec: error: {one_line(str(error))}", err=True)
         wrong_use = isinstance(error, (InvalidValue, InvalidType, ModelError))
@@ -121,8 +121,8 @@ def orderly_exit() -> Iterator[None]:
 
 def open_reporter(jobs: Sequence[Job], *, json: bool, quiet: bool, debug: bool) -> Reporter:
     """How a batch is reported: for programs, for a terminal, or errors and warnings alone."""
-    from uncodec.offline.planning import STANDARD
-    from uncodec.offline.reporting import JsonReporter, ProgressReporter, Reporter
+    from uncodec.files.planning import STANDARD
+    from uncodec.files.reporting import JsonReporter, ProgressReporter, Reporter
 
     if json:
         to_stdout = all(job.target != STANDARD for job in jobs)
@@ -137,7 +137,7 @@ def open_reporter(jobs: Sequence[Job], *, json: bool, quiet: bool, debug: bool) 
 
 def check_terminal(jobs: Sequence[Job]) -> None:
     """Refuse to read audio from, or to write it to, a terminal."""
-    from uncodec.offline.planning import STANDARD
+    from uncodec.files.planning import STANDARD
 
     for name, stream, used in (
         ("input", sys.stdin, any(job.source == STANDARD for job in jobs)),
@@ -155,7 +155,7 @@ def check_terminal(jobs: Sequence[Job]) -> None:
 
 def parse_headroom(text: str) -> Headroom:
     """Read what ``--headroom`` was given."""
-    from uncodec.offline.headroom import check_headroom
+    from uncodec.files.headroom import check_headroom
 
     if text == "auto":
         return "auto"

@@ -21,8 +21,8 @@ from uncodec.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from uncodec.offline.planning import Job
-    from uncodec.offline.restore import RestoreReport
+    from uncodec.files.planning import Job
+    from uncodec.files.restore import RestoreReport
 
 __all__ = ["register"]
 
@@ -136,11 +136,11 @@ def render(
     """
     with told_errors(debug, stopped="stopped; --resume goes on with what is finished"):
         with loading():
+            from uncodec.files.batch import run_each
+            from uncodec.files.planning import Settings, plan
+            from uncodec.files.render import RenderSettings, render_file
+            from uncodec.files.sources import RENDERED
             from uncodec.networks import load_diffusion
-            from uncodec.offline.batch import run_each
-            from uncodec.offline.planning import Settings, plan
-            from uncodec.offline.render import RenderSettings, render_file
-            from uncodec.offline.sources import RENDERED
 
         wanted = RenderSettings(
             steps=steps,

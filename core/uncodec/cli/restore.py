@@ -17,7 +17,7 @@ from uncodec.cli.common import (
 )
 
 if TYPE_CHECKING:
-    from uncodec.offline.restore import StreamingEffect
+    from uncodec.files.restore import StreamingEffect
 
 __all__ = ["register"]
 
@@ -111,8 +111,8 @@ def restore(
     """
     with told_errors(debug):
         with loading():
-            from uncodec.offline.batch import run
-            from uncodec.offline.planning import Settings, plan
+            from uncodec.files.batch import run
+            from uncodec.files.planning import Settings, plan
 
         settings = Settings(
             bits=bits,

@@ -26,7 +26,7 @@ class DiffusionRestorer(Effect):
     A diffusion network leads the signal in several steps from what the live engine makes of it to
     what the recording may have been. It looks ahead as well as back, and adds its result to the
     input (output = input + amount * delta). It works on whole signals;
-    `GANRestorer` streams, and `uncodec.offline.render.render_file` renders files of any length.
+    `GANRestorer` streams, and `uncodec.files.render_file` renders files of any length.
     Surround sound is restored pair by pair, with another noise for each, see `channel_layout`.
 
     Parameters
@@ -149,7 +149,7 @@ class DiffusionRestorer(Effect):
 
     def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:
         # Imported on first use: it brings torch, which takes seconds to load.
-        from uncodec.offline.diffusion_stream import open_diffusion
+        from uncodec.diffusion.stream import open_diffusion
 
         return open_diffusion(
             self._model,

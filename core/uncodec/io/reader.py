@@ -14,12 +14,12 @@ import numpy as np
 import numpy.typing as npt
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
-from uncodec.files import reason_of
 from uncodec.io.blocks import Unreadable
 from uncodec.io.decoders import Decoder, open_decoder
 from uncodec.io.file_warnings import FileWarning
 from uncodec.io.layouts import layout_name
 from uncodec.io.tags import Tags, read_tags
+from uncodec.whole_files import reason_of
 
 __all__ = ["AudioReader", "check_readable", "open_audio", "read_audio"]
 

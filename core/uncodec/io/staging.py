@@ -10,7 +10,7 @@ from pathlib import Path
 from typing import Any
 
 from uncodec.errors import AudioFileError, OutputExists
-from uncodec.files import reason_of
+from uncodec.whole_files import reason_of
 
 __all__ = ["StagedFile"]
 

@@ -15,7 +15,6 @@ import numpy as np
 import numpy.typing as npt
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
-from uncodec.files import reason_of
 from uncodec.io.layouts import writable_layout
 from uncodec.io.pcm import Dither, quantise
 from uncodec.io.reader import AudioReader, open_audio
@@ -23,6 +22,7 @@ from uncodec.io.staging import StagedFile
 from uncodec.io.tags import NotCarried, Tags, without_stale
 from uncodec.io.tags.riff import BrokenChunks
 from uncodec.io.tags.writing import TagsToWrite, check_tags, form_tags, put_tags
+from uncodec.whole_files import reason_of
 
 __all__ = ["AudioWriter", "create_audio", "write_audio"]
 

@@ -14,9 +14,9 @@ import torch
 from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
-from uncodec.files import write_whole
 from uncodec.networks.generator import CHANNEL_NAMES
 from uncodec.networks.store import LoadedModel
+from uncodec.whole_files import write_whole
 
 __all__ = ["DESCRIPTION", "export_model"]
 

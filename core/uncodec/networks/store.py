@@ -25,11 +25,11 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError
-from uncodec.files import write_whole
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig, State
 from uncodec.networks.study import StudyConfig, StudyNetwork
+from uncodec.whole_files import write_whole
 
 __all__ = [
     "LoadedDiffusion",

@@ -204,7 +204,7 @@ class StudyNetwork(nn.Module):
         return asdict(self.config)
 
     def forward(self, state: Tensor, condition: Tensor, at: Tensor) -> Tensor:
-        """Predict v of the process; see `uncodec.offline.ddim`."""
+        """Predict v of the process; see `uncodec.diffusion.ddim`."""
         velocity: Tensor = self.unet(torch.cat([state, condition], 1), at)
         return velocity
 

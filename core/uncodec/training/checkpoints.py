@@ -16,8 +16,8 @@ import torch
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError, UncodecError
-from uncodec.files import reason_of, write_whole
 from uncodec.training.pairs import differences
+from uncodec.whole_files import reason_of, write_whole
 
 __all__ = ["Average", "Due", "Log", "go_on", "read_checkpoint", "write_checkpoint"]
 

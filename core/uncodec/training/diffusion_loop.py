@@ -14,6 +14,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uncodec.diffusion.flow_path import advance, between, time_grid
 from uncodec.errors import InvalidValue
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.diffusion_scene import Scene, compand, look_at
@@ -25,7 +26,6 @@ from uncodec.networks.spectra import (
     left_right,
     mid_side,
 )
-from uncodec.offline.bridge_process import advance, between, time_grid
 from uncodec.training.checkpoints import Average, Due, Log, go_on, write_checkpoint
 from uncodec.training.feed import device_of, to_device
 from uncodec.training.generator_loop import restore_batch

@@ -20,7 +20,6 @@ import torch
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, UncodecError
-from uncodec.files import write_whole
 from uncodec.networks.level_features import (
     BAND,
     BANDS,
@@ -34,6 +33,7 @@ from uncodec.training.mixing import Mixer
 from uncodec.training.music import Recording
 from uncodec.training.pairs import Coding
 from uncodec.training.recordings import Source
+from uncodec.whole_files import write_whole
 
 __all__ = ["LevelLibrary", "Teacher", "as_items", "draw_level_coding", "lasting_bands"]
 

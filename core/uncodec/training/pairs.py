@@ -26,10 +26,10 @@ from numpy.typing import NDArray
 
 from uncodec.codecs import available, backends, encoder_of, round_trip
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.files import write_whole
 from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains
+from uncodec.whole_files import write_whole
 
 __all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "differences", "draw_coding"]
 

@@ -16,9 +16,9 @@ import torch
 from torch import Tensor
 from torch.nn import functional
 
+from uncodec.diffusion.ddim import mix, velocity
 from uncodec.errors import InvalidValue
 from uncodec.networks.study import StudyConfig, StudyNetwork
-from uncodec.offline.ddim import mix, velocity
 from uncodec.training.checkpoints import Average, Due, Log, go_on, write_checkpoint
 from uncodec.training.feed import to_device
 from uncodec.training.losses import log_spectral_distance, si_sdr

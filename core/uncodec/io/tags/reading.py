@@ -25,7 +25,6 @@ import mutagen.tak
 import mutagen.wavpack
 
 from uncodec.errors import AudioFileError
-from uncodec.files import reason_of
 from uncodec.io.id3_layout import tag_length
 from uncodec.io.tags.fallback import read_chapters, read_with_ffmpeg
 from uncodec.io.tags.foreign import read_ape, read_asf, read_mp4
@@ -33,6 +32,7 @@ from uncodec.io.tags.id3 import read_id3, read_old_id3
 from uncodec.io.tags.model import Collector, Tags
 from uncodec.io.tags.riff import read_aiff, read_wav
 from uncodec.io.tags.vorbis import read_comments, read_flac_blocks
+from uncodec.whole_files import reason_of
 
 __all__ = ["open_regular", "read_tags"]
 

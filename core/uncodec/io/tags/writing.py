@@ -10,12 +10,12 @@ from typing import BinaryIO, Protocol
 import mutagen
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
-from uncodec.files import reason_of
 from uncodec.io.staging import StagedFile
 from uncodec.io.tags.model import NotCarried, Tags
 from uncodec.io.tags.reading import open_regular
 from uncodec.io.tags.riff import BrokenChunks, WavTags
 from uncodec.io.tags.vorbis import FlacTags
+from uncodec.whole_files import reason_of
 
 __all__ = ["TagsToWrite", "form_tags", "write_tags"]
 

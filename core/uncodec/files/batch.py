@@ -14,10 +14,10 @@ from dataclasses import replace
 from pathlib import Path
 
 from uncodec.errors import AudioFileError, ModelError, UncodecError
-from uncodec.files import reason_of
-from uncodec.offline.planning import STANDARD, Job, Plan, Settings
-from uncodec.offline.reporting import Reporter, ReportLost, abandon
-from uncodec.offline.restore import RestoreReport, StreamingEffect, restore_file
+from uncodec.files.planning import STANDARD, Job, Plan, Settings
+from uncodec.files.reporting import Reporter, ReportLost, abandon
+from uncodec.files.restore import RestoreReport, StreamingEffect, restore_file
+from uncodec.whole_files import reason_of
 
 __all__ = ["Work", "run", "run_each"]
 

@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from uncodec.diffusion.engine import CHUNK, DiffusionEngine, check_sampler
+from uncodec.diffusion.source import ChunkStore, DiffusionSource
 from uncodec.live.source import DeltaSource, ResampledSource, network_rate
 from uncodec.live.stream import RestoringStream
 from uncodec.networks import load_diffusion
-from uncodec.offline.diffusion_engine import CHUNK, DiffusionEngine, check_sampler
-from uncodec.offline.diffusion_source import ChunkStore, DiffusionSource
 
 __all__ = ["BLOCK", "open_diffusion"]
 

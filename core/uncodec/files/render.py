@@ -12,18 +12,12 @@ from typing import Any
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.diffusion.engine import CHUNK, check_sampler, check_steps
+from uncodec.diffusion.stream import open_diffusion
 from uncodec.errors import InvalidValue, OutputExists
-from uncodec.io import open_audio
-from uncodec.live.channel_groups import channel_groups, group_seed, open_grouped
-from uncodec.live.noise import check_seed
-from uncodec.live.source import network_rate
-from uncodec.live.stream import Stream, check_amount
-from uncodec.networks import load_diffusion
-from uncodec.offline.chunks import FolderStore, digest_file
-from uncodec.offline.diffusion_engine import CHUNK, check_sampler, check_steps
-from uncodec.offline.diffusion_stream import open_diffusion
-from uncodec.offline.headroom import Headroom, check_headroom
-from uncodec.offline.restore import (
+from uncodec.files.chunks import FolderStore, digest_file
+from uncodec.files.headroom import Headroom, check_headroom
+from uncodec.files.restore import (
     RestoreReport,
     check_channels,
     check_format,
@@ -31,6 +25,12 @@ from uncodec.offline.restore import (
     full_band_rate,
     restore_file,
 )
+from uncodec.io import open_audio
+from uncodec.live.channel_groups import channel_groups, group_seed, open_grouped
+from uncodec.live.noise import check_seed
+from uncodec.live.source import network_rate
+from uncodec.live.stream import Stream, check_amount
+from uncodec.networks import load_diffusion
 from uncodec.repair.limiter import check_ceiling, limited
 
 __all__ = ["RenderSettings", "render_file"]
@@ -102,7 +102,7 @@ def render_file(
 ) -> RestoreReport:
     """Render an audio file into another file.
 
-    As `uncodec.offline.restore.restore_file`, whose arguments and errors are the same, with the
+    As `uncodec.files.restore.restore_file`, whose arguments and errors are the same, with the
     offline engine. Finished chunks are kept in a hidden folder beside the target until the render
     is complete. What stops it, a full disk, Ctrl-C or the end of the process, leaves them there,
     and a call with `resume` goes on with them: the result is the same to the bit.

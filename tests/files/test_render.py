@@ -7,10 +7,10 @@ import numpy as np
 import pytest
 import soundfile
 
+from uncodec.diffusion.engine import DiffusionEngine
 from uncodec.errors import AudioFileError, InvalidValue, ModelError, OutputExists
+from uncodec.files.render import RenderSettings, render_file
 from uncodec.io import open_audio, write_audio
-from uncodec.offline.diffusion_engine import DiffusionEngine
-from uncodec.offline.render import RenderSettings, render_file
 from uncodec.repair.limiter import true_peak
 
 RATE = 44100
@@ -205,7 +205,7 @@ def test_a_failure_before_the_first_chunk_keeps_those_of_an_earlier_render(
         stop_after(9, patched, Stopped())
         with pytest.raises(Stopped):
             render_file(source, target, settings)
-        patched.setattr("uncodec.offline.render.open_diffusion", stop_after)
+        patched.setattr("uncodec.files.render.open_diffusion", stop_after)
         with pytest.raises(TypeError):
             render_file(source, target, settings, resume=True)
     assert (tmp_path / ".out.wav.uncodec/000000.npy").is_file()

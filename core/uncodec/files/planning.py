@@ -10,9 +10,9 @@ from dataclasses import dataclass, replace
 from pathlib import Path
 
 from uncodec.errors import AudioFileError, InvalidValue
-from uncodec.offline.headroom import Headroom, check_headroom
-from uncodec.offline.restore import check_format
-from uncodec.offline.sources import MARK, PROMISING, PassedOver, find_sources
+from uncodec.files.headroom import Headroom, check_headroom
+from uncodec.files.restore import check_format
+from uncodec.files.sources import MARK, PROMISING, PassedOver, find_sources
 
 __all__ = ["STANDARD", "Job", "Plan", "Settings", "plan"]
 
@@ -60,7 +60,7 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How results are written: see :func:`uncodec.offline.restore.restore_file`."""
+    """How results are written: see :func:`uncodec.files.restore.restore_file`."""
 
     bits: int = 24
     rate: int | None = None

@@ -8,10 +8,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
+from uncodec.diffusion.ddim import ddim
 from uncodec.errors import InvalidValue
 from uncodec.networks.store import load_study
 from uncodec.networks.study import StudyNetwork
-from uncodec.offline.ddim import ddim
 
 __all__ = ["StudyRestorer"]
 

@@ -4,12 +4,12 @@ import numpy as np
 import pytest
 import torch
 
+from uncodec.diffusion import study
+from uncodec.diffusion.ddim import ddim, mix, split, velocity
+from uncodec.diffusion.study import StudyRestorer
 from uncodec.errors import InvalidValue
 from uncodec.networks import save_weights
 from uncodec.networks.study import MEMBERS, StudyConfig, StudyNetwork
-from uncodec.offline import study
-from uncodec.offline.ddim import ddim, mix, split, velocity
-from uncodec.offline.study import StudyRestorer
 
 
 def noise(*shape, seed=0):

@@ -16,6 +16,7 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
+from uncodec.diffusion.flow_path import advance, time_grid
 from uncodec.errors import InvalidValue, UncodecError
 from uncodec.live.delta_bound import DeltaBound
 from uncodec.live.engine import DeltaEngine
@@ -24,7 +25,6 @@ from uncodec.networks import LoadedDiffusion
 from uncodec.networks.diffusion import JUDGED
 from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
-from uncodec.offline.bridge_process import advance, time_grid
 
 __all__ = [
     "CHUNK",

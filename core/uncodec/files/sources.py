@@ -8,8 +8,8 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uncodec.errors import AudioFileError
-from uncodec.files import reason_of
 from uncodec.io import probe_audio
+from uncodec.whole_files import reason_of
 
 __all__ = ["MARK", "PROMISING", "RENDERED", "Found", "PassedOver", "find_sources"]
 

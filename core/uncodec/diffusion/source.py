@@ -13,9 +13,9 @@ from typing import Protocol
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.diffusion.engine import CHUNK, DiffusionEngine
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import RUN, DeltaEngine
-from uncodec.offline.diffusion_engine import CHUNK, DiffusionEngine
 
 __all__ = ["ChunkStore", "DiffusionSource"]
 
@@ -23,7 +23,7 @@ Array = NDArray[np.float32]
 
 
 class ChunkStore(Protocol):
-    """Keeps finished chunks of the delta, see `uncodec.offline.chunks`."""
+    """Keeps finished chunks of the delta, see `uncodec.files.chunks`."""
 
     @property
     def finished(self) -> int:

@@ -15,9 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.io import AudioWriter, FileWarning, NotCarried, create_audio, open_audio
-from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE
-from uncodec.offline.headroom import (
+from uncodec.files.headroom import (
     Headroom,
     Spool,
     check_headroom,
@@ -25,6 +23,8 @@ from uncodec.offline.headroom import (
     gain_to_fit,
     turned,
 )
+from uncodec.io import AudioWriter, FileWarning, NotCarried, create_audio, open_audio
+from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE
 from uncodec.speakers import MOST_CHANNELS
 
 __all__ = ["BLOCK_FRAMES", "SUBTYPES", "RestoreReport", "StreamingEffect", "restore_file"]

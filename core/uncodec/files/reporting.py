@@ -18,11 +18,11 @@ from typing import TYPE_CHECKING, Any, Self, TextIO
 from unicodedata import category
 
 from uncodec.errors import OutputExists, UncodecError
-from uncodec.files import reason_of
+from uncodec.whole_files import reason_of
 
 if TYPE_CHECKING:
-    from uncodec.offline.planning import Plan
-    from uncodec.offline.restore import RestoreReport
+    from uncodec.files.planning import Plan
+    from uncodec.files.restore import RestoreReport
 
 __all__ = [
     "JsonReporter",

@@ -5,8 +5,8 @@ import itertools
 import pytest
 import torch
 
+from uncodec.diffusion.flow_path import advance, between, time_grid
 from uncodec.networks.diffusion_scene import Scene, compand, look_at
-from uncodec.offline.bridge_process import advance, between, time_grid
 
 
 @pytest.fixture(scope="module")

@@ -15,8 +15,8 @@ from uncodec.errors import UncodecError
 from uncodec.networks import (
     DiffusionConfig, DiffusionNetwork, GeneratorConfig, load_diffusion, save_weights,
 )
-from uncodec.offline.diffusion_engine import DiffusionEngine
-from uncodec.offline.diffusion_source import DiffusionSource
+from uncodec.diffusion.engine import DiffusionEngine
+from uncodec.diffusion.source import DiffusionSource
 
 torch.set_num_threads(1)
 torch.manual_seed(0)

@@ -14,7 +14,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidValue
-from uncodec.files import reason_of, write_whole
+from uncodec.whole_files import reason_of, write_whole
 
 __all__ = ["FolderStore", "GroupStore", "digest_file"]
 
@@ -98,7 +98,7 @@ class FolderStore:
 
 
 class GroupStore:
-    """Chunks of one signal (an `uncodec.offline.diffusion_source.ChunkStore`).
+    """Chunks of one signal (an `uncodec.diffusion.source.ChunkStore`).
 
     Attributes
     ----------

@@ -4,10 +4,10 @@ import numpy as np
 import pytest
 import torch
 
+from uncodec.diffusion.engine import DiffusionEngine
+from uncodec.diffusion.source import DiffusionSource
 from uncodec.errors import InvalidValue, UncodecError
 from uncodec.networks import load_diffusion
-from uncodec.offline.diffusion_engine import DiffusionEngine
-from uncodec.offline.diffusion_source import DiffusionSource
 
 RATE = 44100
 

@@ -13,7 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
-from uncodec.files import reason_of
+from uncodec.whole_files import reason_of
 
 __all__ = [
     "HIGHEST_HEADROOM_DB",

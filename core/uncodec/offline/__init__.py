@@ -1,1 +1,0 @@
-"""Whole-file renders: one file, or a batch of them, restored into new files."""
