@@ -20,7 +20,7 @@ unexport PYTHONPATH
 ARGS ?=
 
 # Folders stand among the sources because a removed file shows only in its folder's time stamp.
-NATIVE_SOURCES := $(wildcard Cargo.toml Cargo.lock) \
+NATIVE_SOURCES := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml) \
 	$(shell find rust_ext plugin_bridge models -not -path '*/target*' 2>/dev/null)
 NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 
