@@ -58,7 +58,8 @@ def weigh(coded: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     Returns
     -------
     weight : Tensor [same shape]
-        0 in silence, from 0.2 to 1 elsewhere, the less the softer the band.
+        0 in silence, 1 elsewhere. It must not depend on the level that is wanted: a soft band that
+        counts less makes the likeliest level too loud.
     missing : Tensor [same shape]
         1 where the codec took the band, else 0.
     bottom : Tensor [same shape]
@@ -68,8 +69,8 @@ def weigh(coded: Tensor, wanted: Tensor) -> tuple[Tensor, Tensor, Tensor]:
     loud = frame.amax(1, keepdim=True).expand_as(frame)
     bottom = (loud - DEEP).clamp_min(_FLOOR).expand_as(wanted)
     missing = (torch.maximum(wanted, bottom) - coded > MISSING).to(wanted.dtype)
-    heard = 0.2 + 0.8 * torch.sigmoid(2.0 * (wanted - loud + 5.0))
-    return heard * (frame > _SILENT).to(wanted.dtype), missing, bottom
+    weight = (frame > _SILENT).to(wanted.dtype).expand_as(wanted)
+    return weight, missing, bottom
 
 
 def missing_errors(
