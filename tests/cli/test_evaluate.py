@@ -77,7 +77,7 @@ def test_baselines_can_be_left_out_and_scores_be_kept(run, data, tmp_path):
     [
         (("no-such-model",), "model='no-such-model': must be a released model"),
         (("--codec", "mp4"), "codec='mp4': must be one of clean, mp3"),
-        (("--codec", "mp3:fast"), "codec='mp3:fast': must be CODEC or CODEC:KBPS"),
+        (("--codec", "mp3:fast"), "codec='mp3:fast': must be CODEC[@RATE] or CODEC[@RATE]:KBPS"),
         (("--seconds", 0), "seconds=0.0: must be positive"),
         (("--files", 0), "files=0: must be a positive integer"),
         (("--jobs", 0), "jobs=0: must be a positive integer"),

@@ -15,6 +15,7 @@ from pathlib import Path
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.analysis.levels import LevelReference
 from uncodec.analysis.metrics import MIN_SAMPLES, Reference, null_depth
 from uncodec.analysis.report import CLEAN, UNTOUCHED, ClipScore, Row, aggregate
 from uncodec.analysis.restorers import Restore
@@ -33,10 +34,12 @@ __all__ = [
 
 Array = NDArray[np.float32]
 Coding = tuple[str, float | None]
-"""Codec and bit rate in kb/s; None is the codec's own."""
+"""Codec and bit rate in kb/s; None is the codec's own. ``"mp3@same"`` keeps the sample rate of the
+recording, as FFmpeg does, ``"mp3@32000"`` codes at that rate; else the rate is LAME's choice."""
 
 DEFAULT_CODECS: tuple[Coding, ...] = (
     *(("mp3", float(kbps)) for kbps in (24, 32, 48, 64, 96, 128)),
+    *(("mp3@same", float(kbps)) for kbps in (24, 32, 48, 64)),
     *(("aac", float(kbps)) for kbps in (32, 64, 96)),
     *(("opus", float(kbps)) for kbps in (16, 32, 64)),
     *(("vorbis", float(kbps)) for kbps in (48, 96)),
@@ -183,15 +186,20 @@ def score_clip(
         coded = clip.audio
         if codec != CLEAN:
             try:
-                coded = round_trip(clip.audio, clip.sample_rate, codec, kbps=kbps)
+                name, _, at = codec.partition("@")
+                rate = clip.sample_rate if at == "same" else int(at) if at else None
+                coded = round_trip(clip.audio, clip.sample_rate, name, kbps=kbps, codec_rate=rate)
             except CodecError as error:
                 _log.warning("%s, %s %s: left out (%s)", clip.name, codec, kbps, error)
                 continue
         kept = reference.kept_cells(coded) if codec != CLEAN else None
+        levels = LevelReference(clip.audio, coded) if codec != CLEAN else None
         for name in wanted:
             restored = np.asarray(restorers[name](coded, clip.sample_rate), dtype=np.float32)
             try:
                 scores = reference.score(restored, kept=kept)
+                if levels is not None:
+                    scores |= levels.score(restored)
             except InvalidValue as error:
                 raise InvalidValue(f"{name} on {clip.name}, {codec}: {error}") from error
             if perceptual:

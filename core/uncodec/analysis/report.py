@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from uncodec.analysis.levels import LEVEL_METRICS
 from uncodec.analysis.metrics import METRICS
 from uncodec.errors import AudioFileError, InvalidValue
 
@@ -43,6 +44,7 @@ CLEAN = "clean"
 
 HEADINGS: dict[str, str] = {
     **METRICS,
+    **LEVEL_METRICS,
     "stereo_kept_db": "Stereo error, kept bands dB",
     "visqol": "ViSQOL",
     "null_depth_db": "Worst change of clean dB",
@@ -54,6 +56,11 @@ DEFAULT_COLUMNS: tuple[str, ...] = (
     "lsd",
     "lsd_high",
     "visqol",
+    "level_mean_db",
+    "level_moving_db",
+    "level_bias_db",
+    "si_sdr_kept_db",
+    "si_sdr_kept_db_change",
     "si_sdr_db",
     "si_sdr_db_change",
     "mr_stft",

@@ -49,8 +49,9 @@ def evaluate(
     codec: Annotated[
         list[str] | None,
         typer.Option(
-            metavar="CODEC[:KBPS]",
-            help="A codec and its bit rate in kb/s, or clean for no coding; may be repeated. "
+            metavar="CODEC[@RATE][:KBPS]",
+            help="A codec, the sample rate at which it runs (in Hz, or 'same' for the recording's, "
+            "as FFmpeg codes) and its bit rate in kb/s, or clean for no coding; may be repeated. "
             "Without it all that the models are judged by.",
             show_default=False,
         ),
@@ -149,11 +150,14 @@ def _parse_codec(text: str) -> tuple[str, float | None]:
     from uncodec.codecs import CODECS
 
     name, _, rate = text.partition(":")
+    codec, at, sample_rate = name.partition("@")
     try:
         kbps = float(rate) if rate else None
     except ValueError:
-        raise InvalidValue(f"codec={text!r}: must be CODEC or CODEC:KBPS") from None
-    if name not in ("clean", *CODECS):
+        raise InvalidValue(f"codec={text!r}: must be CODEC[@RATE] or CODEC[@RATE]:KBPS") from None
+    if at and (codec == "clean" or not (sample_rate == "same" or sample_rate.isdecimal())):
+        raise InvalidValue(f"codec={text!r}: must have 'same' or a rate in Hz behind the @")
+    if codec not in ("clean", *CODECS):
         raise InvalidValue(f"codec={text!r}: must be one of clean, {', '.join(CODECS)}")
     return name, kbps
 
