@@ -25,10 +25,10 @@ from live_paths import (
     time_calls,
 )
 from measure import Row
+from uncodec.analysis.latency import Percentiles, measure_impulse
 from uncodec.errors import UncodecError
 from uncodec.live import LiveSession
 from uncodec.live.hop_engine import HopEngine
-from uncodec.live.latency import Percentiles, measure_impulse
 
 __all__ = ["NEUTONE", "as_row", "measure_neutone", "measure_plugin", "measure_session", "rows"]
 
@@ -66,7 +66,7 @@ def measure_session(engine: HopEngine, *, block: int, seconds: float) -> PathRep
 
 def measure_plugin(model: str, *, block: int, seconds: float) -> PathReport:
     """Measure the plugin, with a core in a process of its own."""
-    from uncodec.bridge.latency import measure_plugin_latency
+    from uncodec.analysis.plugin_latency import measure_plugin_latency
 
     found = measure_plugin_latency(
         model,

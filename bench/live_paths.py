@@ -12,8 +12,8 @@ import torch
 from numpy.typing import NDArray
 
 from uncodec._native import latency_samples
+from uncodec.analysis.latency import Percentiles, drive, find_impulse
 from uncodec.live.hop_engine import HopEngine, PassingEngine, restoring_engine
-from uncodec.live.latency import Percentiles, drive, find_impulse
 from uncodec.live.playback import no_collection
 from uncodec.networks import load_model
 

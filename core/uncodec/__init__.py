@@ -10,6 +10,7 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 from uncodec.errors import UncodecError
+from uncodec.version import __version__
 
 if TYPE_CHECKING:
     from uncodec.bridge.plugin import PluginStatus as PluginStatus
@@ -25,7 +26,6 @@ if TYPE_CHECKING:
     from uncodec.effects import StereoRepair as StereoRepair
     from uncodec.effects import TransientRepair as TransientRepair
 
-__version__ = "0.1.0"
 __all__ = [
     "ArtefactRepair",
     "Board",

@@ -13,11 +13,13 @@ from collections.abc import Sequence
 from uncodec.errors import InvalidType, InvalidValue
 
 __all__ = [
+    "BY_COUNT",
     "DISCRETE",
     "LAYOUTS",
     "MOST_CHANNELS",
     "SPEAKERS",
     "UNKNOWN",
+    "WAV_SPEAKERS",
     "named_speakers",
     "speakers_by_count",
     "speakers_of",
@@ -34,6 +36,9 @@ SPEAKERS = (
 )
 # fmt: on
 """Names of all speakers, in the order of a WAV."""
+
+WAV_SPEAKERS = SPEAKERS[: SPEAKERS.index("TBR") + 1]
+"""Those that a WAV's channel mask (WAVEFORMATEXTENSIBLE, dwChannelMask) has a bit for, in order."""
 
 LAYOUTS = {
     name: tuple(speakers.split("+"))
@@ -80,7 +85,8 @@ _RULE = (
 MOST_CHANNELS = 8
 """Channels that arrays and files may have: those of 7.1."""
 
-_BY_COUNT = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+BY_COUNT = ("mono", "stereo", "3.0", "quad", "5.0", "5.1", "6.1", "7.1")
+"""Layouts of one channel, two, ... where a file does not say (RFC 9639, section 9.1.3)."""
 
 
 def speakers_by_count(channels: int) -> tuple[str, ...]:
@@ -94,9 +100,9 @@ def speakers_by_count(channels: int) -> tuple[str, ...]:
     >>> speakers_by_count(6)
     ('FL', 'FR', 'FC', 'LFE', 'BL', 'BR')
     """
-    if channels > len(_BY_COUNT):
+    if channels > len(BY_COUNT):
         return (UNKNOWN,) * channels
-    return LAYOUTS[_BY_COUNT[channels - 1]]
+    return LAYOUTS[BY_COUNT[channels - 1]]
 
 
 def speakers_of(layout: str | Sequence[str] | None, channels: int) -> tuple[str, ...]:

@@ -10,8 +10,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uncodec.analysis.latency import Percentiles
 from uncodec.live.hop_engine import PassingEngine
-from uncodec.live.latency import Percentiles
 
 BENCH = Path(__file__).resolve().parents[2] / "bench"
 HOP, DELAY = 96, 160

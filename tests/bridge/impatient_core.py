@@ -8,7 +8,7 @@ import signal
 import sys
 from pathlib import Path
 
-from uncodec.bridge import workers
+from uncodec.bridge import worker_process as workers
 from uncodec.bridge.supervisor import Supervisor
 
 if __name__ == "__main__":

@@ -16,7 +16,7 @@ LEFT_OUT = [
     "uncodec.live.engine",
     "uncodec.live.exchange",
     "uncodec.live.overlap_add",
-    "uncodec.live.session",
+    "uncodec.live.live_session",
     "uncodec.live.source",
     "uncodec.live.stream",
 ]

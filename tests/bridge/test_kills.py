@@ -12,8 +12,8 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uncodec.analysis.plugin_latency import PlayedPlugin
 from uncodec.bridge.bundle import find_library
-from uncodec.bridge.latency import PlayedPlugin
 from uncodec.bridge.launcher import ask
 from uncodec.errors import CoreError
 

@@ -6,7 +6,7 @@ import pytest
 
 from uncodec._native import session_timing
 from uncodec.errors import InvalidValue
-from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE, network_rate
+from uncodec.rates import HIGHEST_RATE, LOWEST_RATE, network_rate
 
 LONGEST_HOP = 1 << 16
 

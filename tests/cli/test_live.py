@@ -129,7 +129,7 @@ def test_latency_in_json_with_a_picture(run_model, model, tmp_path):
 
 
 def test_a_sweep_has_a_row_for_each_size(run_model, model, monkeypatch):
-    monkeypatch.setattr("uncodec.live.latency.SWEEP", (32, 256))
+    monkeypatch.setattr("uncodec.analysis.latency.SWEEP", (32, 256))
     outcome = run_model("latency", "--model", model, "--seconds", 0.1, "--sweep")
     rows = outcome.stdout.splitlines()[1:-1]
     assert [row.split()[0] for row in rows] == ["32", "256"]

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uncodec.analysis.loudness import integrated_loudness
-from uncodec.repair.loudness import LoudnessMeter
+from uncodec.loudness import LoudnessMeter
 
 
 def heard(audio, rate, seed=0):

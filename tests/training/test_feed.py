@@ -10,7 +10,7 @@ from torch import nn
 
 from uncodec.errors import InvalidValue
 from uncodec.networks.generator import Generator, GeneratorConfig
-from uncodec.training import codec_loop, generator_loop, makeup_loop
+from uncodec.training import codec_loop, encoder_gain_loop, generator_loop
 from uncodec.training.checkpoints import Average, go_on, write_checkpoint
 from uncodec.training.feed import device_of, readers_for, to_device
 from uncodec.training.generator_loop import LoopSettings
@@ -87,9 +87,9 @@ class _Reached(Exception):
         (generator_loop, "restore_batch", generator_loop.validate),
         (codec_loop, "codec_levels", codec_loop.score_codec_net),
         (
-            makeup_loop,
+            encoder_gain_loop,
             "mid_side",
-            lambda network, pairs: makeup_loop.gather_holes(network, pairs, 0, 0.2),
+            lambda network, pairs: encoder_gain_loop.gather_holes(network, pairs, 0, 0.2),
         ),
     ],
 )

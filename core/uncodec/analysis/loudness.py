@@ -6,7 +6,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uncodec.analysis.checks import check_pair, check_rate, check_signal
-from uncodec.repair.loudness import (
+from uncodec.loudness import (
     ABSOLUTE_GATE_LUFS,
     BLOCK_S,
     STEPS_PER_BLOCK,

@@ -23,8 +23,8 @@ PLAIN: dict[str, tuple[str, Restore]] = {"exciter": (EXCITER, exciter)}
 """Restorers without weights: by name what their rows are called, and the function."""
 
 EFFECTS: dict[str, tuple[str, str]] = {
-    "generator": ("uncodec", "GANRestorer"),
-    "diffusion": ("uncodec", "DiffusionRestorer"),
+    "generator": ("uncodec.effects", "GANRestorer"),
+    "diffusion": ("uncodec.effects", "DiffusionRestorer"),
     "study": ("uncodec.diffusion.study", "StudyRestorer"),
 }
 """For each kind of model, as its weights name it, the module and the name of what runs it; it is

@@ -86,11 +86,11 @@ def run_worker(order: dict[str, Any]) -> int:
     """Run a worker; the exit code of the process."""
     # Ctrl-C reaches every process of a terminal. The supervisor takes it and closes the connection.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    from uncodec.bridge.workers import tell_doing
+    from uncodec.bridge.worker_process import tell_doing
 
     with socket.socket(fileno=order["control"]) as control:
         tell_doing(control, "loading PyTorch")
-        from uncodec.bridge.worker import main
+        from uncodec.bridge.model_worker import main
 
         return main(control, order["model"], order["device"], order["load_limit"])
 

@@ -14,12 +14,12 @@ from collections.abc import Callable
 from pathlib import Path
 from typing import Any
 
-from uncodec import __version__
 from uncodec._native import read_request, receive_session
 from uncodec.bridge.load import LOAD_LIMIT
 from uncodec.bridge.sockets import ClaimedPath, control_path, listen, peer_of
-from uncodec.bridge.workers import NotReady, WorkerProcess
+from uncodec.bridge.worker_process import NotReady, WorkerProcess
 from uncodec.errors import CoreError, UncodecError
+from uncodec.version import __version__
 
 __all__ = ["Supervisor"]
 

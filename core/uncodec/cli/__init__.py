@@ -17,9 +17,9 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from uncodec import __version__
 from uncodec.cli import core, evaluate, export, live, render, restore, train
 from uncodec.cli.common import INTERRUPTED
+from uncodec.version import __version__
 
 __all__ = ["app", "main"]
 

@@ -18,8 +18,8 @@ from uncodec.cli.common import FAILED, check_plot, loading, orderly_exit, told_e
 from uncodec.errors import InvalidValue, UncodecError
 
 if TYPE_CHECKING:
-    from uncodec.live.latency import LatencyReport
-    from uncodec.live.session import LiveSession
+    from uncodec.analysis.latency import LatencyReport
+    from uncodec.live.live_session import LiveSession
 
 __all__ = ["register"]
 
@@ -88,8 +88,8 @@ def live(
             _check_sound()
         with loading():
             from uncodec.io import create_audio, open_audio
+            from uncodec.live.live_session import LiveSession
             from uncodec.live.playback import play_by_clock, play_on_card
-            from uncodec.live.session import LiveSession
 
         with (
             orderly_exit(),
@@ -127,7 +127,7 @@ def _check_sound() -> None:
 
 
 def _tell_session(session: LiveSession, frames: int, *, json: bool) -> None:
-    from uncodec.live.latency import late_rate_bound
+    from uncodec.analysis.latency import late_rate_bound
 
     counters = session.counters
     told = {
@@ -209,11 +209,11 @@ def latency(
             # A missing package or a wrong name is told before the measurement, not after it.
             check_plot(plot)
         with loading():
-            from uncodec.live.latency import SWEEP, measure_latency
+            from uncodec.analysis.latency import SWEEP, measure_latency
 
         measure: Callable[..., LatencyReport] = measure_latency
         if path == "plugin":
-            from uncodec.bridge.latency import measure_plugin_latency
+            from uncodec.analysis.plugin_latency import measure_plugin_latency
 
             measure = partial(measure_plugin_latency, bundle=bundle)
         elif path != "session":
@@ -240,7 +240,7 @@ def latency(
         else:
             typer.echo(_legend(reports))
         if plot is not None:
-            from uncodec.live.latency_picture import draw_latency
+            from uncodec.analysis.latency_picture import draw_latency
 
             draw_latency(reports, plot)
     if any(report.impulse_samples != report.latency_samples for report in reports):

@@ -20,11 +20,12 @@ from uncodec.diffusion.flow_path import advance, time_grid
 from uncodec.errors import InvalidValue, UncodecError
 from uncodec.live.delta_bound import DeltaBound
 from uncodec.live.engine import DeltaEngine
-from uncodec.live.noise import HopNoise, check_seed
+from uncodec.live.noise import HopNoise
 from uncodec.networks import LoadedDiffusion
 from uncodec.networks.diffusion import JUDGED
 from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
+from uncodec.parameters import check_seed
 
 __all__ = [
     "CHUNK",

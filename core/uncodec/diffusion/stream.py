@@ -7,9 +7,10 @@ from collections.abc import Callable
 
 from uncodec.diffusion.engine import CHUNK, DiffusionEngine, check_sampler
 from uncodec.diffusion.source import ChunkStore, DiffusionSource
-from uncodec.live.source import DeltaSource, ResampledSource, network_rate
+from uncodec.live.source import DeltaSource, ResampledSource
 from uncodec.live.stream import RestoringStream
 from uncodec.networks import load_diffusion
+from uncodec.rates import network_rate
 
 __all__ = ["BLOCK", "open_diffusion"]
 

@@ -50,8 +50,9 @@ class DeltaEffect(Effect):
         return self._open_group(sample_rate, channels, 0)
 
     def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:
-        from uncodec.live.source import NativeSource, check_rate
+        from uncodec.live.source import NativeSource
         from uncodec.live.stream import RestoringStream
+        from uncodec.rates import check_rate
 
         check_rate(sample_rate)
         return RestoringStream(

@@ -27,10 +27,10 @@ from uncodec.files.restore import (
 )
 from uncodec.io import open_audio
 from uncodec.live.channel_groups import channel_groups, group_seed, open_grouped
-from uncodec.live.noise import check_seed
-from uncodec.live.source import network_rate
-from uncodec.live.stream import Stream, check_amount
+from uncodec.live.stream import Stream
 from uncodec.networks import load_diffusion
+from uncodec.parameters import check_amount, check_seed
+from uncodec.rates import network_rate
 from uncodec.repair.limiter import check_ceiling, limited
 
 __all__ = ["RenderSettings", "render_file"]

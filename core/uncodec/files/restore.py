@@ -24,7 +24,7 @@ from uncodec.files.headroom import (
     turned,
 )
 from uncodec.io import AudioWriter, FileWarning, NotCarried, create_audio, open_audio
-from uncodec.live.source import HIGHEST_RATE, LOWEST_RATE
+from uncodec.rates import HIGHEST_RATE, LOWEST_RATE, NETWORK_RATES
 from uncodec.speakers import MOST_CHANNELS
 
 __all__ = ["BLOCK_FRAMES", "SUBTYPES", "RestoreReport", "StreamingEffect", "restore_file"]
@@ -352,9 +352,10 @@ def full_band_rate(source: Path, rate: int) -> int:
         raise AudioFileError(
             f"{source}: has a sample rate of {rate} Hz: must be at least {LOWEST_SOURCE_RATE} Hz"
         )
-    if rate >= 44100:
+    low, high = NETWORK_RATES
+    if rate >= low:
         return rate
-    return 44100 if 44100 % rate == 0 else 48000
+    return low if low % rate == 0 else high
 
 
 def converted_length(frames: int, rate_in: int, rate_out: int) -> int:

@@ -9,6 +9,7 @@ from typing import Any
 import av
 
 from uncodec.errors import InvalidType, InvalidValue
+from uncodec.speakers import BY_COUNT, WAV_SPEAKERS
 
 __all__ = [
     "layout_name",
@@ -19,14 +20,6 @@ __all__ = [
     "writable_layout",
 ]
 
-# Bit by bit of a WAV's channel mask (WAVEFORMATEXTENSIBLE, dwChannelMask), which is FFmpeg's own
-# order as well.
-_WAV_ORDER = (
-    "FL", "FR", "FC", "LFE", "BL", "BR", "FLC", "FRC", "BC",
-    "SL", "SR", "TC", "TFL", "TFC", "TFR", "TBL", "TBC", "TBR",
-)  # fmt: skip
-# What a file without a note means by its number of channels (RFC 9639, section 9.1.3).
-_BY_COUNT = {1: "mono", 2: "stereo", 3: "3.0", 4: "quad", 5: "5.0", 6: "5.1", 7: "6.1", 8: "7.1"}
 # The same layout under another name: its two rear speakers stand at the sides.
 _SAME = {"5.1(side)": "5.1", "5.0(side)": "5.0", "quad(side)": "quad", "6.1(back)": "6.1"}
 
@@ -48,13 +41,13 @@ def layout_of(owner: Any) -> Any:
 def speakers_of(layout: Any) -> tuple[str, ...]:
     """Speaker names of a PyAV layout, channel by channel; empty where the file does not say."""
     names = tuple(str(channel.name) for channel in layout.channels)
-    known = len(set(names)) == len(names) and all(name in _WAV_ORDER for name in names)
+    known = len(set(names)) == len(names) and all(name in WAV_SPEAKERS for name in names)
     return names if known else ()
 
 
 def wav_order(speakers: Sequence[str]) -> list[int] | None:
     """Which channel comes first, second, ... in a WAV; None where they are in that order."""
-    order = sorted(range(len(speakers)), key=lambda channel: _WAV_ORDER.index(speakers[channel]))
+    order = sorted(range(len(speakers)), key=lambda channel: WAV_SPEAKERS.index(speakers[channel]))
     return None if order == list(range(len(speakers))) else order
 
 
@@ -88,7 +81,7 @@ def writable_layout(layout: str | Sequence[str] | None, channels: int) -> str:
     """
     if layout is None:
         # Beyond eight a WAV just numbers its channels.
-        return _BY_COUNT.get(channels, f"{channels}C")
+        return BY_COUNT[channels - 1] if channels <= len(BY_COUNT) else f"{channels}C"
     if not isinstance(layout, str):
         if not isinstance(layout, Sequence) or not all(isinstance(name, str) for name in layout):
             raise InvalidType(f"layout={layout!r}: must be a name, or the names of the speakers")
@@ -98,7 +91,7 @@ def writable_layout(layout: str | Sequence[str] | None, channels: int) -> str:
     except ValueError:
         speakers = ()
     if not speakers:
-        known = ", ".join(_BY_COUNT.values())
+        known = ", ".join(BY_COUNT)
         raise InvalidValue(f"layout={layout!r}: must be one of {known}, or names of speakers")
     if len(speakers) != channels:
         raise InvalidValue(
@@ -108,6 +101,6 @@ def writable_layout(layout: str | Sequence[str] | None, channels: int) -> str:
     if len(set(speakers)) != channels or wav_order(speakers):
         raise InvalidValue(
             f"layout={layout!r}: the speakers must be in the order of a WAV, each once: "
-            f"{', '.join(_WAV_ORDER)}"
+            f"{', '.join(WAV_SPEAKERS)}"
         )
     return layout

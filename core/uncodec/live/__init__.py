@@ -9,8 +9,8 @@ from importlib import import_module
 from typing import TYPE_CHECKING, Any
 
 if TYPE_CHECKING:
+    from uncodec.live.live_session import LiveSession as LiveSession
     from uncodec.live.overlap_add import OverlapAdd as OverlapAdd
-    from uncodec.live.session import LiveSession as LiveSession
     from uncodec.live.stream import RestoringStream as RestoringStream
     from uncodec.live.stream import Stream as Stream
     from uncodec.live.stream import open_stream as open_stream
@@ -18,7 +18,7 @@ if TYPE_CHECKING:
 __all__ = ["LiveSession", "OverlapAdd", "RestoringStream", "Stream", "open_stream"]
 
 _LAZY = {
-    "LiveSession": "uncodec.live.session",
+    "LiveSession": "uncodec.live.live_session",
     "OverlapAdd": "uncodec.live.overlap_add",
     "RestoringStream": "uncodec.live.stream",
     "Stream": "uncodec.live.stream",

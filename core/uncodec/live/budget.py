@@ -10,12 +10,12 @@ import numpy as np
 from uncodec._native import latency_samples
 from uncodec.errors import InvalidType, InvalidValue
 from uncodec.live.hop_engine import HopEngine
+from uncodec.rates import NETWORK_RATES
 
-__all__ = ["LONGEST_BLOCK", "RATES", "Latency", "Pattern", "check_settings", "latency_of"]
+__all__ = ["LONGEST_BLOCK", "Latency", "Pattern", "check_settings", "latency_of"]
 
 Pattern = Literal["fixed", "varying", "irregular"]
 
-RATES = (44100, 48000)
 LONGEST_BLOCK = 1 << 16
 
 
@@ -47,7 +47,7 @@ def check_settings(
     sample_rate: float, channels: int, block: int, turnaround_s: float, pattern: str
 ) -> None:
     """Raise `InvalidValue` or `InvalidType` for what a session cannot do."""
-    if sample_rate not in RATES:
+    if sample_rate not in NETWORK_RATES:
         raise InvalidValue(
             f"sample_rate={sample_rate}: a live session runs at 44100 or 48000 Hz; "
             "open_stream takes other rates"

@@ -28,8 +28,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.compiled import compiled
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.live.compiled import compiled
 
 __all__ = ["BANDS", "CEILING_DB", "FALL_DB", "MEMORY", "DeltaBound"]
 

@@ -4,7 +4,7 @@ Everything here runs inside the audio callback. It allocates nothing and takes n
 are absolute sample counts, so that nothing that comes late can shift anything.
 
 The kernels are compiled for their one signature when this module is imported, never inside a
-callback; see `uncodec.live.compiled`.
+callback; see `uncodec.compiled`.
 """
 
 from __future__ import annotations
@@ -13,7 +13,7 @@ import numba
 import numpy as np
 from numpy.typing import NDArray
 
-from uncodec.live.compiled import compiled
+from uncodec.compiled import compiled
 
 __all__ = ["DRY", "HEADER", "HOPS", "INDEX_BITS", "LATE", "POSITION", "WET", "Exchange"]
 

@@ -8,8 +8,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
-from uncodec.live.compiled import compiled
 from uncodec.networks.spectra import HELD
 
 __all__ = ["HoldBack"]

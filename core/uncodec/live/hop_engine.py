@@ -9,8 +9,9 @@ from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import DeltaEngine
-from uncodec.live.source import NativeSource, ResampledSource, network_rate
+from uncodec.live.source import NativeSource, ResampledSource
 from uncodec.networks import LoadedModel
+from uncodec.rates import network_rate
 
 __all__ = ["HopEngine", "PassingEngine", "ResampledEngine", "RestoringEngine", "restoring_engine"]
 

@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from uncodec.parameters import check_seed
 
-__all__ = ["HopNoise", "check_seed"]
+__all__ = ["HopNoise"]
 
 Array = NDArray[np.float32]
 

@@ -5,8 +5,8 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.compiled import compiled
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.live.compiled import compiled
 
 __all__ = ["OverlapAdd"]
 

@@ -14,7 +14,7 @@ from numpy.typing import NDArray
 
 from uncodec._native import ring
 from uncodec.errors import UncodecError
-from uncodec.live.session import LiveSession
+from uncodec.live.live_session import LiveSession
 
 __all__ = ["HostClock", "no_collection", "play_by_clock", "play_on_card"]
 

@@ -5,7 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
-from uncodec.live.compiled import compiled
+from uncodec.compiled import compiled
 
 __all__ = ["Polarity"]
 

@@ -13,46 +13,15 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec._native import StreamingResampler, latency_samples, resampler_pair, round_trip_delay
-from uncodec.errors import InvalidValue
 
 __all__ = [
     "DeltaSource",
     "Engine",
     "NativeSource",
     "ResampledSource",
-    "check_rate",
-    "network_rate",
 ]
 
 Array = NDArray[np.float32]
-
-LOWEST_RATE, HIGHEST_RATE = 8000, 384000
-
-
-def check_rate(sample_rate: float) -> int:
-    """Return a rate as an integer.
-
-    Raises
-    ------
-    InvalidValue
-        `sample_rate` is no whole number from 8000 to 384000.
-    """
-    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
-        rule = f"must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
-        raise InvalidValue(f"sample_rate={sample_rate}: {rule}")
-    return int(sample_rate)
-
-
-def network_rate(sample_rate: float) -> int:
-    """Rate at which the network runs for a host rate: 44100 or 48000 Hz.
-
-    Raises
-    ------
-    InvalidValue
-        `sample_rate` is no whole number from 8000 to 384000.
-    """
-    rate = check_rate(sample_rate)
-    return 44100 if rate % 44100 == 0 or 44100 % rate == 0 else 48000
 
 
 class DeltaSource(Protocol):

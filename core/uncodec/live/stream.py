@@ -8,10 +8,11 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
-from uncodec.live.source import DeltaSource, NativeSource, ResampledSource, network_rate
+from uncodec.live.source import DeltaSource, NativeSource, ResampledSource
 from uncodec.parameters import check_amount
+from uncodec.rates import network_rate
 
-__all__ = ["RestoringStream", "Stream", "check_amount", "open_stream"]
+__all__ = ["RestoringStream", "Stream", "open_stream"]
 
 Array = NDArray[np.float32]
 

@@ -33,7 +33,7 @@ JUDGED, LOCAL_REACH = 96, 2
 # Frames computed at once where no gradients are kept: inner activations are several times as wide
 # as what goes from layer to layer, so this saves memory.
 RUN = 256
-# The makeup gain at most: what LAME takes off is a twentieth.
+# The encoder gain at most: what LAME takes off is a twentieth.
 MOST_MAKEUP = 0.06
 
 
@@ -245,9 +245,9 @@ class DiffusionNetwork(nn.Module):
         gain = (gain - down[:, None, :, None]) * gate[:, None, :, None]
         added = torch.exp(2.302585093 * chosen[:, 4:6].clamp(-4.0, 3.0)) * open_
         del chosen, trust, open_
-        makeup = (self._makeup(scene, missing, kept) * gate)[:, None, :, None]
-        rest = weigh(missing - weigh(scene.coded, makeup), added)
-        return weigh(scene.coded, makeup + gain) + rest, damage
+        encoder_gain = (self._encoder_gain(scene, missing, kept) * gate)[:, None, :, None]
+        rest = weigh(missing - weigh(scene.coded, encoder_gain), added)
+        return weigh(scene.coded, encoder_gain + gain) + rest, damage
 
     def _features(self, scene: Scene, missing: Tensor) -> Tensor:
         """Eight numbers for each bin, [shape=(batch, frames, bins - 1, 8)]."""
@@ -312,7 +312,7 @@ class DiffusionNetwork(nn.Module):
         odds = self.gate(seen).float().squeeze(2)
         return _mean_around(odds * sounding, sounding, 1e-6)
 
-    def _makeup(self, scene: Scene, missing: Tensor, kept: Tensor) -> Tensor:
+    def _encoder_gain(self, scene: Scene, missing: Tensor, kept: Tensor) -> Tensor:
         """Gain common to all that the codec kept, around each frame: [shape=(batch, frames)].
 
         `kept` is the power of the coded bins with content, [shape=(batch, 2, frames, bins)].
@@ -323,7 +323,7 @@ class DiffusionNetwork(nn.Module):
         return mean.clamp(0.0, MOST_MAKEUP)
 
     def _turned_down(self, gain: Tensor, kept: Tensor) -> Tensor:
-        """Mean gain of what the codec kept, around each frame, where it is below 0; see `_makeup`.
+        """Mean gain of what was kept, around each frame, where it is below 0; see `_encoder_gain`.
 
         The log-spectral distance is lowest at the mean of logarithms, which is below the mean of
         powers: trained to lower it, a network turns down what it cannot be sure of, a tenth of a

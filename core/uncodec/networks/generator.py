@@ -12,8 +12,8 @@ the whole frame at once, coarsely, and lays out levels for each patch of eight b
 that is the same for every patch then looks at the bins themselves and at their neighbours, and
 decides which of them lack energy. Levels are learned relative to an outline of the spectrum that is
 carried on beyond the last bin with content: whether a recording is dark or bright is then seen at
-the edge of what the codec left, and need not be guessed. On top of it all comes the makeup gain
-(`uncodec.networks.makeup`).
+the edge of what the codec left, and need not be guessed. On top of it all comes the encoder gain
+(`uncodec.networks.encoder_gain`).
 """
 
 from __future__ import annotations
@@ -25,7 +25,7 @@ import torch
 from torch import Tensor, nn
 
 from uncodec.errors import InvalidValue
-from uncodec.networks.makeup import GROUP, STATISTICS, Makeup
+from uncodec.networks.encoder_gain import GROUP, STATISTICS, EncoderGain
 
 __all__ = ["CHANNELS", "CHANNEL_NAMES", "Generator", "GeneratorConfig", "exchanged"]
 
@@ -100,8 +100,8 @@ class GeneratorConfig:
         tuple of Tensor
             Recurrent state [shape=(1, batch, hidden)], level reference [shape=(batch, 1)] in
             decades, the previous frame's levels relative to it [shape=(batch, 2, 1, bins - 1)],
-            the decaying peaks of its bands [shape=(batch, 2, 1, (bins - 1) // 4)] and what `Makeup`
-            has heard so far [shape=(batch, 8 * ((bins - 1) // 16) + 2)].
+            the decaying peaks of its bands [shape=(batch, 2, 1, (bins - 1) // 4)] and what
+            `EncoderGain` has heard so far [shape=(batch, 8 * ((bins - 1) // 16) + 2)].
         """
 
         def filled(value: float, *shape: int) -> Tensor:
@@ -169,7 +169,8 @@ class Generator(nn.Module):
         self.look = nn.Linear(seen, config.local)
         self.fuse = nn.Linear(config.local, config.local)
         self.decide = nn.Linear(config.local, LEVELS * PATCH)
-        self.makeup = Makeup(config.bins, config.hop)
+        # Its name is part of the names of the weights.
+        self.makeup = EncoderGain(config.bins, config.hop)
         # Against over-fitting: the recordings to train on are few.
         self.dropout = nn.Dropout(0.1)
         place = torch.arange((config.bins - 1) // BAND, dtype=torch.float32)
@@ -267,7 +268,7 @@ class Generator(nn.Module):
 
     @torch.jit.export
     def repair(self, spectra: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
-        """`forward` without the makeup gain, whose part of the state it hands on untouched."""
+        """`forward` without the encoder gain, whose part of the state it hands on untouched."""
         hidden, held, previous, peaks, heard_so_far = state
         real, imag = spectra[:, :, :, 1:, 0], spectra[:, :, :, 1:, 1]
         batch, _, frames, bins = real.shape

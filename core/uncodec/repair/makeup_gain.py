@@ -9,9 +9,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
-from uncodec.live.source import check_rate
+from uncodec.loudness import LoudnessMeter, loudness_weights
+from uncodec.rates import check_rate
 from uncodec.repair.limiter import PeakLimiter
-from uncodec.repair.loudness import LoudnessMeter, loudness_weights
 
 __all__ = ["HIGHEST_GAIN_DB", "MakeupStream"]
 

@@ -5,10 +5,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
-from uncodec.live.compiled import compiled
-from uncodec.live.source import check_rate
 from uncodec.parameters import check_amount
+from uncodec.rates import check_rate
 from uncodec.repair.interchannel import FaultListener
 
 __all__ = ["AligningStream"]

@@ -14,8 +14,8 @@ from torch import Tensor
 
 from uncodec.errors import InvalidValue
 from uncodec.networks.codec_net import CodecNet
+from uncodec.networks.encoder_gain import TURNED_DOWN
 from uncodec.networks.generator import Generator, GeneratorConfig
-from uncodec.networks.makeup import TURNED_DOWN
 from uncodec.networks.spectra import change_to_audio, generator_input, left_right, mid_side
 from uncodec.training.adversary import ADVERSARIES, Adversary
 from uncodec.training.checkpoints import Average, Due, Log, go_on, write_checkpoint
@@ -117,7 +117,7 @@ class LoopSettings:
 
 
 def restore_batch(
-    generator: Generator, coded: Tensor, seed: int, half: bool = True, makeup: bool = True
+    generator: Generator, coded: Tensor, seed: int, half: bool = True, encoder_gain: bool = True
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the generator over whole crops.
 
@@ -130,8 +130,8 @@ def restore_batch(
         Of the noise.
     half : bool
         Compute the network in bfloat16.
-    makeup : bool
-        Apply the makeup gain.
+    encoder_gain : bool
+        Apply the encoder gain.
 
     Returns
     -------
@@ -149,7 +149,7 @@ def restore_batch(
     padded, noise = (torch.nn.functional.pad(audio, (edge, 0)) for audio in (coded, noise))
     frames = generator_input(padded, noise, window, hop)
     with torch.autocast(coded.device.type, torch.bfloat16, enabled=half):
-        step = generator if makeup else generator.repair
+        step = generator if encoder_gain else generator.repair
         delta, damage, _ = step(frames, generator.initial_state(coded.shape[0]))
     change, heard = (torch.view_as_complex(part) for part in (delta.float(), frames[:, :2]))
     delta = left_right(change_to_audio(change, heard, window, hop))[..., edge:-edge]
@@ -205,10 +205,10 @@ def _losses(
     """Everything a step lowers, by name; the adversary learns on the way."""
     clean, coded, is_clean = batch
     seed = settings.seed * 1_000_003 + step
-    restored, delta, damage = restore_batch(generator, coded, seed=seed, makeup=False)
+    restored, delta, damage = restore_batch(generator, coded, seed=seed, encoder_gain=False)
     clean, coded = clean[..., : restored.shape[-1]], coded[..., : restored.shape[-1]]
     # What is to be filled in is learned at the level that the encoder left; turning the whole up
-    # again is another matter (`uncodec.training.makeup_loop`).
+    # again is another matter (`uncodec.training.encoder_gain_loop`).
     turned_down = was_turned_down(clean, coded) * (1 - is_clean)
     clean = clean * (1 - (1 - TURNED_DOWN) * turned_down)[:, None, None]
     if settings.objective == "mse":

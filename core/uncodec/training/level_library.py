@@ -29,6 +29,7 @@ from uncodec.networks.level_features import (
     level_features,
     stream_frames,
 )
+from uncodec.rates import NETWORK_RATES
 from uncodec.training.mixing import Mixer
 from uncodec.training.music import Recording
 from uncodec.training.pairs import Coding
@@ -223,9 +224,9 @@ class _Drawer:
         self.teacher, self.seconds, self.seed = teacher, seconds, seed
         self._mixers = {
             rate: Mixer(list(teacher.clean), sample_rate=rate, seconds=seconds, seed=seed)
-            for rate in (44100, 48000)
+            for rate in NETWORK_RATES
         }
-        self._music = [entry for entry in teacher.music if entry.rate in (44100, 48000)]
+        self._music = [entry for entry in teacher.music if entry.rate in NETWORK_RATES]
         packages = {entry.package for entry in self._music}
         total = {
             name: sum(e.seconds for e in self._music if e.package == name) for name in packages

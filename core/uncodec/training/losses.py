@@ -8,9 +8,9 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uncodec.networks.makeup import TURNED_DOWN
+from uncodec.loudness import k_response
+from uncodec.networks.encoder_gain import TURNED_DOWN
 from uncodec.networks.spectra import real_fft
-from uncodec.repair.loudness import k_response
 
 __all__ = [
     "clean_null_penalty",

@@ -14,6 +14,7 @@ from pedalboard._pedalboard import Pedalboard
 from pedalboard.io import StreamResampler
 
 from uncodec.errors import AudioFileError, InvalidValue
+from uncodec.rates import NETWORK_RATES
 from uncodec.training.recordings import Source
 from uncodec.training.synthesis import synthesize
 
@@ -54,7 +55,7 @@ class Mixer:
         seconds: float = 4.0,
         seed: int = 0,
     ) -> None:
-        if sample_rate not in (44100, 48000):
+        if sample_rate not in NETWORK_RATES:
             raise InvalidValue(f"sample_rate={sample_rate}: must be 44100 or 48000")
         if not seconds >= 0.5:
             raise InvalidValue(f"seconds={seconds}: must be 0.5 or more")

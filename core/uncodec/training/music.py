@@ -22,6 +22,7 @@ import soundfile as sf
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, UncodecError
+from uncodec.rates import NETWORK_RATES
 
 __all__ = ["PACKAGES", "Recording", "cut_off", "fetch_packages", "list_music", "read_manifest"]
 
@@ -217,7 +218,7 @@ def _examine(path: Path) -> tuple[float, int, int, int] | None:
     try:
         with sf.SoundFile(str(path)) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
-            if rate not in (44100, 48000) or channels > 2 or frames < LEAST_SECONDS * rate:
+            if rate not in NETWORK_RATES or channels > 2 or frames < LEAST_SECONDS * rate:
                 return None
             # Whole frames, so that none holds the join of two looks.
             size = int(min(_LOOK_SECONDS * rate, frames)) // _FRAME * _FRAME

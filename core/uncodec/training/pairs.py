@@ -26,6 +26,7 @@ from numpy.typing import NDArray
 
 from uncodec.codecs import available, backends, encoder_of, round_trip
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.rates import NETWORK_RATES
 from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains
@@ -379,7 +380,7 @@ class _Builder:
         self.seed = seed
         self.mixers = {
             rate: Mixer(list(sources), sample_rate=rate, seconds=seconds, seed=seed)
-            for rate in (44100, 48000)
+            for rate in NETWORK_RATES
         }
 
     def build(self, indices: Sequence[int]) -> int:

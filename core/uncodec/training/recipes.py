@@ -224,7 +224,7 @@ def _build(recipe: Recipe, data: Path, run: Run, workers: int, skip: bool, told:
 
 class _GeneratorTrainer:
     """Trains a live generator: by itself, then, where the recipe has tables for it, with an
-    adversary, then with the losses of its polish, and at last its makeup gain."""
+    adversary, then with the losses of its polish, and at last its encoder gain."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
         from uncodec.networks.generator import GeneratorConfig
@@ -271,7 +271,7 @@ class _GeneratorTrainer:
                 start = self._go_on(folder, settings, start, validation).state_dict()
 
     def release(self) -> None:
-        from uncodec.training.makeup_loop import train_makeup
+        from uncodec.training.encoder_gain_loop import train_encoder_gain
 
         generator = self._trained(*self.stages[-1])
         if self.last_share < 1.0 and len(self.stages) > 1:
@@ -284,7 +284,7 @@ class _GeneratorTrainer:
         if self.makeup is not None:
             # A minute or two, and no part of the checkpoints: it needs nothing of the rest.
             with self.recipe.checked():
-                train_makeup(generator, self.run.pairs(), **self.makeup)
+                train_encoder_gain(generator, self.run.pairs(), **self.makeup)
         _release(generator, self.recipe, self.run)
 
     def _trained(self, folder: Path, settings: LoopSettings) -> Generator:

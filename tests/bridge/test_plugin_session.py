@@ -5,7 +5,7 @@ import time
 import numpy as np
 import pytest
 
-from uncodec.bridge.session import PluginSession
+from uncodec.bridge.plugin_session import PluginSession
 from uncodec.live import open_stream
 from uncodec.live.hop_runner import MOST_FAILURES
 

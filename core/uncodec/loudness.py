@@ -9,7 +9,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from uncodec.live.compiled import compiled
+from uncodec.compiled import compiled
 
 __all__ = [
     "ABSOLUTE_GATE_LUFS",

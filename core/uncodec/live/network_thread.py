@@ -16,7 +16,7 @@ from uncodec.live.hop_engine import HopEngine
 from uncodec.live.hop_runner import HopRunner
 from uncodec.live.times import TimeHistogram
 
-__all__ = ["IDLE_AFTER_S", "POLL_S", "Worker"]
+__all__ = ["IDLE_AFTER_S", "POLL_S", "NetworkThread"]
 
 Array = NDArray[np.float32]
 
@@ -29,7 +29,7 @@ POLL_S = 250e-6
 IDLE_AFTER_S, IDLE_POLL_S = 1.0, 2e-3
 
 
-class Worker:
+class NetworkThread:
     """Takes hops from one ring, runs the engine, puts results into another.
 
     Parameters

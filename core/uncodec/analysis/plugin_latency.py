@@ -10,6 +10,14 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec._native import PluginHost, session_timing
+from uncodec.analysis.latency import (
+    HostPattern,
+    LatencyReport,
+    check_host,
+    drive,
+    find_impulse,
+    late_rate_bound,
+)
 from uncodec.bridge.bundle import find_library
 from uncodec.bridge.launcher import PrivateCore, wait_until
 from uncodec.bridge.plugin import (
@@ -21,14 +29,6 @@ from uncodec.bridge.plugin import (
 )
 from uncodec.errors import CoreError, InvalidValue
 from uncodec.live.budget import LONGEST_BLOCK
-from uncodec.live.latency import (
-    HostPattern,
-    LatencyReport,
-    check_host,
-    drive,
-    find_impulse,
-    late_rate_bound,
-)
 from uncodec.live.playback import no_collection
 from uncodec.live.times import Percentiles, TimeHistogram
 
@@ -167,8 +167,8 @@ def measure_plugin_latency(
     Parameters
     ----------
     model, channels, block, pattern, seconds, seed
-        As of `uncodec.live.latency.measure_latency`. Instead of a released model, `model` may be a
-        folder with one of the same window and hop as the plugin's default.
+        As of `uncodec.analysis.latency.measure_latency`. Instead of a released model, `model` may
+        be a folder with one of the same window and hop as the plugin's default.
     sample_rate : int
         In Hz, from 8000 to 384000.
     turnaround_s : float

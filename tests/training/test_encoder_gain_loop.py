@@ -1,13 +1,13 @@
-"""The makeup gain's training: who was turned down, and learning to tell."""
+"""The encoder gain's training: who was turned down, and learning to tell."""
 
 import numpy as np
 import pytest
 import torch
 
 from uncodec.networks import Generator, GeneratorConfig
-from uncodec.networks.makeup import TURNED_DOWN
+from uncodec.networks.encoder_gain import TURNED_DOWN
+from uncodec.training.encoder_gain_loop import gather_holes, train_encoder_gain
 from uncodec.training.losses import was_turned_down
-from uncodec.training.makeup_loop import gather_holes, train_makeup
 
 SMALL = GeneratorConfig(window=256, hop=128, encoder=8, hidden=8, local=8)
 
@@ -52,7 +52,7 @@ def test_training_learns_to_tell_by_the_holes_and_touches_nothing_else():
     torch.manual_seed(0)
     generator = Generator(SMALL).eval()
     before = {name: value.clone() for name, value in generator.state_dict().items()}
-    train_makeup(generator, Pairs(), seconds=0.4)
+    train_encoder_gain(generator, Pairs(), seconds=0.4)
     changed = {n for n, v in generator.state_dict().items() if not torch.equal(v, before[n])}
     assert changed == {n for n in before if n.startswith("makeup.")}
     holes, labels = gather_holes(generator, Pairs(), seed=7, seconds=0.4)
@@ -67,6 +67,6 @@ def test_training_gives_the_same_again():
     for _ in range(2):
         torch.manual_seed(0)
         generator = Generator(SMALL)
-        train_makeup(generator, Pairs(), seed=3, seconds=0.4)
+        train_encoder_gain(generator, Pairs(), seed=3, seconds=0.4)
         results.append(generator.makeup.state_dict())
     assert all(torch.equal(value, results[1][name]) for name, value in results[0].items())

@@ -1,4 +1,4 @@
-"""Training of the makeup gain, a small part of the generator, after all else."""
+"""Training of the encoder gain, a small part of the generator, after all else."""
 
 from __future__ import annotations
 
@@ -6,14 +6,14 @@ import numpy as np
 import torch
 from torch import Tensor, nn
 
+from uncodec.networks.encoder_gain import EncoderGain
 from uncodec.networks.generator import Generator
-from uncodec.networks.makeup import Makeup
 from uncodec.networks.spectra import audio_to_frames, mid_side
 from uncodec.training.feed import device_of, to_device
 from uncodec.training.losses import was_turned_down
 from uncodec.training.pairs import PairSet
 
-__all__ = ["gather_holes", "train_makeup"]
+__all__ = ["gather_holes", "train_encoder_gain"]
 
 BATCH = 16
 DROPOUT = 0.3
@@ -24,7 +24,7 @@ EPOCHS = 150
 def gather_holes(
     generator: Generator, pairs: PairSet, seed: int, seconds: float
 ) -> tuple[Tensor, Tensor]:
-    """Hear crops of `pairs` as the makeup gain does after some seconds.
+    """Hear crops of `pairs` as the encoder gain does after some seconds.
 
     Parameters
     ----------
@@ -38,7 +38,7 @@ def gather_holes(
     Returns
     -------
     holes : Tensor [shape=(count, 8 * groups)]
-        Averages of `Makeup.holes`, on the processor: what learns from them is small.
+        Averages of `EncoderGain.holes`, on the processor: what learns from them is small.
     turned_down : Tensor [shape=(count,)]
         1 or 0.
     """
@@ -57,10 +57,10 @@ def gather_holes(
     return torch.cat(holes).cpu(), torch.cat(labels).cpu()
 
 
-def train_makeup(
+def train_encoder_gain(
     generator: Generator, pairs: PairSet, *, seed: int = 0, seconds: float = 3.0
 ) -> None:
-    """Train the makeup gain of `generator` in place; nothing else of it changes.
+    """Train the encoder gain of `generator` in place; nothing else of it changes.
 
     Parameters
     ----------
@@ -76,7 +76,7 @@ def train_makeup(
     mean, spread = holes.mean(0), holes.std(0) + 1e-3
     holes = (holes - mean) / spread
     torch.manual_seed(seed)
-    fresh = Makeup(generator.config.bins, generator.config.hop)
+    fresh = EncoderGain(generator.config.bins, generator.config.hop)
     fresh.judge.reset_parameters()
     drop = nn.Dropout(DROPOUT)
     optimiser = torch.optim.AdamW(fresh.parameters(), lr=1e-3, weight_decay=0.05)

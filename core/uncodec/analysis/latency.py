@@ -14,8 +14,8 @@ from uncodec.errors import InvalidValue, UncodecError
 from uncodec.live.budget import Pattern, check_settings
 from uncodec.live.engine import DeltaEngine
 from uncodec.live.hop_engine import HopEngine, PassingEngine, RestoringEngine
+from uncodec.live.live_session import LiveSession
 from uncodec.live.playback import HostClock, no_collection
-from uncodec.live.session import LiveSession
 from uncodec.live.times import Percentiles
 from uncodec.networks import load_model
 

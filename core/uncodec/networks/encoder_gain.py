@@ -1,11 +1,11 @@
-"""Makeup gain: undoing what an encoder took off a whole signal before it coded it."""
+"""Encoder gain: undoing what an encoder took off a whole signal before it coded it."""
 
 from __future__ import annotations
 
 import torch
 from torch import Tensor, nn
 
-__all__ = ["GROUP", "TURNED_DOWN", "Makeup"]
+__all__ = ["GROUP", "TURNED_DOWN", "EncoderGain"]
 
 TURNED_DOWN = 0.95
 """What LAME multiplies a signal by before it codes it at a constant rate."""
@@ -15,7 +15,7 @@ STATISTICS = 8
 """Numbers that are kept of a group, four for mid and four for side."""
 
 
-class Makeup(nn.Module):
+class EncoderGain(nn.Module):
     """Hears over seconds which encoder it was, and turns the signal up again.
 
     Encoders leave different patterns of holes: how often a bin lies far below the strongest of its

@@ -12,12 +12,12 @@ import numpy as np
 import pytest
 
 from uncodec._native import read_request
-from uncodec.bridge import worker as worker_module
+from uncodec.bridge import model_worker as worker_module
 from uncodec.bridge.load import Times, has_room
+from uncodec.bridge.model_worker import ModelWorker
 from uncodec.bridge.sockets import listen
-from uncodec.bridge.worker import Worker
 from uncodec.errors import CoreError
-from uncodec.live.source import network_rate
+from uncodec.rates import network_rate
 
 HOP, WINDOW = 64, 256
 
@@ -76,7 +76,7 @@ def make_door(control, short_path, loaded):
 
     def make_door(load_limit=None):
         ours, theirs = control
-        door = Door(Worker(theirs, loaded, load_limit), ours, short_path)
+        door = Door(ModelWorker(theirs, loaded, load_limit), ours, short_path)
         doors.append(door)
         return door
 

@@ -23,15 +23,15 @@ import torch
 
 from uncodec._native import PendingSession, receive_session
 from uncodec.bridge.load import Times, has_room
-from uncodec.bridge.session import PluginSession
-from uncodec.bridge.workers import MESSAGE_BYTES, tell_doing
+from uncodec.bridge.plugin_session import PluginSession
+from uncodec.bridge.worker_process import MESSAGE_BYTES, tell_doing
 from uncodec.errors import UncodecError
 from uncodec.live.hop_engine import restoring_engine
-from uncodec.live.source import network_rate
-from uncodec.live.worker import IDLE_AFTER_S, POLL_S
+from uncodec.live.network_thread import IDLE_AFTER_S, POLL_S
 from uncodec.networks import LoadedModel, load_model
+from uncodec.rates import network_rate
 
-__all__ = ["Worker", "main"]
+__all__ = ["ModelWorker", "main"]
 
 _log = logging.getLogger("uncodec.bridge")
 
@@ -46,7 +46,7 @@ REHEARSAL_HOPS = 200
 MOST_SESSIONS = 32
 
 
-class Worker:
+class ModelWorker:
     """Serves sessions until the supervisor is gone.
 
     Parameters
@@ -293,7 +293,7 @@ def main(control: socket.socket, model: str, device: str, load_limit: float | No
     torch.set_flush_denormal(True)
     try:
         tell_doing(control, f"loading the model {Path(model).name}")
-        worker = Worker(control, load_model(model, device), load_limit)
+        worker = ModelWorker(control, load_model(model, device), load_limit)
     except UncodecError as error:
         with contextlib.suppress(OSError):
             control.send(json.dumps({"is": "failed", "reason": str(error)}).encode())

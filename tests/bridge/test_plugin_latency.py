@@ -9,8 +9,8 @@ from typer.testing import CliRunner
 
 from uncodec import cli
 from uncodec._native import session_timing
+from uncodec.analysis.plugin_latency import PlayedPlugin, measure_plugin_latency
 from uncodec.bridge.bundle import find_library
-from uncodec.bridge.latency import PlayedPlugin, measure_plugin_latency
 from uncodec.bridge.launcher import PrivateCore
 from uncodec.errors import CoreError, InvalidValue
 from uncodec.networks import Generator, GeneratorConfig, load_model, save_weights
@@ -115,7 +115,7 @@ def test_without_a_core_the_plugin_is_dry_in_time_and_says_so(tmp_path, noise):
 
 def _impatient(plugin):
     with pytest.MonkeyPatch.context() as patch:
-        patch.setattr("uncodec.bridge.latency.CONNECTING_S", 0.05)
+        patch.setattr("uncodec.analysis.plugin_latency.CONNECTING_S", 0.05)
         plugin.wait_for_core()
 
 

@@ -6,17 +6,17 @@ import numpy as np
 import pytest
 from scipy.stats import beta
 
-from uncodec.errors import InvalidValue, ModelError, UncodecError
-from uncodec.live import latency
-from uncodec.live.hop_engine import PassingEngine
-from uncodec.live.latency import (
+from uncodec.analysis import latency
+from uncodec.analysis.latency import (
     Percentiles,
     host_calls,
     late_rate_bound,
     measure_impulse,
     measure_latency,
 )
-from uncodec.live.latency_picture import draw_latency
+from uncodec.analysis.latency_picture import draw_latency
+from uncodec.errors import InvalidValue, ModelError, UncodecError
+from uncodec.live.hop_engine import PassingEngine
 
 HOP, DELAY = 64, 192
 

@@ -17,10 +17,10 @@ from uncodec.live.budget import Latency, Pattern, check_settings, latency_of
 from uncodec.live.engine import DeltaEngine
 from uncodec.live.exchange import DRY, HEADER, HOPS, LATE, POSITION, WET, Exchange
 from uncodec.live.hop_engine import HopEngine, RestoringEngine
-from uncodec.live.stream import check_amount
+from uncodec.live.network_thread import NetworkThread
 from uncodec.live.times import Percentiles, TimeHistogram
-from uncodec.live.worker import Worker
 from uncodec.networks import load_model
+from uncodec.parameters import check_amount
 
 __all__ = ["Latency", "LiveCounters", "LiveSession", "Pattern"]
 
@@ -199,7 +199,7 @@ class LiveSession:
         self._to_worker, inbox = to_worker
         outbox, self._from_worker = to_host
         # A worker that runs inside the call cannot fall behind, however long the call's block.
-        self._worker = Worker(
+        self._worker = NetworkThread(
             engine,
             inbox,
             outbox,

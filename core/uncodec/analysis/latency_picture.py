@@ -8,8 +8,8 @@ from pathlib import Path
 
 import numpy as np
 
+from uncodec.analysis.latency import LatencyReport
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.live.latency import LatencyReport
 
 __all__ = ["draw_latency"]
 

@@ -1,0 +1,5 @@
+"""The release, as everything that tells it tells it."""
+
+__all__ = ["__version__"]
+
+__version__ = "0.1.0"
