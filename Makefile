@@ -28,7 +28,7 @@ NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 PLUGIN := target/Uncodec.vst3
 PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
 
-.PHONY: help setup demo plugin training-data test lint types rust pytest test-daw test-validators nightly loom \
+.PHONY: help setup demo plugin training-data test lint types rust pytest coverage test-daw test-validators nightly loom \
 	fuzz miri tsan bench bench-memory wheel clean distclean FORCE
 
 help: ## list the targets
@@ -62,8 +62,32 @@ rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
 	cargo test --workspace
 
-pytest: setup plugin ## the Python tests alone; ARGS="..." is passed on
-	$(PY) -m pytest $(ARGS)
+# Tests of a file share what it sets up, and so stay in one process.
+PYTEST_JOBS ?= 2
+
+pytest: setup plugin ## the Python tests alone, in PYTEST_JOBS=2 processes; ARGS="..." is passed on
+	$(PY) -m pytest -n $(PYTEST_JOBS) --dist loadfile $(ARGS)
+
+# What rustc writes only the LLVM of its own version can read; Debian has it as llvm-22 and the like.
+LLVM_MAJOR = $(shell rustc -vV | sed -nE 's/^LLVM version: ([0-9]+).*/\1/p')
+
+coverage: setup plugin $(VENV)/bin/cargo-llvm-cov ## lines reached: of Rust by the Rust tests, of Python by the Python tests
+	@for tool in llvm-cov-$(LLVM_MAJOR) llvm-profdata-$(LLVM_MAJOR); do \
+		if ! command -v $$tool >/dev/null; then \
+			echo "make: $$tool is missing (Debian, Ubuntu: apt-get install llvm-$(LLVM_MAJOR))" >&2; \
+			exit 1; \
+		fi; \
+	done
+	LLVM_COV=llvm-cov-$(LLVM_MAJOR) LLVM_PROFDATA=llvm-profdata-$(LLVM_MAJOR) \
+		$(VENV)/bin/cargo-llvm-cov llvm-cov --workspace --summary-only
+	@rm -rf target/coverage
+	@mkdir -p target/coverage
+	$(PY) -m coverage run -m pytest $(ARGS)
+	$(PY) -m coverage combine --quiet
+	$(PY) -m coverage report --skip-covered
+
+$(VENV)/bin/cargo-llvm-cov:
+	cargo install --locked --root $(VENV) cargo-llvm-cov@0.9.1
 
 nightly: setup plugin loom miri tsan fuzz test-validators ## the long tests: those marked nightly, model checks, fuzzing
 	cargo test --release -p uncodec-host -- --ignored

@@ -21,7 +21,7 @@ def test_help_lists_the_targets():
     done = make("help", cwd=ROOT)
     assert done.returncode == 0
     listed = {line.split()[0] for line in done.stdout.splitlines() if line.startswith("  ")}
-    assert {"demo", "test", "nightly", "bench", "clean", "setup"} <= listed
+    assert {"demo", "test", "coverage", "nightly", "bench", "clean", "setup"} <= listed
 
 
 @pytest.fixture
