@@ -28,8 +28,8 @@ NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 PLUGIN := target/Uncodec.vst3
 PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
 
-.PHONY: help setup demo plugin training-data test lint types rust pytest coverage test-daw test-validators nightly loom \
-	fuzz miri tsan bench bench-memory wheel clean distclean FORCE
+.PHONY: help setup demo plugin training-data test lint types rust pytest coverage test-daw test-validators \
+	nightly loom fuzz miri tsan bench bench-memory wheel clean distclean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
