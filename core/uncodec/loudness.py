@@ -10,6 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.compiled import compiled
+from uncodec.signals import Array
 
 __all__ = [
     "ABSOLUTE_GATE_LUFS",
@@ -23,7 +24,6 @@ __all__ = [
     "lufs_of",
 ]
 
-Array = NDArray[np.float32]
 
 ABSOLUTE_GATE_LUFS = -70.0
 BLOCK_S = 0.4

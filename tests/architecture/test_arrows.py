@@ -14,7 +14,7 @@ HOUSE = ROOT / "core/uncodec"
 
 # Modules beside the rooms that every room may use, and each those before it.
 FOUNDATION = (
-    *("errors", "version", "frames", "compiled", "parameters", "rates", "speakers"),
+    *("errors", "version", "signals", "frames", "compiled", "parameters", "rates", "speakers"),
     *("whole_files", "loudness"),
 )
 # What a room uses beside them, as docs/architecture.md draws it. A name with a dot is one module.

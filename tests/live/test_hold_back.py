@@ -6,10 +6,11 @@ import torch
 
 from uncodec.errors import InvalidValue
 from uncodec.live.hold_back import HoldBack
-from uncodec.networks.spectra import hold_back, sqrt_hann
+from uncodec.networks.spectra import hold_back
+from uncodec.signals import sqrt_hann
 
 WINDOW, HOP, FRAMES = 256, 128, 12
-SHAPE = sqrt_hann(WINDOW).numpy()
+SHAPE = sqrt_hann(WINDOW)
 
 
 def noise(*shape, seed=0):

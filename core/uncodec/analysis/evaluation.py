@@ -13,13 +13,13 @@ from dataclasses import dataclass
 from pathlib import Path
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.analysis.levels import LevelReference
 from uncodec.analysis.metrics import MIN_SAMPLES, Reference, null_depth
 from uncodec.analysis.report import CLEAN, UNTOUCHED, ClipScore, Row, aggregate
 from uncodec.analysis.restorers import Restore
 from uncodec.errors import AudioFileError, CodecError, InvalidValue
+from uncodec.signals import Array
 
 __all__ = [
     "DEFAULT_CODECS",
@@ -32,7 +32,6 @@ __all__ = [
     "score_clip",
 ]
 
-Array = NDArray[np.float32]
 Coding = tuple[str, float | None]
 """Codec and bit rate in kb/s; None is the codec's own. ``"mp3@same"`` keeps the sample rate of the
 recording, as FFmpeg does, ``"mp3@32000"`` codes at that rate; else the rate is LAME's choice."""

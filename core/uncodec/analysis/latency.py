@@ -8,7 +8,6 @@ from dataclasses import asdict, dataclass
 from typing import Any, Literal, get_args
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue, UncodecError
 from uncodec.live.budget import Pattern, check_settings
@@ -18,6 +17,7 @@ from uncodec.live.live_session import LiveSession
 from uncodec.live.playback import HostClock, no_collection
 from uncodec.live.times import Percentiles
 from uncodec.networks import load_model
+from uncodec.signals import Array
 
 __all__ = [
     "SWEEP",
@@ -33,7 +33,6 @@ __all__ = [
     "measure_latency",
 ]
 
-Array = NDArray[np.float32]
 HostPattern = Literal["fixed", "varying", "random"]
 Call = Callable[[Array, Array], object]
 

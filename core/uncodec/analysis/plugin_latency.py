@@ -7,7 +7,6 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec._native import PluginHost, session_timing
 from uncodec.analysis.latency import (
@@ -31,10 +30,10 @@ from uncodec.errors import CoreError, InvalidValue
 from uncodec.live.budget import LONGEST_BLOCK
 from uncodec.live.playback import no_collection
 from uncodec.live.times import Percentiles, TimeHistogram
+from uncodec.signals import Array
 
 __all__ = ["PlayedPlugin", "measure_plugin_latency"]
 
-Array = NDArray[np.float32]
 # The range of the plugin's parameter.
 _LONGEST_SAFETY_MS = 50
 

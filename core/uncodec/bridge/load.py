@@ -4,6 +4,8 @@ from __future__ import annotations
 
 import numpy as np
 
+from uncodec.live.times import Percentiles
+
 __all__ = ["ENOUGH_HOPS", "LOAD_LIMIT", "Times", "has_room"]
 
 # Of a hop's period: what is left pays for waking up, for parameters that change and for the host.
@@ -37,12 +39,7 @@ class Times:
 
     def describe(self) -> dict[str, float]:
         """Percentiles in s."""
-        return {
-            "p50_s": self.percentile_s(50),
-            "p99_s": self.percentile_s(99),
-            "p999_s": self.percentile_s(99.9),
-            "max_s": self.percentile_s(100),
-        }
+        return Percentiles(*(self.percentile_s(p) for p in (50, 99, 99.9, 100))).described()
 
 
 def has_room(loads: list[float], newcomer: float, limit: float = LOAD_LIMIT) -> bool:

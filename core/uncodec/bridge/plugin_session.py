@@ -6,18 +6,16 @@ import time
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec._native import CoreSide, HopTicket
 from uncodec.bridge.load import ENOUGH_HOPS, Times
 from uncodec.live.hop_engine import HopEngine, restoring_engine
 from uncodec.live.hop_runner import HopRunner
-from uncodec.live.times import Percentiles, TimeHistogram
+from uncodec.live.times import TimeHistogram
 from uncodec.networks import LoadedModel
+from uncodec.signals import Array
 
 __all__ = ["PluginSession"]
-
-Array = NDArray[np.float32]
 
 
 class PluginSession:
@@ -216,9 +214,5 @@ class PluginSession:
             "failures": self._runner.failures,
             "load": self.load,
             "work": self.work_times.describe(),
-            "turnaround": _describe(self.turnarounds.percentiles()),
+            "turnaround": self.turnarounds.percentiles().described(),
         }
-
-
-def _describe(times: Percentiles) -> dict[str, float]:
-    return {"p50_s": times.p50, "p99_s": times.p99, "p999_s": times.p999, "max_s": times.max}

@@ -16,6 +16,7 @@ import soundfile
 from uncodec.codecs.rules import Plan
 from uncodec.errors import CodecError
 from uncodec.frames import frame_to_float
+from uncodec.signals import Array
 
 __all__ = [
     "decode_av",
@@ -27,7 +28,6 @@ __all__ = [
     "version_of",
 ]
 
-Array = npt.NDArray[np.float32]
 
 _LAYOUTS = {1: "mono", 2: "stereo", 6: "5.1"}
 # FFmpeg's factor between its -q:a scale and the global_quality field (FF_QP2LAMBDA).

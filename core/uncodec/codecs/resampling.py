@@ -5,11 +5,11 @@ from __future__ import annotations
 import math
 
 import numpy as np
-import numpy.typing as npt
+
+from uncodec.signals import Array
 
 __all__ = ["low_pass", "output_length", "resample"]
 
-Array = npt.NDArray[np.float32]
 
 # The transition band, as a fraction of the lower Nyquist frequency. It ends at Nyquist, so nothing
 # aliases; a narrower one rings longer.

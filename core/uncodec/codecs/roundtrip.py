@@ -14,10 +14,10 @@ from uncodec.codecs.resampling import low_pass, output_length, resample
 from uncodec.codecs.rules import Plan, find_delay, make_plan
 from uncodec.codecs.specs import CODECS, WITHOUT_PYAV, CodecSpec
 from uncodec.errors import CodecError, InvalidType, InvalidValue
+from uncodec.signals import Array
 
 __all__ = ["available", "decode", "encode", "encoder_of", "round_trip"]
 
-Array = npt.NDArray[np.float32]
 
 # Below this an encoder may give out no complete frame at all (AAC) or a spoiled one.
 _SHORTEST = 4608

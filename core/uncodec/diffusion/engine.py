@@ -13,7 +13,6 @@ from typing import Literal
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 
 from uncodec.diffusion.flow_path import advance, time_grid
@@ -26,6 +25,7 @@ from uncodec.networks.diffusion import JUDGED
 from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
 from uncodec.parameters import check_seed
+from uncodec.signals import Array
 
 __all__ = [
     "CHUNK",
@@ -37,7 +37,6 @@ __all__ = [
     "check_steps",
 ]
 
-Array = NDArray[np.float32]
 Sampler = Literal["ode", "sde"]
 
 MAX_STEPS = 32

@@ -11,15 +11,13 @@ from collections.abc import Callable
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.diffusion.engine import CHUNK, DiffusionEngine
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import RUN, DeltaEngine
+from uncodec.signals import Array, mid_side_into
 
 __all__ = ["ChunkStore", "DiffusionSource"]
-
-Array = NDArray[np.float32]
 
 
 class ChunkStore(Protocol):
@@ -140,15 +138,9 @@ class DiffusionSource:
         return twin
 
 
-def _mid_side(x: Array) -> Array:
-    """Mid and side of one channel or two, [shape=(2, samples)]."""
-    image: Array = np.zeros((2, x.shape[1]), np.float32)
-    if x.shape[0] == 1:
-        image[0] = x[0]
-        return image
-    np.add(x[0], x[1], out=image[0])
-    np.subtract(x[0], x[1], out=image[1])
-    image *= np.float32(0.5)
+def _mid_side(audio: Array) -> Array:
+    image: Array = np.empty((2, audio.shape[1]), np.float32)
+    mid_side_into(audio, image)
     return image
 
 

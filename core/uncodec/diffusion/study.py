@@ -6,16 +6,16 @@ import os
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from uncodec.diffusion.ddim import ddim
 from uncodec.errors import InvalidValue
 from uncodec.networks.store import load_study
 from uncodec.networks.study import StudyNetwork
+from uncodec.parameters import check_seed
+from uncodec.signals import Array
 
 __all__ = ["StudyRestorer"]
 
-Array = NDArray[np.float32]
 
 # Multiples of what every representation takes for a frame.
 _PIECE, _OVERLAP = 131072, 16384
@@ -35,7 +35,7 @@ class StudyRestorer:
     steps : int
         Calls of the network, 1 to 256.
     seed : int
-        Of the noise, 0 or more.
+        Of the noise, from 0 to 2**64 - 1.
 
     Raises
     ------
@@ -48,9 +48,7 @@ class StudyRestorer:
     def __init__(self, model: str | os.PathLike[str], steps: int = 16, seed: int = 0) -> None:
         if not 1 <= steps <= 256:
             raise InvalidValue(f"steps={steps}: must be from 1 to 256")
-        if seed < 0:
-            raise InvalidValue(f"seed={seed}: must be 0 or more")
-        self.steps, self.seed = steps, seed
+        self.steps, self.seed = steps, check_seed(seed)
         self._network: StudyNetwork = load_study(model)
 
     def __call__(self, audio: Array, sample_rate: float) -> Array:

@@ -28,8 +28,9 @@ import numpy as np
 import pedalboard
 
 from uncodec.effects.base import Processor
-from uncodec.effects.nodes import Array, Node
+from uncodec.effects.nodes import Node
 from uncodec.errors import InvalidValue
+from uncodec.signals import Array
 
 __all__ = ["ChainNode", "NativeNode"]
 

@@ -9,10 +9,11 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncodec.effects.base import Effect
-from uncodec.effects.nodes import Array, Node
+from uncodec.effects.nodes import Node
 from uncodec.errors import InvalidValue
 from uncodec.live.channel_groups import ChannelGroup, group_seed
 from uncodec.parameters import check_amount, check_integer, check_name, check_seed
+from uncodec.signals import Array
 
 if TYPE_CHECKING:
     from uncodec.live.stream import Stream

@@ -12,14 +12,13 @@ from copy import copy
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
+
+from uncodec.signals import Array
 
 if TYPE_CHECKING:
     from uncodec.live.stream import Stream
 
 __all__ = ["Array", "Node", "StreamNode"]
-
-Array = NDArray[np.float32]
 
 
 class Node(ABC):

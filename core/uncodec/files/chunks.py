@@ -11,14 +11,13 @@ from pathlib import Path
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidValue
+from uncodec.signals import Array
 from uncodec.whole_files import reason_of, write_whole
 
 __all__ = ["FolderStore", "GroupStore", "digest_file"]
 
-Array = NDArray[np.float32]
 
 _HEAD = "render.json"
 

@@ -21,10 +21,10 @@ from uncodec.io.file_warnings import FileWarning
 from uncodec.io.framing import mpeg_header
 from uncodec.io.layouts import layout_of, sorted_speakers
 from uncodec.io.timeline import Gap, TimeLine
+from uncodec.signals import Array
 
 __all__ = ["AvDecoder", "coding_name", "container_name", "plain_reason"]
 
-Array = npt.NDArray[np.float32]
 
 _LONGEST_GAP_S = 60.0
 _LONGEST_START_S = 3600.0

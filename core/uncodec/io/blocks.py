@@ -5,11 +5,10 @@ from __future__ import annotations
 from collections.abc import Iterator
 
 import numpy as np
-import numpy.typing as npt
+
+from uncodec.signals import Array
 
 __all__ = ["BlockQueue", "Unreadable", "change_of"]
-
-Array = npt.NDArray[np.float32]
 
 
 class Unreadable(Exception):

@@ -13,7 +13,6 @@ from typing import BinaryIO, Literal, Protocol
 
 import av
 import numpy as np
-import numpy.typing as npt
 import soundfile
 
 from uncodec.io.av_decoder import AvDecoder, plain_reason
@@ -24,6 +23,7 @@ from uncodec.io.frame_decoder import FrameDecoder, NoFrames
 from uncodec.io.layouts import layout_of, sorted_speakers
 from uncodec.io.ogg import OggDecoder, is_ogg
 from uncodec.io.protection import PROTECTED, is_protected
+from uncodec.signals import Array
 
 __all__ = [
     "PLAYLISTS",
@@ -34,7 +34,6 @@ __all__ = [
     "open_soundfile",
 ]
 
-Array = npt.NDArray[np.float32]
 
 PLAYLISTS = (b"ffconcat", b"#EXTM3U", b"[playlist]")
 """Texts that make FFmpeg open other files."""

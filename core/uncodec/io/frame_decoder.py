@@ -9,17 +9,16 @@ from typing import Any, BinaryIO
 
 import av
 import numpy as np
-import numpy.typing as npt
 
 from uncodec.frames import frame_to_float
 from uncodec.io.blocks import BlockQueue, Unreadable, change_of
 from uncodec.io.file_warnings import FileWarning
 from uncodec.io.framing import FrameIndex, Segment, adts_header, index_frames, mpeg_header
 from uncodec.io.layouts import layout_of, sorted_speakers
+from uncodec.signals import Array
 
 __all__ = ["FrameDecoder", "NoFrames"]
 
-Array = npt.NDArray[np.float32]
 
 _DECODERS = {0: "aac", 1: "mp1float", 2: "mp2float", 3: "mp3float"}
 _NAMES = {0: "AAC", 1: "MP1", 2: "MP2", 3: "MP3"}

@@ -14,15 +14,14 @@ from pathlib import Path
 from typing import BinaryIO
 
 import numpy as np
-import numpy.typing as npt
 
 from uncodec.io.av_decoder import AvDecoder
 from uncodec.io.blocks import Unreadable, change_of
 from uncodec.io.file_warnings import FileWarning
+from uncodec.signals import Array
 
 __all__ = ["OggDecoder", "is_ogg"]
 
-Array = npt.NDArray[np.float32]
 
 _CHUNK = 1 << 16
 

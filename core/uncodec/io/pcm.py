@@ -5,9 +5,10 @@ from __future__ import annotations
 import numpy as np
 import numpy.typing as npt
 
+from uncodec.signals import Array
+
 __all__ = ["Dither", "quantise"]
 
-Array = npt.NDArray[np.float32]
 
 _CHUNK = 16384
 

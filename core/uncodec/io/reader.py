@@ -11,7 +11,6 @@ from pathlib import Path
 from types import TracebackType
 
 import numpy as np
-import numpy.typing as npt
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue
 from uncodec.io.blocks import Unreadable
@@ -19,11 +18,10 @@ from uncodec.io.decoders import Decoder, open_decoder
 from uncodec.io.file_warnings import FileWarning
 from uncodec.io.layouts import layout_name
 from uncodec.io.tags import Tags, read_tags
+from uncodec.signals import Array
 from uncodec.whole_files import reason_of
 
 __all__ = ["AudioReader", "check_readable", "open_audio", "read_audio"]
-
-Array = npt.NDArray[np.float32]
 
 
 class AudioReader:

@@ -12,12 +12,10 @@ from collections.abc import Iterator
 from dataclasses import dataclass
 from fractions import Fraction
 
-import numpy as np
-import numpy.typing as npt
+from uncodec.signals import Array
 
 __all__ = ["Gap", "TimeLine"]
 
-Array = npt.NDArray[np.float32]
 
 # Packets that have to agree; a page of Ogg holds up to 255, most often about 50.
 _WITNESSES = 100

@@ -22,11 +22,11 @@ from uncodec.io.staging import StagedFile
 from uncodec.io.tags import NotCarried, Tags, without_stale
 from uncodec.io.tags.riff import BrokenChunks
 from uncodec.io.tags.writing import TagsToWrite, check_tags, form_tags, put_tags
+from uncodec.signals import Array
 from uncodec.whole_files import reason_of
 
 __all__ = ["AudioWriter", "create_audio", "write_audio"]
 
-Array = npt.NDArray[np.float32]
 
 _CONTAINERS = {".wav": "wav", ".flac": "flac"}
 _BITS = {"PCM_16": 16, "PCM_24": 24, "FLOAT": 32}

@@ -23,9 +23,9 @@ from dataclasses import dataclass
 from typing import TYPE_CHECKING
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
+from uncodec.signals import Array
 from uncodec.speakers import speakers_of
 
 if TYPE_CHECKING:
@@ -40,7 +40,6 @@ __all__ = [
     "open_grouped",
 ]
 
-Array = NDArray[np.float32]
 
 _PAIRS = (
     ("FL", "FR"),

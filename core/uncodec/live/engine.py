@@ -16,11 +16,10 @@ from uncodec.live.overlap_add import OverlapAdd
 from uncodec.live.polarity import Polarity
 from uncodec.networks import CHANNELS, LoadedModel
 from uncodec.networks.generator import exchanged
-from uncodec.networks.spectra import sqrt_hann
+from uncodec.signals import Array, mid_side_into, sqrt_hann
 
 __all__ = ["RUN", "DeltaEngine"]
 
-Array = NDArray[np.float32]
 
 RUN = 32
 """Hops computed in one call of the network at most: enough to amortise its overhead, little enough
@@ -54,7 +53,7 @@ class DeltaEngine:
         if channels not in (1, 2):
             raise InvalidValue(f"channels={channels}: must be 1 or 2")
         window, hop = model.config.window, model.config.hop
-        shape = sqrt_hann(window).numpy()
+        shape = sqrt_hann(window)
         self.model = model
         self.channels = channels
         self.hop = hop
@@ -126,13 +125,7 @@ class DeltaEngine:
         count = samples // self.hop
         # A short run uses buffers of its own, because the native calls want contiguous arrays.
         source = self._input if count == RUN else np.empty((CHANNELS, samples), np.float32)
-        if self.channels == 2:
-            np.add(audio[0], audio[1], out=source[0])
-            np.subtract(audio[0], audio[1], out=source[1])
-            source[:2] *= np.float32(0.5)
-        else:
-            source[0] = audio[0]
-            source[1] = 0
+        mid_side_into(audio, source[:2])
         self._noise.fill(self._hops, source[2:4])
         self._excitation.push_into(source[:2], source[2:4], source[4:])
         self._hops += count

@@ -14,10 +14,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.compiled import compiled
+from uncodec.signals import Array
 
 __all__ = ["DRY", "HEADER", "HOPS", "INDEX_BITS", "LATE", "POSITION", "WET", "Exchange"]
 
-Array = NDArray[np.float32]
 
 # Every hop travels as a message: some frames of header, its samples, and, on the way back, the
 # unfinished overlap-add tail. Whole numbers below 2**24 are exact in float32, hence the split.

@@ -3,14 +3,13 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.compiled import compiled
 from uncodec.networks.spectra import SWELL
+from uncodec.signals import Array
 
 __all__ = ["Excitation"]
 
-Array = NDArray[np.float32]
 
 _SIGNATURE = "void(float32[:, :], float32[:, :], float32[:, :], float32[:, ::1], float32[::1])"
 

@@ -11,10 +11,10 @@ from numpy.typing import NDArray
 from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
 from uncodec.networks.spectra import HELD
+from uncodec.signals import Array
 
 __all__ = ["HoldBack"]
 
-Array = NDArray[np.float32]
 
 _SIGNATURE = (
     "void(float32[:, :, ::1], float32[:, :], float32[:, ::1], float32[::1], int64,"

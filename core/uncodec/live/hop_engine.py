@@ -5,17 +5,15 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import DeltaEngine
 from uncodec.live.source import NativeSource, ResampledSource
 from uncodec.networks import LoadedModel
 from uncodec.rates import network_rate
+from uncodec.signals import Array
 
 __all__ = ["HopEngine", "PassingEngine", "ResampledEngine", "RestoringEngine", "restoring_engine"]
-
-Array = NDArray[np.float32]
 
 
 class HopEngine(Protocol):

@@ -5,14 +5,13 @@ from __future__ import annotations
 import logging
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.errors import UncodecError
 from uncodec.live.hop_engine import HopEngine
+from uncodec.signals import Array
 
 __all__ = ["MOST_FAILURES", "HopRunner"]
 
-Array = NDArray[np.float32]
 
 _log = logging.getLogger("uncodec.live")
 

@@ -21,10 +21,9 @@ from uncodec.live.network_thread import NetworkThread
 from uncodec.live.times import Percentiles, TimeHistogram
 from uncodec.networks import load_model
 from uncodec.parameters import check_amount
+from uncodec.signals import Array
 
 __all__ = ["Latency", "LiveCounters", "LiveSession", "Pattern"]
-
-Array = NDArray[np.float32]
 
 
 @dataclass(frozen=True)

@@ -15,10 +15,10 @@ from uncodec.live.exchange import HEADER, INDEX_BITS
 from uncodec.live.hop_engine import HopEngine
 from uncodec.live.hop_runner import HopRunner
 from uncodec.live.times import TimeHistogram
+from uncodec.signals import Array
 
 __all__ = ["IDLE_AFTER_S", "POLL_S", "NetworkThread"]
 
-Array = NDArray[np.float32]
 
 _log = logging.getLogger("uncodec.live")
 

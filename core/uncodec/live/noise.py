@@ -3,13 +3,11 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.parameters import check_seed
+from uncodec.signals import Array
 
 __all__ = ["HopNoise"]
-
-Array = NDArray[np.float32]
 
 
 class HopNoise:

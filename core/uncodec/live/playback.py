@@ -10,15 +10,14 @@ from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec._native import ring
 from uncodec.errors import UncodecError
 from uncodec.live.live_session import LiveSession
+from uncodec.signals import Array
 
 __all__ = ["HostClock", "no_collection", "play_by_clock", "play_on_card"]
 
-Array = NDArray[np.float32]
 
 # Samples that the reader is ahead of the sound card: two seconds at 48 kHz.
 AHEAD = 96000

@@ -10,9 +10,9 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec._native import StreamingResampler, latency_samples, resampler_pair, round_trip_delay
+from uncodec.signals import Array
 
 __all__ = [
     "DeltaSource",
@@ -20,8 +20,6 @@ __all__ = [
     "NativeSource",
     "ResampledSource",
 ]
-
-Array = NDArray[np.float32]
 
 
 class DeltaSource(Protocol):

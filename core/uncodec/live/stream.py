@@ -5,16 +5,14 @@ from __future__ import annotations
 from typing import Protocol
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
 from uncodec.live.source import DeltaSource, NativeSource, ResampledSource
 from uncodec.parameters import check_amount
 from uncodec.rates import network_rate
+from uncodec.signals import Array
 
 __all__ = ["RestoringStream", "Stream", "open_stream"]
-
-Array = NDArray[np.float32]
 
 
 class Stream(Protocol):

@@ -25,6 +25,10 @@ class Percentiles:
     p999: float
     max: float
 
+    def described(self) -> dict[str, float]:
+        """By name and unit, for reports."""
+        return {"p50_s": self.p50, "p99_s": self.p99, "p999_s": self.p999, "max_s": self.max}
+
     @staticmethod
     def of(times: NDArray[np.float64]) -> Percentiles:
         """Percentiles of some times; all zero if there are none."""

@@ -2,11 +2,12 @@
 
 from __future__ import annotations
 
-import math
 from typing import Any
 
 import torch
 from torch import Tensor
+
+from uncodec.signals import sqrt_hann
 
 __all__ = [
     "audio_to_frames",
@@ -19,7 +20,6 @@ __all__ = [
     "overlap_add",
     "overtones",
     "real_fft",
-    "sqrt_hann",
     "swell",
 ]
 
@@ -27,12 +27,6 @@ SWELL = 48
 """Samples over which `swell` averages: about a millisecond."""
 HELD = 32
 """Samples over which `hold_back` compares powers."""
-
-
-def sqrt_hann(window: int) -> Tensor:
-    """Periodic square-root Hann window, [shape=(window,)] float32."""
-    phase = torch.arange(window, dtype=torch.float64, device="cpu") * (math.pi / window)
-    return torch.sin(phase).to(torch.float32)
 
 
 def mid_side(audio: Tensor) -> Tensor:
@@ -92,7 +86,7 @@ def audio_to_frames(audio: Tensor, window: int, hop: int) -> Tensor:
         ``frames = 1 + (samples - window) // hop``; frame 0 starts at sample 0.
     """
     cut = audio.unfold(-1, window, hop)
-    return real_fft(cut * sqrt_hann(window).to(audio.device))
+    return real_fft(cut * torch.from_numpy(sqrt_hann(window)).to(audio.device))
 
 
 def frames_to_audio(spectra: Tensor, window: int, hop: int) -> Tensor:
@@ -110,7 +104,7 @@ def frames_to_audio(spectra: Tensor, window: int, hop: int) -> Tensor:
 def overlap_add(frames: Tensor, window: int, hop: int) -> Tensor:
     """`frames_to_audio` of frames that are samples already, [shape=(..., frames, window)]."""
     overlap = window // hop
-    frames = frames * (sqrt_hann(window).to(frames.device) * (2.0 / overlap))
+    frames = frames * (torch.from_numpy(sqrt_hann(window)).to(frames.device) * (2.0 / overlap))
     lead, count = frames.shape[:-2], frames.shape[-2]
     columns = frames.reshape(-1, count, window).transpose(1, 2)
     length = (count - 1) * hop + window

@@ -7,11 +7,11 @@ from numpy.typing import NDArray
 
 from uncodec._native import StreamingStft
 from uncodec.live.noise import HopNoise
-from uncodec.repair.spectral import SpectralEngine, sqrt_hann
+from uncodec.repair.spectral import SpectralEngine
+from uncodec.signals import Array, sqrt_hann
 
 __all__ = ["HoleFiller"]
 
-Array = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 
 _WINDOW = 1024

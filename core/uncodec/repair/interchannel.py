@@ -13,10 +13,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec._native import StreamingStft
+from uncodec.signals import Array
 
 __all__ = ["ChannelFault", "FaultListener", "listening_window"]
 
-Array = NDArray[np.float32]
 
 _WINDOW_S = 0.093
 _MEMORY_S = 2.0

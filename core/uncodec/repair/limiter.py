@@ -12,10 +12,10 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
+from uncodec.signals import Array
 
 __all__ = ["PeakLimiter", "check_ceiling", "limited", "true_peak"]
 
-Array = NDArray[np.float32]
 
 LOWEST_CEILING_DB = -20.0
 OVERSAMPLING = 4

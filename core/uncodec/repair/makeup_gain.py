@@ -6,16 +6,15 @@ from collections.abc import Sequence
 from copy import copy
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
 from uncodec.loudness import LoudnessMeter, loudness_weights
 from uncodec.rates import check_rate
 from uncodec.repair.limiter import PeakLimiter
+from uncodec.signals import Array
 
 __all__ = ["HIGHEST_GAIN_DB", "MakeupStream"]
 
-Array = NDArray[np.float32]
 
 HIGHEST_GAIN_DB = 40.0
 """Gains, given and found, go from minus to plus this, in dB."""

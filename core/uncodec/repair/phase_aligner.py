@@ -10,10 +10,10 @@ from uncodec.errors import InvalidValue
 from uncodec.parameters import check_amount
 from uncodec.rates import check_rate
 from uncodec.repair.interchannel import FaultListener
+from uncodec.signals import Array
 
 __all__ = ["AligningStream"]
 
-Array = NDArray[np.float32]
 
 _HALF = 32
 """Half the taps of the interpolation: what it needs of the future, in samples."""

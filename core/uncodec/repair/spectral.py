@@ -10,17 +10,11 @@ from numpy.typing import NDArray
 from uncodec._native import InverseFrames, StreamingStft, synthesis_window
 from uncodec.errors import InvalidValue
 from uncodec.live.overlap_add import OverlapAdd
+from uncodec.signals import Array, sqrt_hann
 
-__all__ = ["SpectralEngine", "sqrt_hann"]
+__all__ = ["SpectralEngine"]
 
-Array = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
-
-
-def sqrt_hann(window: int) -> Array:
-    """Periodic square-root Hann window, [shape=(window,)]."""
-    shape: Array = np.sin(np.arange(window) * (np.pi / window)).astype(np.float32)
-    return shape
 
 
 class SpectralEngine(ABC):

@@ -7,10 +7,10 @@ from numpy.typing import NDArray
 
 from uncodec.compiled import compiled
 from uncodec.repair.spectral import SpectralEngine
+from uncodec.signals import Array
 
 __all__ = ["TransientEngine"]
 
-Array = NDArray[np.float32]
 Spectra = NDArray[np.complex64]
 
 HOPS_PER_SECOND = 1378.125

@@ -30,6 +30,7 @@ from uncodec.networks.level_features import (
     stream_frames,
 )
 from uncodec.rates import NETWORK_RATES
+from uncodec.signals import Array
 from uncodec.training.mixing import Mixer
 from uncodec.training.music import Recording
 from uncodec.training.pairs import Coding
@@ -38,7 +39,6 @@ from uncodec.whole_files import write_whole
 
 __all__ = ["LevelLibrary", "Teacher", "as_items", "draw_level_coding", "lasting_bands"]
 
-Array = NDArray[np.float32]
 
 COLUMNS = FEATURES + BANDS
 """Numbers kept of a frame of mid or side: the coded features, then the original's levels."""

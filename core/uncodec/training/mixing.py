@@ -9,18 +9,17 @@ from __future__ import annotations
 import numpy as np
 import pedalboard as pb
 import soundfile as sf
-from numpy.typing import NDArray
 from pedalboard._pedalboard import Pedalboard
 from pedalboard.io import StreamResampler
 
 from uncodec.errors import AudioFileError, InvalidValue
 from uncodec.rates import NETWORK_RATES
+from uncodec.signals import Array
 from uncodec.training.recordings import Source
 from uncodec.training.synthesis import synthesize
 
 __all__ = ["Mixer"]
 
-Array = NDArray[np.float32]
 
 # How often a layer of a mix comes from a folder of that name; folders of other names count as 1.
 FOLDER_WEIGHTS = {"music-mix": 3.0, "solo": 2.0, "drums": 2.5, "voice": 3.5}

@@ -27,6 +27,7 @@ from numpy.typing import NDArray
 from uncodec.codecs import available, backends, encoder_of, round_trip
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
 from uncodec.rates import NETWORK_RATES
+from uncodec.signals import Array
 from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains
@@ -34,7 +35,6 @@ from uncodec.whole_files import write_whole
 
 __all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "differences", "draw_coding"]
 
-Array = NDArray[np.float32]
 Progress = Callable[[int, int], None]
 FORMAT = 3
 _CHUNK = 16

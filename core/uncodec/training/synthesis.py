@@ -11,9 +11,10 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.signals import Array
+
 __all__ = ["smooth_gains", "synthesize"]
 
-Array = NDArray[np.float32]
 
 _TABLE = 16384
 _SCALES = ((0, 2, 4, 7, 9), (0, 3, 5, 7, 10), (0, 2, 3, 5, 7, 8, 10), (0, 2, 4, 5, 7, 9, 11))
