@@ -16,10 +16,14 @@ ROOT = Path(__file__).resolve().parents[2]
 # What `make plugin` builds.
 BUNDLE = ROOT / "target" / "Uncodec.vst3"
 
-pytestmark = pytest.mark.skipif(
-    shutil.which("cargo") is None or not (ROOT / ".git").exists(),
-    reason="needs cargo and a git checkout",
-)
+pytestmark = [
+    pytest.mark.skipif(
+        shutil.which("cargo") is None or not (ROOT / ".git").exists(),
+        reason="needs cargo and a git checkout",
+    ),
+    # The native module is compiled.
+    pytest.mark.timeout(1200),
+]
 
 
 def maturin(*arguments: str | Path) -> None:
