@@ -25,9 +25,15 @@ import torch
 from uncodec.networks.codec_net import CodecNet, codec_levels
 from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.store import load_codec_net
-from uncodec.training.adversary import ADVERSARIES
-from uncodec.training.generator_loop import OBJECTIVES, LoopSettings, restore_batch, train_generator
+from uncodec.training.adversarial_objective import (
+    ADVERSARIES,
+    AdversarialObjective,
+    AdversarySettings,
+)
+from uncodec.training.loop import Objective, RunSettings, begin, train
 from uncodec.training.pairs import PairSet
+from uncodec.training.restoration_objective import restore_batch
+from uncodec.training.trainers import RESTORATIONS
 
 
 @torch.inference_mode()
@@ -117,7 +123,7 @@ def main() -> None:
     parser.add_argument("--work", type=Path, required=True)
     parser.add_argument("--start", type=Path, help="checkpoint of a generator; else from scratch")
     parser.add_argument("--features", default="codec-net", help="model with a codec network")
-    parser.add_argument("--objective", choices=OBJECTIVES, default="levels")
+    parser.add_argument("--objective", choices=RESTORATIONS, default="distance")
     parser.add_argument("--seeds", type=int, default=3)
     parser.add_argument("--steps", type=int, default=120)
     parser.add_argument("--batch", type=int, default=8)
@@ -131,28 +137,22 @@ def main() -> None:
         config, start = GeneratorConfig(**kept["config"]), kept["average"]
     features = load_codec_net(options.features)
     pairs, validation = PairSet(options.work / "pairs"), PairSet(options.work / "validation")
-    settings = LoopSettings(
-        steps=options.steps,
-        batch=options.batch,
-        seconds=1.0,
-        learning_rate=options.learning_rate,
-        average=0.98,
-        objective=options.objective,
-    )
+    settings = RunSettings(steps=options.steps, learning_rate=options.learning_rate, average=0.98)
+    wanted = RESTORATIONS[options.objective]
     root = options.work / "adversaries"
     found: dict[str, list[Any]] = {}
     for seed in range(options.seeds):
+        crops = wanted.SETTINGS(batch=options.batch, seconds=1.0, seed=seed)
         for kind in ADVERSARIES:
             folder = root / f"{kind}-{seed}"
-            generator = train_generator(
-                pairs,
-                folder,
-                replace(settings, adversary=kind, seed=seed),
-                config=config,
-                start=start,
-                features=features,
-                validation=validation,
-                every=max(1, options.steps // 4),
+            network = begin(Generator, config, seed=seed, start=start)
+            base = wanted(network, pairs, crops, validation)
+            objective: Objective[Generator, Any] = base
+            if kind != "none":
+                adversary = AdversarySettings(kind, learning_rate=options.learning_rate)
+                objective = AdversarialObjective(base, adversary, features)
+            generator = train(
+                objective, folder, replace(settings, seed=seed), every=max(1, options.steps // 4)
             )
             found.setdefault(kind, []).append(_outcome(folder, generator, features, validation))
     coded = frechet_distance(features, None, validation)

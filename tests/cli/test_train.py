@@ -53,6 +53,15 @@ def test_a_folder_of_recordings_becomes_a_model(run, recipe, data, tmp_path):
     assert (work / "checkpoints" / "checkpoint.pt").stat().st_mtime_ns == stamp
 
 
+def test_scores_are_told_in_a_line(run, data, tmp_path, tiny_recipe):
+    text = tiny_recipe().replace("[generator]", "[codec-net]\nwidths = [4, 4, 4, 4]\n[unused]")
+    text = 'kind = "codec-net"\n' + text.replace("seconds = 0.3", "seconds = 0.5")
+    (tmp_path / "recipe.toml").write_text(text)
+    outcome = run("train", tmp_path, "--data", data, "--work", tmp_path / "work", "--steps", 1)
+    assert outcome.code == 0
+    assert "step 1: validation all " in outcome.stderr
+
+
 def test_parts_can_be_done_alone(run, recipe, data, tmp_path):
     work = tmp_path / "work"
     outcome = run("train", recipe, "--data", data, "--work", work, "--only", "pairs", "--quiet")
@@ -84,6 +93,7 @@ def test_checkpoints_of_another_version_are_refused(run, recipe, data, tmp_path)
         (("live-gan", "--threads", 0), "threads=0: must be a positive integer"),
         (("live-gan", "--device", "abacus"), "device='abacus': must be a device of this machine"),
         (("codec-net", "--start", "codec-net"), "start='codec-net': must not be given"),
+        (("live-gan", "--music", "songs"), "music='songs': must not be given for a generator"),
         (("live-gan", "--start", "no-such-model"), "no-such-model"),
         (("live-gan", "--only", "release"), "holds no checkpoint to release"),
     ],

@@ -5,7 +5,7 @@ import torch
 
 from uncodec.errors import InvalidValue
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
-from uncodec.training.adversary import Adversary
+from uncodec.training.adversarial_objective import Adversary
 
 
 def small_features():

@@ -9,11 +9,10 @@ import torch
 from torch import nn
 
 from uncodec.errors import InvalidValue
-from uncodec.networks.generator import Generator, GeneratorConfig
-from uncodec.training import codec_loop, encoder_gain_loop, generator_loop
-from uncodec.training.checkpoints import Average, go_on, write_checkpoint
+from uncodec.networks.generator import GeneratorConfig
+from uncodec.training import codec_objective, encoder_gain_objective, restoration_objective
+from uncodec.training.checkpoints import Average, read_checkpoint, write_checkpoint
 from uncodec.training.feed import device_of, readers_for, to_device
-from uncodec.training.generator_loop import LoopSettings
 from uncodec.training.pairs import PairSet
 
 SMALL = GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=8)
@@ -84,12 +83,16 @@ class _Reached(Exception):
 @pytest.mark.parametrize(
     ("module", "called", "judge"),
     [
-        (generator_loop, "restore_batch", generator_loop.validate),
-        (codec_loop, "codec_levels", codec_loop.score_codec_net),
         (
-            encoder_gain_loop,
+            restoration_objective,
+            "restore_batch",
+            restoration_objective.restoration_scores,
+        ),
+        (codec_objective, "codec_levels", codec_objective.codec_scores),
+        (
+            encoder_gain_objective,
             "mid_side",
-            lambda network, pairs: encoder_gain_loop.gather_holes(network, pairs, 0, 0.2),
+            lambda network, pairs: encoder_gain_objective.gather_holes(network, pairs, 0, 0.2),
         ),
     ],
 )
@@ -109,16 +112,13 @@ def test_scores_are_computed_where_the_network_is(pairs, monkeypatch, module, ca
 
 
 def test_a_run_goes_on_from_a_checkpoint_of_another_device(tmp_path, monkeypatch):
-    network, settings = Generator(SMALL), LoopSettings(steps=1)
-    average = Average(network, 0.9)
-    optimiser = torch.optim.Adam(network.parameters())
+    average, there = (Average(nn.Linear(2, 2), 0.9) for _ in range(2))
     path = tmp_path / "checkpoint.pt"
-    write_checkpoint(path, 4, 1, settings, network, optimiser, average)
+    write_checkpoint(path, average=average.weights)
     load, asked = torch.load, []
     monkeypatch.setattr(torch, "load", lambda *a, **how: asked.append(how) or load(*a, **how))
-    there = Average(network, 0.9)
     kept = {name: value.data_ptr() for name, value in there.weights.items()}
-    go_on(path, 4, settings, network, optimiser, there)
+    there.load(read_checkpoint(path)["average"])
     assert asked[0]["map_location"] == "cpu"
     # The averages stay where the network is and take only the values.
     assert {name: value.data_ptr() for name, value in there.weights.items()} == kept

@@ -6,9 +6,7 @@ import soundfile as sf
 import torch
 
 from uncodec.errors import UncodecError
-from uncodec.networks.generator import Generator, GeneratorConfig
-from uncodec.training.checkpoints import Average, Log, read_checkpoint, write_checkpoint
-from uncodec.training.generator_loop import LoopSettings
+from uncodec.training.checkpoints import Log, read_checkpoint, write_checkpoint
 from uncodec.training.pairs import PairSet, build_pairs
 
 
@@ -27,14 +25,12 @@ def test_a_full_disk_stops_the_building_of_pairs_and_leaves_what_is_whole(full_d
 
 
 def test_a_full_disk_costs_no_checkpoint(full_disk, tmp_path):
-    network = Generator(GeneratorConfig(window=256, hop=64, encoder=32, hidden=48, local=8))
-    kept = (LoopSettings(), network, torch.optim.Adam(network.parameters()), Average(network, 0.9))
-    path = tmp_path / "checkpoint.pt"
-    write_checkpoint(path, 4, 10, *kept)
+    path, weights = tmp_path / "checkpoint.pt", torch.zeros(100_000)
+    write_checkpoint(path, step=10, network=weights)
     told = pytest.raises(UncodecError, match=r"checkpoint\.pt: cannot be written")
     with full_disk(path.stat().st_size // 2), told:
-        write_checkpoint(path, 4, 20, *kept)
-    assert read_checkpoint(path, 4)["step"] == 10
+        write_checkpoint(path, step=20, network=weights)
+    assert read_checkpoint(path)["step"] == 10
     assert [p.name for p in tmp_path.iterdir()] == ["checkpoint.pt"]
 
 

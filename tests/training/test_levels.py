@@ -6,10 +6,8 @@ import json
 
 import numpy as np
 import pytest
-import soundfile as sf
 import torch
 
-from uncodec.errors import ModelError
 from uncodec.networks.level_features import BANDS, FEATURES
 from uncodec.networks.levels import LevelConfig, LevelNetwork
 from uncodec.training.level_library import (
@@ -22,23 +20,6 @@ from uncodec.training.level_library import (
 from uncodec.training.level_objective import LevelObjective, LevelSettings, level_scores
 from uncodec.training.loop import RunSettings, train
 from uncodec.training.recordings import Source
-
-
-@pytest.fixture(scope="module")
-def library(tmp_path_factory):
-    """Items of three recordings of noise that comes in bursts."""
-    folder = tmp_path_factory.mktemp("levels")
-    rng = np.random.default_rng(0)
-    sources = []
-    for number in range(3):
-        bursts = np.repeat(10 ** rng.uniform(-2, 0, 40), 3200)[:, None]
-        path = folder / f"{number}.flac"
-        sf.write(path, 0.3 * bursts * rng.normal(0, 0.3, (len(bursts), 2)), 44100)
-        sources.append(Source(path, "drums", len(bursts) / 44100))
-    made = LevelLibrary(folder / "items")
-    made.build(Teacher(sources), range(6), seconds=2.0, seed=1)
-    made.refresh()
-    return made
 
 
 def test_items_are_functions_of_their_number(library, tmp_path):
@@ -89,21 +70,3 @@ def test_levels_are_learned(library, tmp_path):
     assert after["mean"] < 0.6 * before["mean"]
     rows = [json.loads(line) for line in (tmp_path / "log.jsonl").read_text().splitlines()]
     assert rows[-1]["validation"]["all"] == pytest.approx(after)
-
-
-def test_a_run_that_was_stopped_goes_on_as_though_it_had_not(library, tmp_path):
-    settings = RunSettings(steps=8, warm=2)
-    whole = train(objective(library), tmp_path / "whole", settings)
-    halfway = train(objective(library), tmp_path / "cut", settings, stop_after_s=0.0)
-    resumed = train(objective(library), tmp_path / "cut", settings)
-    for name, value in whole.state_dict().items():
-        assert torch.equal(value, resumed.state_dict()[name]), name
-    assert not torch.equal(whole.leave.weight, halfway.leave.weight)
-
-
-def test_a_run_with_other_settings_is_refused(library, tmp_path):
-    train(objective(library), tmp_path, RunSettings(steps=1))
-    with pytest.raises(ModelError, match="must go on with it"):
-        train(objective(library), tmp_path, RunSettings(steps=2, seed=1))
-    with pytest.raises(ModelError, match="must go on with it"):
-        train(objective(library, mean=2.0), tmp_path, RunSettings(steps=2))

@@ -62,7 +62,7 @@ def test_a_folder_of_pairs_stays_with_its_recordings(tmp_path):
         build_pairs(data, tmp_path / "pairs", count=2, seconds=0.5)
 
 
-def test_workers_ignore_ctrl_c_where_the_first_process_does(monkeypatch):
+def test_workers_ignore_ctrl_c_where_the_first_process_does():
     kept = signal.getsignal(signal.SIGINT)
     try:
         for handler, wanted in (
@@ -70,8 +70,7 @@ def test_workers_ignore_ctrl_c_where_the_first_process_does(monkeypatch):
             (signal.default_int_handler, signal.SIG_DFL),
         ):
             signal.signal(signal.SIGINT, handler)
-            monkeypatch.setattr(pairs_module, "_builder", None, raising=False)
-            pairs_module._set_builder(None)
+            pairs_module._begin_worker()
             assert signal.getsignal(signal.SIGINT) is wanted
     finally:
         signal.signal(signal.SIGINT, kept)

@@ -1,6 +1,8 @@
 """Recipes: found by name, checked, carried out part by part."""
 
 import json
+from dataclasses import replace
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -9,9 +11,13 @@ import torch
 
 from uncodec.errors import AudioFileError, InvalidValue, ModelError, UncodecError
 from uncodec.networks import load_codec_net, load_model
-from uncodec.networks.store import load_diffusion, load_generator
+from uncodec.networks.store import load_diffusion, load_generator, load_levels
+from uncodec.training.level_library import Examiner, LevelLibrary
 from uncodec.training.pairs import PairSet, build_pairs, build_validation
 from uncodec.training.recipes import Run, find_recipe, run_recipe
+from uncodec.training.recordings import Source
+
+MODELS = Path(__file__).parents[2] / "models"
 
 
 @pytest.fixture(scope="module")
@@ -51,6 +57,8 @@ def test_recipes_are_found_by_name_folder_and_file(recipe):
         ('name = "a"', "must have 'version'"),
         (("window", "windows"), "must be a recipe of this release"),
         (("steps = 20", "steps = 0"), "steps=0"),
+        (("steps = 20", "stops = 20"), r"training: must have no .* got \['stops'\]"),
+        (("steps = 20", 'objective = "levels"'), "objective='levels': must be one of distance"),
         (("excitation_trim_db", "trim"), "must have 'excitation_trim_db'"),
         (("[release]", "[release]\nlast_stage_share = 0"), "last_stage_share=0.0: must be above 0"),
         (("count = 3", "count = 0"), "count and excerpts must be positive"),
@@ -96,6 +104,7 @@ def test_a_model_that_cannot_be_written_is_told_in_a_line(recipe, data, full_dis
     run = Run(tmp_path / "work", tmp_path / "model", steps=1)
     run_recipe(recipe, data, run, only="pairs")
     run_recipe(recipe, None, run, only="train")
+    run_recipe(recipe, None, replace(run, release=tmp_path / "first"), only="release")
     told = pytest.raises(
         UncodecError, match=r"weights\.safetensors: cannot be written: the file grew"
     )
@@ -113,8 +122,8 @@ def test_an_adversary_goes_on_from_what_was_trained_without(data, tmp_path, tiny
         torch.load(tmp_path / "work" / stage / "checkpoint.pt", weights_only=True)
         for stage in ("checkpoints", "adversary")
     ]
-    assert kept[0]["adversary"] is None
-    assert kept[1]["adversary"] is not None
+    assert not kept[0]["state"]
+    assert kept[1]["state"]
     # One step of Adam moves no weight by more than the learning rate, whatever it began with.
     moved = kept[1]["network"]["gate.weight"] - kept[0]["average"]["gate.weight"]
     assert 0 < moved.abs().max() < 1e-3
@@ -200,13 +209,98 @@ def test_a_codec_net_is_trained_scored_and_released(data, tmp_path, tiny):
     text = tiny[:head] + "[codec-net]\nwidths = [4, 4, 4, 4]\nhidden = 8\n" + tiny[tail:]
     text = 'kind = "codec-net"\n' + text.replace("seconds = 0.3", "seconds = 0.5")
     (tmp_path / "recipe.toml").write_text(text)
-    told = {}
+    told = []
     run = Run(tmp_path / "work", tmp_path / "model", steps=1)
-    run_recipe(
-        find_recipe(tmp_path), data, run, listen=lambda event, row: told.update({event: row})
-    )
-    assert 0 <= told["scores"]["codec_accuracy"] <= 1
+    run_recipe(find_recipe(tmp_path), data, run, listen=lambda event, row: told.append(row))
+    (scores,) = (row["validation"]["all"] for row in told if "validation" in row)
+    assert 0 <= scores["codec_accuracy"] <= 1
     assert load_codec_net(run.release).config.widths == (4, 4, 4, 4)
+
+
+def test_a_level_network_is_trained_with_and_without_coded_music(data, tmp_path):
+    recipe = find_recipe("levels")
+    recipe.tables["levels"].update(width=16, inner=12, layers=1)
+    recipe.tables["training"].update(batch=2, frames=64)
+    recipe.tables["pairs"].update(count=6, seconds=1.0)
+    recipe.tables["validation"]["seconds"] = 1.0
+    music = tmp_path / "music"
+    music.mkdir()
+    audio = 0.1 * np.random.default_rng(2).standard_normal((5 * 44100, 2))
+    sf.write(music / "a.ogg", audio, 44100)
+    row = "a.ogg,game,1.0,copyright,5.0,44100,2,16000,0"
+    head = "path,package,version,licence,seconds,rate,channels,cutoff_hz,sha256"
+    (music / "manifest.csv").write_text(f"{head}\n{row}\n")
+    told = []
+    run = Run(tmp_path / "work", tmp_path / "model", steps=2, music=music)
+    run_recipe(recipe, data, run, workers=2, listen=lambda *news: told.append(news))
+    assert ("validation", {"done": 10, "count": 10}) in told
+    assert ("pairs", {"done": 6, "count": 6}) in told
+    assert {note["kind"] for note in LevelLibrary(run.work / "pairs").notes} > {"game"}
+    judged = LevelLibrary(run.work / "validation").notes
+    rates = [(note["codec"], note["kbps"], note["codec_rate"]) for note in judged]
+    assert rates[:2] + rates[5:8] == [
+        ("mp3", 24, 44100),
+        ("mp3", 32, 44100),
+        ("mp3", 32, None),
+        ("mp3", 64, None),
+        ("aac", 48, 44100),
+    ]
+    (scores,) = (row["validation"] for event, row in told if "validation" in row)
+    assert {"all", "solo mp3-24k", "solo mp3-32", "solo vorbis-64"} <= set(scores)
+    released = load_levels(run.release)
+    kept = torch.load(run.checkpoints / "checkpoint.pt", weights_only=True)["average"]
+    for name, value in released.state_dict().items():
+        assert torch.equal(value, kept[name].half().float()), name
+    # The folder stays with what it was begun with.
+    with pytest.raises(InvalidValue, match=r"was begun with music='.*now asked for music=None"):
+        run_recipe(recipe, data, Run(run.work, run.release, steps=2), only="pairs")
+    alone = Run(tmp_path / "alone", tmp_path / "model", steps=2)
+    run_recipe(recipe, data, alone, only="pairs")
+    assert {note["kind"] for note in LevelLibrary(alone.work / "pairs").notes} <= {"mix", "solo"}
+
+
+def test_recordings_at_other_rates_are_judged_at_the_nearest(tmp_path):
+    audio = 0.1 * np.random.default_rng(0).standard_normal((2 * 96000, 2))
+    sf.write(tmp_path / "a.wav", audio, 96000)
+    library = LevelLibrary(tmp_path / "levels")
+    examiner = Examiner([Source(tmp_path / "a.wav", "solo", 2.0)])
+    library.complete(examiner, 1, seconds=10.0)
+    assert (library.notes[0]["rate"], library.notes[0]["frames"]) == (48000, 2 * 48000 // 512)
+
+
+def test_levels_need_all_codecs(data, tmp_path, monkeypatch):
+    monkeypatch.setattr("uncodec.training.level_library.left_out", lambda: ["aac"])
+    with pytest.raises(
+        InvalidValue, match=r"must be built with all codecs, got none for aac \(pip"
+    ):
+        run_recipe(find_recipe("levels"), data, Run(tmp_path / "w", tmp_path), only="pairs")
+
+
+def test_a_level_network_without_levels_is_told(tmp_path):
+    run = Run(tmp_path / "work", tmp_path / "model")
+    with pytest.raises(AudioFileError, match="pairs: holds no levels to learn from"):
+        run_recipe(find_recipe("levels"), None, run, only="train")
+    (run.work / "pairs").mkdir(parents=True)
+    (run.work / "pairs" / "000000.json").write_text("{")
+    with pytest.raises(AudioFileError, match=r"000000\.json: is damaged"):
+        run_recipe(find_recipe("levels"), None, run, only="train")
+
+
+def test_music_is_for_level_networks_alone(data, tmp_path):
+    run = Run(tmp_path / "work", tmp_path / "model", music=tmp_path)
+    with pytest.raises(InvalidValue, match="must not be given for a codec-net"):
+        run_recipe(find_recipe("codec-net"), data, run)
+    with pytest.raises(AudioFileError, match=r"manifest\.csv: must be a manifest of music"):
+        run_recipe(find_recipe("levels"), data, run)
+    assert not run.work.exists()
+
+
+@pytest.mark.parametrize("path", sorted(MODELS.glob("*/recipe.toml")), ids=lambda p: p.parent.name)
+def test_every_recipe_is_one_of_this_release(path, tmp_path):
+    recipe = find_recipe(path)
+    assert recipe.name == path.parent.name
+    with pytest.raises(ModelError, match="holds no checkpoint to release"):
+        run_recipe(recipe, None, Run(tmp_path / "work", tmp_path / "model"), only="release")
 
 
 def test_what_is_missing_or_of_another_run_is_told(recipe, data, tmp_path, tiny):

@@ -42,6 +42,15 @@ def train(
             show_default=False,
         ),
     ] = None,
+    music: Annotated[
+        str | None,
+        typer.Option(
+            metavar="FOLDER",
+            help="Music that was coded before, with the manifest that make training-data writes; "
+            "a level network learns from it as well.",
+            show_default=False,
+        ),
+    ] = None,
     work: Annotated[
         str | None,
         typer.Option(
@@ -133,7 +142,14 @@ def train(
         run_recipe(
             recipe,
             Path(data) if data is not None else None,
-            Run(folder, target, device=device, steps=steps, start=start),
+            Run(
+                folder,
+                target,
+                device=device,
+                steps=steps,
+                start=start,
+                music=Path(music) if music is not None else None,
+            ),
             only=only,  # type: ignore[arg-type]  # run_recipe checks it
             workers=workers if workers is not None else os.cpu_count() or 1,
             skip=skip,

@@ -28,6 +28,7 @@ from uncodec.errors import ModelError
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig, State
+from uncodec.networks.levels import LevelConfig, LevelNetwork
 from uncodec.networks.study import StudyConfig, StudyNetwork
 from uncodec.whole_files import write_whole
 
@@ -39,6 +40,7 @@ __all__ = [
     "load_codec_net",
     "load_diffusion",
     "load_generator",
+    "load_levels",
     "load_model",
     "load_study",
     "model_roots",
@@ -53,6 +55,7 @@ KINDS: dict[str, tuple[type[Any], type[Any], torch.dtype]] = {
     "diffusion": (DiffusionConfig, DiffusionNetwork, torch.float16),
     "codec-net": (CodecNetConfig, CodecNet, torch.float32),
     "study": (StudyConfig, StudyNetwork, torch.float16),
+    "levels": (LevelConfig, LevelNetwork, torch.float16),
 }
 WEIGHTS = "weights.safetensors"
 
@@ -144,7 +147,7 @@ def find_model(model: str | os.PathLike[str]) -> Path:
 
 def save_weights(
     folder: str | os.PathLike[str],
-    network: Generator | DiffusionNetwork | CodecNet | StudyNetwork,
+    network: Generator | DiffusionNetwork | CodecNet | StudyNetwork | LevelNetwork,
     *,
     name: str,
     version: str,
@@ -230,6 +233,12 @@ def load_study(model: str | os.PathLike[str], device: str = "cpu") -> StudyNetwo
     """Load and check a member of the diffusion study; parameters and errors as `load_model`."""
     path, _ = _locate(model, device)
     return cast(StudyNetwork, _build(path, "study", device)[0])
+
+
+def load_levels(model: str | os.PathLike[str], device: str = "cpu") -> LevelNetwork:
+    """Load and check a level network; parameters and errors as `load_model`."""
+    path, _ = _locate(model, device)
+    return cast(LevelNetwork, _build(path, "levels", device)[0])
 
 
 def _locate(model: str | os.PathLike[str], device: str) -> tuple[str, int]:

@@ -7,8 +7,7 @@ import io
 import json
 import os
 import time
-from collections.abc import Mapping
-from dataclasses import asdict
+from collections.abc import Callable, Mapping
 from pathlib import Path
 from typing import Any, TypeVar
 
@@ -16,12 +15,13 @@ import torch
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError, UncodecError
-from uncodec.training.pairs import differences
 from uncodec.whole_files import reason_of, write_whole
 
-__all__ = ["Average", "Due", "Log", "go_on", "read_checkpoint", "write_checkpoint"]
+__all__ = ["Average", "Due", "Log", "read_checkpoint", "write_checkpoint"]
 
 Network = TypeVar("Network", bound=nn.Module)
+
+VERSION = 5
 
 
 class Average:
@@ -49,6 +49,11 @@ class Average:
                 kept.lerp_(value.detach(), 1 - decay)
             else:
                 kept.copy_(value)
+
+    def load(self, weights: Mapping[str, Tensor]) -> None:
+        """Go on from these averages; they stay on the device where the network is."""
+        for name, value in weights.items():
+            self.weights[name].copy_(value)
 
     def twin(self, network: Network) -> Network:
         """A copy of `network` with the averaged weights, in evaluation mode."""
@@ -89,93 +94,20 @@ class Due:
         return True
 
 
-def write_checkpoint(
-    path: Path,
-    version: int,
-    step: int,
-    settings: Any,
-    network: Any,
-    optimiser: torch.optim.Optimizer,
-    average: Average,
-    **more: Any,
-) -> None:
+def write_checkpoint(path: Path, **kept: Any) -> None:
     """Write a checkpoint under its name when it is complete.
-
-    Parameters
-    ----------
-    path : Path
-    version : int
-        Of what the loop keeps.
-    step : int
-        Steps that were done.
-    settings : dataclass
-        With a field `steps`.
-    network : Module
-        With a method `describe`.
-    optimiser : Optimizer
-    average : Average
-    **more
-        What else a loop keeps.
 
     Raises
     ------
     UncodecError
         It cannot be written; the one before is still there.
     """
-    kept = {
-        "version": version,
-        "step": step,
-        "config": network.describe(),
-        "settings": asdict(settings),
-        "network": network.state_dict(),
-        "average": average.weights,
-        "optimiser": optimiser.state_dict(),
-        **more,
-    }
     content = io.BytesIO()
-    torch.save(kept, content)
+    torch.save({"version": VERSION, **kept}, content)
     write_whole(path, content.getbuffer())
 
 
-def go_on(
-    path: Path,
-    version: int,
-    settings: Any,
-    network: Any,
-    optimiser: torch.optim.Optimizer,
-    average: Average,
-) -> dict[str, Any]:
-    """Put a run back to where `write_checkpoint` left it.
-
-    `settings` has to be what the run was begun with but for `steps`, which may be another.
-
-    Returns
-    -------
-    dict
-        All that was kept; ``step`` is the first step to do.
-
-    Raises
-    ------
-    ModelError
-        The checkpoint is unreadable, of another version, network or run.
-    """
-    kept = read_checkpoint(path, version)
-    if kept["config"] != network.describe():
-        was, now = differences(kept["config"], network.describe())
-        raise ModelError(f"{path}: holds a network with {was}, must go on with it, got {now}")
-    # What a run was begun without has the value that it has had since.
-    begun = asdict(type(settings)()) | kept["settings"] | {"steps": settings.steps}
-    if begun != asdict(settings):
-        was, now = differences(begun, asdict(settings))
-        raise ModelError(f"{path}: was begun with {was}, must go on with it, got {now}")
-    network.load_state_dict(kept["network"])
-    optimiser.load_state_dict(kept["optimiser"])
-    for name, value in kept["average"].items():
-        average.weights[name].copy_(value)
-    return kept
-
-
-def read_checkpoint(path: Path, version: int) -> dict[str, Any]:
+def read_checkpoint(path: Path) -> dict[str, Any]:
     """Read a checkpoint.
 
     Raises
@@ -186,12 +118,12 @@ def read_checkpoint(path: Path, version: int) -> dict[str, Any]:
     try:
         # Whatever it was trained on may not be here.
         kept: dict[str, Any] = torch.load(path, weights_only=True, map_location="cpu")
-    except Exception as error:
+    except Exception as error:  # torch raises whatever its unpickler came to
         reason = (str(error).splitlines() or [type(error).__name__])[0]
         raise ModelError(f"{path}: must be a checkpoint, cannot be read ({reason})") from error
     found = kept.get("version") if isinstance(kept, dict) else type(kept).__name__
-    if found != version:
-        raise ModelError(f"{path}: must be a checkpoint of version {version}, got {found}")
+    if found != VERSION:
+        raise ModelError(f"{path}: must be a checkpoint of version {VERSION}, got {found}")
     return kept
 
 
@@ -201,10 +133,12 @@ class Log:
     Parameters
     ----------
     folder : path
+    told : callable, optional
+        Called with every row that was written.
     """
 
-    def __init__(self, folder: Path) -> None:
-        self.path = folder / "log.jsonl"
+    def __init__(self, folder: Path, told: Callable[[dict[str, Any]], None] | None = None) -> None:
+        self.path, self.told = folder / "log.jsonl", told
 
     def write(self, row: Mapping[str, Any]) -> None:
         """Append a row.
@@ -222,3 +156,5 @@ class Log:
             if self.path.exists():
                 os.truncate(self.path, size)
             raise UncodecError(f"{self.path}: cannot be written: {reason_of(error)}") from error
+        if self.told is not None:
+            self.told(dict(row))

@@ -4,8 +4,8 @@ from __future__ import annotations
 
 import os
 from collections.abc import Iterable
+from typing import Any
 
-import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor, nn
@@ -26,9 +26,7 @@ def readers_for(device: str) -> int:
     return max(1, min(_MOST_READERS, (os.cpu_count() or 1) - 1))
 
 
-def to_device(
-    arrays: Iterable[NDArray[np.float32]], device: str | torch.device
-) -> tuple[Tensor, ...]:
+def to_device(arrays: Iterable[NDArray[Any]], device: str | torch.device) -> tuple[Tensor, ...]:
     """Arrays as tensors on `device`.
 
     On the way to a GPU they go through page-locked memory, so that the copy needs no second one

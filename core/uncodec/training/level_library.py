@@ -7,10 +7,12 @@ functions of (recordings, seed, number), so a library grows by going on.
 
 from __future__ import annotations
 
+import hashlib
 import io
 import json
-from collections.abc import Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
+from functools import partial
 from pathlib import Path
 from typing import Any
 
@@ -19,7 +21,7 @@ import soundfile as sf
 import torch
 from numpy.typing import NDArray
 
-from uncodec.errors import AudioFileError, UncodecError
+from uncodec.errors import AudioFileError, InvalidValue, UncodecError
 from uncodec.networks.level_features import (
     BAND,
     BANDS,
@@ -31,13 +33,21 @@ from uncodec.networks.level_features import (
 )
 from uncodec.rates import NETWORK_RATES
 from uncodec.signals import Array
-from uncodec.training.mixing import Mixer
+from uncodec.training.mixing import Mixer, resample
 from uncodec.training.music import Recording
-from uncodec.training.pairs import Coding
+from uncodec.training.pairs import Coding, Progress, begin_folder, fill_folder, left_out, read_json
 from uncodec.training.recordings import Source
 from uncodec.whole_files import write_whole
 
-__all__ = ["LevelLibrary", "Teacher", "as_items", "draw_level_coding", "lasting_bands"]
+__all__ = [
+    "VALIDATION_CODINGS",
+    "Examiner",
+    "LevelLibrary",
+    "Teacher",
+    "as_items",
+    "draw_level_coding",
+    "lasting_bands",
+]
 
 
 COLUMNS = FEATURES + BANDS
@@ -54,6 +64,15 @@ _MP3 = (24, 32, 32, 40, 48, 56, 64, 64, 80, 96, 112, 128, 160, 192)
 _AAC = (32, 40, 48, 48, 64, 80, 96, 128)
 _OPUS = (16, 24, 32, 48, 64, 96)
 _VORBIS = (48, 56, 64, 80, 96, 112, 128)
+# What a level network is judged by while it trains: codec, rate in kb/s, and whether the codec runs
+# at the rate of its input.
+VALIDATION_CODINGS = (
+    *(("mp3", kbps, True) for kbps in (24, 32, 48, 64, 96)),
+    *(("mp3", kbps, False) for kbps in (32, 64)),
+    ("aac", 48, True),
+    ("opus", 24, False),
+    ("vorbis", 64, False),
+)
 _AGAIN = (("mp3", 128), ("mp3", 192), ("aac", 128), ("vorbis", 160), ("opus", 96))
 
 
@@ -81,9 +100,13 @@ def draw_level_coding(rng: np.random.Generator, rate: int) -> Coding:
     return Coding("vorbis", int(rng.choice(_VORBIS)), before=before)
 
 
+Excerpt = tuple[Array, int, float, str, Coding]
+"""Audio, its rate, where it ends in Hz, the kind of material, and how it is to be coded."""
+
+
 @dataclass(frozen=True)
 class Teacher:
-    """What items are cut from.
+    """What items are cut from to learn from.
 
     Attributes
     ----------
@@ -97,6 +120,51 @@ class Teacher:
     clean: Sequence[Source]
     music: Sequence[Recording] = ()
     folder: Path = Path()
+
+    def describe(self) -> dict[str, Any]:
+        """What tells the music apart from other music, wherever it lies."""
+        lines = "\n".join(f"{entry.path} {entry.sha256}" for entry in self.music)
+        return {"music": hashlib.sha256(lines.encode()).hexdigest()[:16] if lines else None}
+
+    def drawer(self, seconds: float, seed: int) -> Callable[[int], Excerpt]:
+        """Draws excerpts by their numbers."""
+        return _Drawer(self, seconds, seed)
+
+
+@dataclass(frozen=True)
+class Examiner:
+    """What items are cut from to be judged by: an excerpt of each recording in every coding.
+
+    Attributes
+    ----------
+    clean : sequence of Source
+        Full-band recordings; those shorter than an excerpt are taken as they are.
+    """
+
+    clean: Sequence[Source]
+
+    def describe(self) -> dict[str, Any]:
+        """What the excerpts are coded with."""
+        return {"menu": [list(entry) for entry in VALIDATION_CODINGS]}
+
+    @property
+    def count(self) -> int:
+        """Items in all."""
+        return len(self.clean) * len(VALIDATION_CODINGS)
+
+    def drawer(self, seconds: float, seed: int) -> Callable[[int], Excerpt]:
+        """Cuts excerpts by their numbers: recording after recording, coding after coding."""
+
+        def cut(number: int) -> Excerpt:
+            place, entry = divmod(number, len(VALIDATION_CODINGS))
+            source = self.clean[place]
+            rng = np.random.default_rng([seed, place, 23])
+            clean, rate = _read(rng, [source.path], min(seconds, source.seconds))
+            codec, kbps, kept = VALIDATION_CODINGS[entry]
+            coding = Coding(codec, kbps, codec_rate=rate if kept else None)
+            return clean, rate, rate / 2.0, source.kind, coding
+
+        return cut
 
 
 def lasting_bands(cutoff_hz: float, rate: int) -> int:
@@ -137,7 +205,7 @@ class LevelLibrary:
         known = {note["number"] for note in self.notes}
         for path in sorted(self.folder.glob("[0-9]*.json")):
             if int(path.stem) not in known:
-                self.notes.append(json.loads(path.read_text()))
+                self.notes.append(read_json(path))
         return len(self.notes)
 
     def seconds(self) -> float:
@@ -160,7 +228,14 @@ class LevelLibrary:
         items : ndarray [shape=(size, frames, 2, 224)], float16
         trusted : ndarray [shape=(size, 64)], bool
             Bands in which the original's levels can be trusted.
+
+        Raises
+        ------
+        AudioFileError
+            There are no items.
         """
+        if not self.notes:
+            raise AudioFileError(f"{self.folder}: holds no levels to learn from")
         rng = np.random.default_rng([seed, step, 21])
         items = np.empty((size, frames, 2, COLUMNS), np.float16)
         trusted = np.zeros((size, BANDS), np.bool_)
@@ -174,36 +249,70 @@ class LevelLibrary:
             _vary(rng, items[row], note["codec"] == "clean")
         return items, trusted
 
-    def build(self, teacher: Teacher, numbers: Sequence[int], *, seconds: float, seed: int) -> None:
-        """Build items that are not there yet.
+    def build(
+        self, teacher: Teacher | Examiner, numbers: Sequence[int], *, seconds: float, seed: int
+    ) -> int:
+        """Build items that are not there yet; returns how many.
 
         Raises
         ------
         UncodecError
-            A recording cannot be read.
+            A recording cannot be read, coded or written; what was built is kept.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        draw = _Drawer(teacher, seconds, seed)
-        for number in numbers:
-            if not (self.folder / f"{number:06d}.json").exists():
-                clean, rate, cutoff, kind, coding = draw(number)
-                try:
-                    coded = coding.apply(clean, rate)
-                except UncodecError as error:
-                    raise UncodecError(f"item {number} ({coding}): {error}") from error
-                data = as_items(clean, coded)
-                content = io.BytesIO()
-                np.save(content, data)
-                write_whole(self.folder / f"{number:06d}.npy", content.getbuffer())
-                note = {
-                    "number": number,
-                    "rate": rate,
-                    "frames": len(data),
-                    "bands": lasting_bands(cutoff, rate),
-                    "kind": kind,
-                    **asdict(coding),
-                }
-                write_whole(self.folder / f"{number:06d}.json", json.dumps(note).encode())
+        draw = teacher.drawer(seconds, seed)
+        missing = [n for n in numbers if not (self.folder / f"{n:06d}.json").exists()]
+        for number in missing:
+            clean, rate, cutoff, kind, coding = draw(number)
+            try:
+                coded = coding.apply(clean, rate)
+            except UncodecError as error:
+                raise UncodecError(f"item {number} ({coding}): {error}") from error
+            data = as_items(clean, coded)
+            content = io.BytesIO()
+            np.save(content, data)
+            write_whole(self.folder / f"{number:06d}.npy", content.getbuffer())
+            note = {
+                "number": number,
+                "rate": rate,
+                "frames": len(data),
+                "bands": lasting_bands(cutoff, rate),
+                "kind": kind,
+                **asdict(coding),
+            }
+            write_whole(self.folder / f"{number:06d}.json", json.dumps(note).encode())
+        return len(missing)
+
+    def complete(
+        self,
+        teacher: Teacher | Examiner,
+        count: int,
+        *,
+        seconds: float,
+        seed: int = 0,
+        workers: int = 1,
+        progress: Progress | None = None,
+    ) -> None:
+        """Build items 0 to `count` - 1 in so many processes, skipping those already there.
+
+        The folder keeps the recordings, `seconds` and `seed` that it was begun with.
+
+        Raises
+        ------
+        InvalidValue
+            It was begun with others; not all codecs can be coded here.
+        UncodecError
+            As for `build`, and where a process died.
+        """
+        begin_folder(self.folder, teacher.clean, seconds=seconds, seed=seed, **teacher.describe())
+        build = partial(self.build, teacher, seconds=seconds, seed=seed)
+        fill_folder(self.folder, build, count, workers, progress, self._check_codecs)
+        self.refresh()
+
+    def _check_codecs(self) -> None:
+        if absent := ", ".join(left_out()):
+            rule = "must be built with all codecs"
+            raise InvalidValue(f"{self.folder}: {rule}, got none for {absent} (pip install av)")
 
 
 def _vary(rng: np.random.Generator, item: NDArray[np.float16], is_clean: bool) -> None:
@@ -242,7 +351,7 @@ class _Drawer:
         own = [s.seconds * CLEAN_WEIGHTS.get(s.kind, 1.0) for s in teacher.clean]
         self._own = np.array(own) / sum(own)
 
-    def __call__(self, number: int) -> tuple[Array, int, float, str, Coding]:
+    def __call__(self, number: int) -> Excerpt:
         rng = np.random.default_rng([self.seed, number, 22])
         shares = dict(SHARES)
         if not self._music:
@@ -254,7 +363,7 @@ class _Drawer:
             clean, cutoff = self._mixers[rate].mix(number), rate / 2.0
         elif kind == "clean":
             chosen = self.teacher.clean[int(rng.choice(len(self._own), p=self._own))]
-            clean, rate = self._read(rng, [chosen.path])
+            clean, rate = _read(rng, [chosen.path], self.seconds)
             cutoff, kind = rate / 2.0, chosen.kind
         else:
             entry = self._music[int(rng.choice(len(self._music), p=self._weights))]
@@ -267,29 +376,34 @@ class _Drawer:
                     if e.path.rpartition("/")[0] == folder and e.rate == entry.rate
                 ]
                 near += [others[int(i)] for i in rng.permutation(len(others))[:24]]
-            clean, rate = self._read(rng, [self.teacher.folder / e.path for e in near])
+            clean, rate = _read(rng, [self.teacher.folder / e.path for e in near], self.seconds)
             cutoff, kind = float(min(e.cutoff_hz for e in near)), entry.package
         return clean, rate, cutoff, kind, draw_level_coding(rng, rate)
 
-    def _read(self, rng: np.random.Generator, paths: Sequence[Path]) -> tuple[Array, int]:
-        """A stretch of a recording, or several short ones behind one another."""
-        parts: list[Array] = []
-        missing, rate = 0, 0
-        for path in paths:
-            try:
-                with sf.SoundFile(str(path)) as file:
-                    rate = file.samplerate
-                    missing = missing or round(self.seconds * rate)
-                    count = min(file.frames, missing)
-                    file.seek(int(rng.integers(0, file.frames - count + 1)))
-                    audio = file.read(count, dtype="float32", always_2d=True).T
-            except (OSError, sf.LibsndfileError) as error:
-                raise AudioFileError(f"{path}: cannot be read as audio ({error})") from error
-            gap = np.zeros((2, int(rng.integers(0, rate // 8))), np.float32)
-            for piece in (np.broadcast_to(audio, (2, audio.shape[1])), gap):
-                piece = piece[:, :missing]
-                parts.append(np.ascontiguousarray(piece))
-                missing -= piece.shape[1]
-            if missing <= 0:
-                break
-        return np.nan_to_num(np.concatenate(parts, axis=1)), rate
+
+def _read(rng: np.random.Generator, paths: Sequence[Path], seconds: float) -> tuple[Array, int]:
+    """A stretch of a recording, or several short ones behind one another, at 44.1 or 48 kHz."""
+    parts: list[Array] = []
+    missing, rate = 0, 0
+    for path in paths:
+        try:
+            with sf.SoundFile(str(path)) as file:
+                rate = file.samplerate
+                missing = missing or round(seconds * rate)
+                count = min(file.frames, missing)
+                file.seek(int(rng.integers(0, file.frames - count + 1)))
+                audio = file.read(count, dtype="float32", always_2d=True).T
+        except (OSError, sf.LibsndfileError) as error:
+            raise AudioFileError(f"{path}: cannot be read as audio ({error})") from error
+        gap = np.zeros((2, int(rng.integers(0, rate // 8))), np.float32)
+        for piece in (np.broadcast_to(audio, (2, audio.shape[1])), gap):
+            piece = piece[:, :missing]
+            parts.append(np.ascontiguousarray(piece))
+            missing -= piece.shape[1]
+        if missing <= 0:
+            break
+    whole = np.nan_to_num(np.concatenate(parts, axis=1))
+    if rate in NETWORK_RATES:
+        return whole, rate
+    near = 48000 if rate % 48000 == 0 else 44100
+    return resample(whole, rate, near), near

@@ -2,18 +2,23 @@
 
 from __future__ import annotations
 
-from collections.abc import Mapping
+import warnings
+from collections.abc import Iterator, Mapping
 from dataclasses import asdict, dataclass
 from typing import Any
 
 import numpy as np
 import torch
+from numpy.typing import NDArray
 from torch import Tensor
 
 from uncodec.networks.level_errors import LevelErrors, missing_errors, weigh
 from uncodec.networks.level_features import BANDS, FEATURES
 from uncodec.networks.levels import LevelNetwork
+from uncodec.training.feed import device_of, readers_for, to_device
 from uncodec.training.level_library import LevelLibrary
+from uncodec.training.loop import Objective, RunSettings
+from uncodec.training.pairs import read_ahead
 
 __all__ = ["LevelObjective", "LevelSettings", "level_scores"]
 
@@ -43,7 +48,7 @@ class LevelSettings:
     half: bool = False
 
 
-class LevelObjective:
+class LevelObjective(Objective[LevelNetwork, tuple[Tensor, Tensor]]):
     """Laplace likelihood of the original's levels, and the error that stays over a crop.
 
     Parameters
@@ -53,6 +58,9 @@ class LevelObjective:
     settings : LevelSettings
     validation : LevelLibrary, optional
     """
+
+    SETTINGS = LevelSettings
+    RUN = RunSettings(warm=100, average=0.998)
 
     def __init__(
         self,
@@ -64,22 +72,28 @@ class LevelObjective:
         self.network, self.library, self.settings = network, library, settings
         self.validation = validation
 
-    def describe(self) -> Mapping[str, Any]:
-        return asdict(self.settings)
+    def batches(self, first: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
+        device = device_of(self.network)
+        for arrays in read_ahead(self._read, first, stop, readers_for(str(device))):
+            items, trusted = to_device(arrays, device)
+            yield items.float(), trusted
 
-    def losses(self, step: int) -> dict[str, Tensor]:
-        settings = self.settings
+    def _read(self, step: int) -> tuple[NDArray[np.float16], NDArray[np.bool_]]:
         if step % 200 == 0:
             self.library.refresh()
-        items, trusted = self.library.batch(step, settings.batch, settings.frames, settings.seed)
-        data = torch.from_numpy(items).float()
+        own = self.settings
+        return self.library.batch(step, own.batch, own.frames, own.seed)
+
+    def losses(self, batch: tuple[Tensor, Tensor], step: int) -> dict[str, Tensor]:
+        settings, (data, trusted) = self.settings, batch
         features, wanted = data[..., :FEATURES], data[..., FEATURES:]
-        device = self.network.leave.weight.device
-        features, wanted = features.to(device), wanted.to(device)
-        with torch.autocast(device.type, torch.bfloat16, enabled=settings.half):
+        half = torch.autocast(data.device.type, torch.bfloat16, enabled=settings.half)
+        with half, warnings.catch_warnings():
+            # Norms keep their weights in single precision, and are slower by next to nothing.
+            warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
             level, spread, _ = self.network(features, self.network.initial_state(len(features)))
         weight, missing, bottom = weigh(features[..., :BANDS], wanted)
-        weight = weight * torch.from_numpy(trusted).to(device)[:, None, None, :]
+        weight = weight * trusted[:, None, None, :]
         error = torch.maximum(level, bottom) - torch.maximum(wanted, bottom)
         weight = weight * (settings.kept + (1 - settings.kept) * missing)
         likely = error.abs() / spread + torch.log(spread)
@@ -107,8 +121,9 @@ def level_scores(network: LevelNetwork, library: LevelLibrary) -> dict[str, dict
         FFmpeg codes, have a "k" behind it. "all" holds everything.
     """
     groups: dict[str, list[LevelErrors]] = {}
+    device = device_of(network)
     for place, note in enumerate(library.notes):
-        data = torch.from_numpy(np.array(library.item(place))).float()
+        data = torch.from_numpy(np.array(library.item(place))).float().to(device)
         features, wanted = data[..., :FEATURES], data[..., FEATURES:]
         level, _, _ = network(features[None], network.initial_state(1))
         row = missing_errors(features[..., :BANDS], wanted, level[0], note["bands"])

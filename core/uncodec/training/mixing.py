@@ -18,7 +18,7 @@ from uncodec.signals import Array
 from uncodec.training.recordings import Source
 from uncodec.training.synthesis import synthesize
 
-__all__ = ["Mixer"]
+__all__ = ["Mixer", "resample"]
 
 
 # How often a layer of a mix comes from a folder of that name; folders of other names count as 1.
@@ -119,7 +119,7 @@ class Mixer:
         if not np.isfinite(audio).all():
             raise AudioFileError(f"{source.path}: must be finite, holds NaN or infinite samples")
         stereo = np.ascontiguousarray(np.broadcast_to(audio.T, (2, len(audio))))
-        return stereo if ratio == 1 else _resample(stereo, ratio)
+        return stereo if ratio == 1 else _play(stereo, ratio)
 
     def _cut(self, rng: np.random.Generator, audio: Array) -> Array:
         """Cut a stretch at random; what is too short is repeated with short fades."""
@@ -156,7 +156,7 @@ class Mixer:
             if (start, note) not in played:
                 speed = 2 ** (note / 12)
                 sound = audio[:, start : start + int(longest * speed)]
-                played[start, note] = _resample(sound, speed) if note else sound
+                played[start, note] = _play(sound, speed) if note else sound
             piece = _fade_ends(played[start, note][:, : int(step * rng.uniform(1, 4))])
             piece = piece[:, : self.samples - position]
             gain = np.float32(rng.uniform(0.3, 1.0))
@@ -213,11 +213,16 @@ def _add(out: Array, layer: Array, level_db: float) -> None:
         out += layer * np.float32(0.1 / rms * 10 ** (level_db / 20))
 
 
-def _resample(audio: Array, ratio: float) -> Array:
-    """Play `audio` `ratio` times as fast."""
-    resampler = StreamResampler(float(round(44100 * ratio)), 44100.0, audio.shape[0])
+def resample(audio: Array, rate: float, to: float) -> Array:
+    """Audio, [shape=(channels, samples)], at another sample rate."""
+    resampler = StreamResampler(float(rate), float(to), audio.shape[0])
     parts = [resampler.process(np.ascontiguousarray(audio)), resampler.process(None)]
     return np.ascontiguousarray(np.concatenate(parts, axis=1), np.float32)
+
+
+def _play(audio: Array, speed: float) -> Array:
+    """Play `audio` `speed` times as fast."""
+    return resample(audio, round(44100 * speed), 44100)
 
 
 def _fade_ends(audio: Array, samples: int = 256) -> Array:

@@ -18,7 +18,7 @@ from concurrent.futures.process import BrokenProcessPool
 from dataclasses import asdict, dataclass
 from itertools import islice
 from pathlib import Path
-from typing import Any
+from typing import Any, TypeVar
 
 import numpy as np
 import soundfile as sf
@@ -33,9 +33,23 @@ from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains
 from uncodec.whole_files import write_whole
 
-__all__ = ["Coding", "PairSet", "build_pairs", "build_validation", "differences", "draw_coding"]
+__all__ = [
+    "Coding",
+    "PairSet",
+    "begin_folder",
+    "build_pairs",
+    "build_validation",
+    "differences",
+    "draw_coding",
+    "fill_folder",
+    "left_out",
+    "read_ahead",
+    "read_json",
+]
 
+Item = TypeVar("Item")
 Progress = Callable[[int, int], None]
+"""Called with what is done and what is wanted."""
 FORMAT = 3
 _CHUNK = 16
 
@@ -201,28 +215,52 @@ def build_pairs(
         raise InvalidValue(f"count={count}, workers={workers}: must be positive")
     root = Path(folder)
     sources = _recordings(data)
-    lacks = _begin(root, sources, seconds=seconds, seed=seed)
-    missing = [i for i in range(count) if not (root / f"{i:06d}.json").exists()]
-    if missing:
-        _check_menu(root, lacks)
-    done = count - len(missing)
-    chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
-    builder = _Builder(root, seconds, seed, sources)
-    for built in _built(builder, chunks, workers):
-        done += built
-        if progress is not None:
-            progress(done, count)
+    lacks = begin_folder(root, sources, seconds=seconds, seed=seed)
+    build = _Builder(root, seconds, seed, sources).build
+    fill_folder(root, build, count, workers, progress, lambda: _check_menu(root, lacks))
     return PairSet(root)
 
 
-def _built(builder: _Builder, chunks: list[list[int]], workers: int) -> Iterator[int]:
-    """Build chunk after chunk; yields how many pairs there are more."""
-    if min(workers, len(chunks)) < 2:
-        yield from map(builder.build, chunks)
+def fill_folder(
+    root: Path,
+    build: Callable[[Sequence[int]], int],
+    count: int,
+    workers: int,
+    progress: Progress | None,
+    check: Callable[[], None],
+) -> None:
+    """Build what has no note yet of the numbers below `count`, in so many processes.
+
+    `build` is given some numbers at a time and returns how many it built; `check` is called before,
+    if there is anything to build.
+
+    Raises
+    ------
+    UncodecError
+        A process died.
+    """
+    missing = [i for i in range(count) if not (root / f"{i:06d}.json").exists()]
+    if not missing:
         return
-    pool = ProcessPoolExecutor(workers, initializer=_set_builder, initargs=(builder,))
+    check()
+    done = count - len(missing)
+    chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
+    for built in _built(build, chunks, workers):
+        done += built
+        if progress is not None:
+            progress(done, count)
+
+
+def _built(
+    build: Callable[[Sequence[int]], int], chunks: list[list[int]], workers: int
+) -> Iterator[int]:
+    """Build chunk after chunk in so many processes; yields how many there are more."""
+    if min(workers, len(chunks)) < 2:
+        yield from map(build, chunks)
+        return
+    pool = ProcessPoolExecutor(workers, initializer=_begin_worker)
     try:
-        for future in as_completed([pool.submit(_build, chunk) for chunk in chunks]):
+        for future in as_completed([pool.submit(build, chunk) for chunk in chunks]):
             yield future.result()
     except BrokenProcessPool as error:
         raise UncodecError(
@@ -232,7 +270,7 @@ def _built(builder: _Builder, chunks: list[list[int]], workers: int) -> Iterator
         pool.shutdown(cancel_futures=True)
 
 
-def _begin(root: Path, sources: Sequence[Source], **settings: Any) -> list[str]:
+def begin_folder(root: Path, sources: Sequence[Source], **settings: Any) -> list[str]:
     """Note what a folder is made of, or check that it goes on with the same.
 
     Returns what was left out of the menu when it was begun.
@@ -246,7 +284,7 @@ def _begin(root: Path, sources: Sequence[Source], **settings: Any) -> list[str]:
     }
     head = root / "pairs.json"
     if head.exists():
-        begun = _read_json(head)
+        begun = read_json(head)
         lacks: list[str] = begun.pop("left_out", [])
         if begun != wanted:
             was, now = differences(begun, wanted)
@@ -290,7 +328,14 @@ def _write_json(path: Path, content: Any) -> None:
     write_whole(path, json.dumps(content).encode())
 
 
-def _read_json(path: Path) -> dict[str, Any]:
+def read_json(path: Path) -> dict[str, Any]:
+    """Read a note.
+
+    Raises
+    ------
+    AudioFileError
+        It is damaged.
+    """
     try:
         content: dict[str, Any] = json.loads(path.read_text())
     except ValueError as error:
@@ -344,7 +389,7 @@ def build_validation(
         raise AudioFileError(
             f"data: must hold a recording of {seconds:g} s or more to validate with"
         )
-    lacks = _begin(root, sources, seconds=seconds, seed=seed, excerpts=excerpts)
+    lacks = begin_folder(root, sources, seconds=seconds, seed=seed, excerpts=excerpts)
     rng = np.random.default_rng([seed, 4])
     chosen = [long_enough[int(i)] for i in rng.permutation(len(long_enough))[:excerpts]]
     # Every entry keeps its number, whether or not all before it can be coded here.
@@ -393,20 +438,11 @@ class _Builder:
         return len(indices)
 
 
-_builder: _Builder
-
-
-def _set_builder(builder: _Builder) -> None:
+def _begin_worker() -> None:
     # Ctrl-C reaches all processes at once, and only the first has to say something about it. Where
     # that one was started to ignore it, as a script's background job is, so must the others.
     if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
         signal.signal(signal.SIGINT, signal.SIG_DFL)
-    global _builder
-    _builder = builder
-
-
-def _build(indices: Sequence[int]) -> int:
-    return _builder.build(indices)
 
 
 def _write_pair(
@@ -438,7 +474,7 @@ class PairSet:
             raise InvalidValue(f"readers={readers}: must be a positive integer")
         self.folder, self.readers = Path(folder), readers
         self.notes: list[dict[str, Any]] = [
-            _read_json(path) for path in sorted(self.folder.glob("[0-9]*.json"))
+            read_json(path) for path in sorted(self.folder.glob("[0-9]*.json"))
         ]
         if not self.notes:
             raise AudioFileError(f"{self.folder}: holds no training pairs")
@@ -493,17 +529,31 @@ class PairSet:
         self, first: int, stop: int, size: int, samples: int, seed: int = 0
     ) -> Iterator[tuple[Array, Array, Array]]:
         """Batches of the steps from `first` up to `stop`, read ahead; see `batch`."""
-        steps = iter(range(first, stop))
-        with ThreadPoolExecutor(self.readers) as pool:
-            ahead = deque(
-                pool.submit(self.batch, step, size, samples, seed)
-                for step in islice(steps, self.readers)
-            )
-            while ahead:
-                ready = ahead.popleft().result()
-                for step in islice(steps, 1):
-                    ahead.append(pool.submit(self.batch, step, size, samples, seed))
-                yield ready
+        return read_ahead(
+            lambda step: self.batch(step, size, samples, seed), first, stop, self.readers
+        )
+
+
+def read_ahead(
+    read: Callable[[int], Item], first: int, stop: int, readers: int = 1
+) -> Iterator[Item]:
+    """``read(number)`` for the numbers from `first` up to `stop`, in order.
+
+    Parameters
+    ----------
+    read : callable
+        A function of its argument alone.
+    first, stop : int
+    readers : int
+        Threads at work side by side; each is one item ahead.
+    """
+    numbers = iter(range(first, stop))
+    with ThreadPoolExecutor(readers) as pool:
+        ahead = deque(pool.submit(read, number) for number in islice(numbers, readers))
+        while ahead:
+            ready = ahead.popleft().result()
+            ahead.extend(pool.submit(read, number) for number in islice(numbers, 1))
+            yield ready
 
 
 def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:

@@ -1,60 +1,34 @@
-"""The training loop of the codec classifier."""
+"""What the codec classifier learns: the codec, its rate and its cut-off."""
 
 from __future__ import annotations
 
-import math
+from collections.abc import Mapping
 from dataclasses import dataclass
-from pathlib import Path
+from typing import Any
 
 import numpy as np
 import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uncodec.errors import InvalidValue
-from uncodec.networks.codec_net import (
-    CODEC_NAMES,
-    HOP,
-    WINDOW,
-    CodecNet,
-    CodecNetConfig,
-    codec_levels,
-)
+from uncodec.networks.codec_net import CODEC_NAMES, HOP, WINDOW, CodecNet, codec_levels
 from uncodec.networks.spectra import audio_to_frames, mid_side
-from uncodec.training.checkpoints import Average, Due, Log, go_on, write_checkpoint
 from uncodec.training.feed import device_of, to_device
+from uncodec.training.loop import RunSettings
+from uncodec.training.pair_objective import Crops, CropSettings, PairObjective
 from uncodec.training.pairs import PairSet
 
-__all__ = ["CodecLoopSettings", "measured_cutoff", "score_codec_net", "train_codec_net"]
-
-CHECKPOINT_VERSION = 2
+__all__ = ["CodecObjective", "CodecSettings", "codec_scores", "measured_cutoff"]
 
 
 @dataclass(frozen=True)
-class CodecLoopSettings:
-    """What determines a run besides its pairs.
+class CodecSettings(CropSettings):
+    """Crops of the pairs, see `CropSettings`."""
 
-    Attributes
-    ----------
-    steps, batch : int
-    seconds : float
-        Length of a crop at 44.1 kHz.
-    learning_rate : float
-    seed : int
-    """
+    LEAST = 0.5
 
-    steps: int = 800
     batch: int = 32
     seconds: float = 1.5
-    learning_rate: float = 2e-3
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.steps < 1 or self.batch < 1 or not 0.5 <= self.seconds <= 60:
-            raise InvalidValue(
-                f"steps={self.steps}, batch={self.batch}, seconds={self.seconds}: "
-                "must be positive, and seconds from 0.5 to 60"
-            )
 
 
 def measured_cutoff(clean: Tensor, coded: Tensor) -> Tensor:
@@ -100,87 +74,39 @@ def _labels(pairs: PairSet, numbers: NDArray[np.int64]) -> tuple[Tensor, Tensor,
     return codec, torch.log2(kbps.clamp_min(1.0) / 32), known
 
 
-def train_codec_net(
-    pairs: PairSet,
-    folder: str | Path,
-    settings: CodecLoopSettings,
-    *,
-    config: CodecNetConfig | None = None,
-    every: int = 200,
-    device: str = "cpu",
-) -> CodecNet:
-    """Train a classifier, or go on where `folder` was left.
+class CodecObjective(PairObjective[CodecNet]):
+    """Cross-entropy of the codec, square errors of rate and cut-off."""
 
-    Parameters
-    ----------
-    pairs : PairSet
-    folder : path
-        Takes ``checkpoint.pt`` and ``log.jsonl``.
-    settings : CodecLoopSettings
-        A resumed run must have the same settings but for `steps`.
-    config : CodecNetConfig, optional
-    every : int
-        Steps between checkpoints; there is one every minute besides.
-    device : str
+    SETTINGS = CodecSettings
+    RUN = RunSettings(
+        steps=800,
+        learning_rate=2e-3,
+        warm=0,
+        least_share=0.0,
+        average=0.99,
+        decay=0.01,
+        clip=None,
+        memory=0.999,
+    )
 
-    Returns
-    -------
-    CodecNet
-        With the averaged weights.
-
-    Raises
-    ------
-    ModelError
-        The checkpoint is of another version or of another run.
-    """
-    root = Path(folder)
-    root.mkdir(parents=True, exist_ok=True)
-    path, log = root / "checkpoint.pt", Log(root)
-    torch.manual_seed(settings.seed)
-    network = CodecNet(config).to(device)
-    optimiser = torch.optim.AdamW(network.parameters(), lr=settings.learning_rate)
-    average = Average(network, 0.99)
-    first = 0
-    if path.exists():
-        kept = go_on(path, CHECKPOINT_VERSION, settings, network, optimiser, average)
-        first = int(kept["step"])
-    samples = round(settings.seconds * 44100)
-    due = Due(every, settings.steps)
-    batches = pairs.batches(first, settings.steps, settings.batch, samples, settings.seed)
-    for step, arrays in enumerate(batches, first):
-        clean, coded = to_device(arrays[:2], device)
-        codec, octaves, known = (
-            label.to(device)
-            for label in _labels(pairs, pairs.numbers(step, settings.batch, settings.seed))
-        )
-        for group in optimiser.param_groups:
-            group["lr"] = (
-                settings.learning_rate * 0.5 * (1 + math.cos(math.pi * step / settings.steps))
-            )
-        with torch.autocast(torch.device(device).type, torch.bfloat16):
-            odds, rate, end = network(codec_levels(coded))
-        parts = {
+    def losses(self, batch: Crops, step: int) -> dict[str, Tensor]:
+        clean, coded, _ = batch
+        numbers = self.pairs.numbers(step, self.settings.batch, self.settings.seed)
+        codec, octaves, known = (label.to(coded.device) for label in _labels(self.pairs, numbers))
+        with torch.autocast(coded.device.type, torch.bfloat16):
+            odds, rate, end = self.network(codec_levels(coded))
+        return {
             "codec": torch.nn.functional.cross_entropy(odds.float(), codec),
             "rate": ((rate.float() - octaves).square() * known).mean(),
             "cutoff": 10 * (end.float() - measured_cutoff(clean, coded)).square().mean(),
         }
-        optimiser.zero_grad(set_to_none=True)
-        torch.autograd.backward(torch.stack(list(parts.values())).sum())
-        optimiser.step()
-        average.update(network, step)
-        if (step + 1) % 20 == 0:
-            log.write(
-                {"step": step + 1} | {k: round(float(v.detach()), 4) for k, v in parts.items()}
-            )
-        if due.now(step + 1):
-            write_checkpoint(
-                path, CHECKPOINT_VERSION, step + 1, settings, network, optimiser, average
-            )
-    return average.twin(network)
+
+    def score(self, network: CodecNet, pairs: PairSet) -> Mapping[str, Any]:
+        return {"all": codec_scores(network, pairs)}
 
 
 @torch.inference_mode()
-def score_codec_net(network: CodecNet, pairs: PairSet) -> dict[str, float]:
+def codec_scores(network: CodecNet, pairs: PairSet) -> dict[str, float]:
     """Judge a classifier on whole pairs.
 
     Returns

@@ -1,7 +1,9 @@
-"""The adversary of the generator while it trains."""
+"""An adversary beside another objective of the live generator."""
 
 from __future__ import annotations
 
+from collections.abc import Iterator, Mapping
+from dataclasses import asdict, dataclass
 from typing import Any
 
 import torch
@@ -10,8 +12,13 @@ from torch import Tensor, nn
 from uncodec.errors import InvalidValue
 from uncodec.networks.codec_net import CodecNet
 from uncodec.networks.discriminators import ProjectedDiscriminator, SpectralDiscriminator
+from uncodec.networks.generator import Generator
+from uncodec.training.feed import device_of
+from uncodec.training.loop import Objective
+from uncodec.training.pair_objective import Crops
+from uncodec.training.restoration_objective import RestorationObjective
 
-__all__ = ["ADVERSARIES", "Adversary"]
+__all__ = ["ADVERSARIES", "AdversarialObjective", "Adversary", "AdversarySettings"]
 
 ADVERSARIES = ("none", "spectral", "projected", "both")
 
@@ -131,3 +138,87 @@ class Adversary:
         """Go on from `state`."""
         self.judges.load_state_dict(state["judges"])
         self.optimiser.load_state_dict(state["optimiser"])
+
+
+@dataclass(frozen=True)
+class AdversarySettings:
+    """The adversary and its weights.
+
+    Attributes
+    ----------
+    adversary : str
+        "none", "spectral", "projected" or "both".
+    adversary_after : int
+        Step from which on the adversary counts.
+    verdict, matching : float
+        Weights of the adversary's verdict and of the distance between its features.
+    learning_rate : float
+        Of the discriminators.
+    """
+
+    adversary: str = "none"
+    adversary_after: int = 0
+    verdict: float = 0.5
+    matching: float = 1.0
+    learning_rate: float = 1.5e-3
+
+    def __post_init__(self) -> None:
+        if self.adversary not in ADVERSARIES:
+            rule = f"must be one of {', '.join(ADVERSARIES)}"
+            raise InvalidValue(f"adversary={self.adversary!r}: {rule}")
+
+
+class AdversarialObjective(Objective[Generator, Crops]):
+    """Discriminators learn to tell restored from clean, and the generator to deceive them.
+
+    Parameters
+    ----------
+    base : RestorationObjective
+        What is lowered besides.
+    settings : AdversarySettings
+    features : CodecNet, optional
+        Feature network of a projected adversary.
+    """
+
+    SETTINGS = AdversarySettings
+
+    def __init__(
+        self,
+        base: RestorationObjective,
+        settings: AdversarySettings,
+        features: CodecNet | None = None,
+    ) -> None:
+        self.base, self.settings, self.network = base, settings, base.network
+        self.adversary = Adversary(
+            settings.adversary,
+            features,
+            seed=base.settings.seed,
+            learning_rate=settings.learning_rate,
+            device=str(device_of(base.network)),
+        )
+
+    def describe(self) -> dict[str, Any]:
+        return self.base.describe() | asdict(self.settings)
+
+    def batches(self, first: int, stop: int) -> Iterator[Crops]:
+        return self.base.batches(first, stop)
+
+    def losses(self, batch: Crops, step: int) -> dict[str, Tensor]:
+        heard = self.base.hear(batch, step)
+        parts = self.base.sound(heard, step)
+        if step >= self.settings.adversary_after:
+            hinge = self.adversary.learn(heard.clean, heard.restored)
+            verdict, matching = self.adversary.judge(heard.clean, heard.restored)
+            parts["verdict"] = self.settings.verdict * verdict
+            parts["matching"] = self.settings.matching * matching
+            parts["hinge"] = torch.tensor(hinge)
+        return parts | self.base.care(heard)
+
+    def validate(self, network: Generator) -> Mapping[str, Any] | None:
+        return self.base.validate(network)
+
+    def state_dict(self) -> dict[str, Any]:
+        return self.adversary.state_dict()
+
+    def load_state_dict(self, state: dict[str, Any]) -> None:
+        self.adversary.load_state_dict(state)

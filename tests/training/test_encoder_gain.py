@@ -1,12 +1,19 @@
 """The encoder gain's training: who was turned down, and learning to tell."""
 
+from dataclasses import replace
+
 import numpy as np
 import pytest
 import torch
 
 from uncodec.networks import Generator, GeneratorConfig
 from uncodec.networks.encoder_gain import TURNED_DOWN
-from uncodec.training.encoder_gain_loop import gather_holes, train_encoder_gain
+from uncodec.training.encoder_gain_objective import (
+    EncoderGainObjective,
+    EncoderGainSettings,
+    gather_holes,
+)
+from uncodec.training.loop import begin, train
 from uncodec.training.losses import was_turned_down
 
 SMALL = GeneratorConfig(window=256, hop=128, encoder=8, hidden=8, local=8)
@@ -48,25 +55,25 @@ class Pairs:
         return clean.numpy(), coded.numpy(), np.zeros(size, np.float32)
 
 
-def test_training_learns_to_tell_by_the_holes_and_touches_nothing_else():
-    torch.manual_seed(0)
-    generator = Generator(SMALL).eval()
+def test_training_learns_to_tell_by_the_holes_and_touches_nothing_else(tmp_path):
+    generator = begin(Generator, SMALL).eval()
     before = {name: value.clone() for name, value in generator.state_dict().items()}
-    train_encoder_gain(generator, Pairs(), seconds=0.4)
-    changed = {n for n, v in generator.state_dict().items() if not torch.equal(v, before[n])}
-    assert changed == {n for n in before if n.startswith("makeup.")}
+    objective = EncoderGainObjective(generator, Pairs(), EncoderGainSettings(seconds=0.4))
+    made = objective.fold(train(objective, tmp_path, objective.run()))
+    assert all(torch.equal(v, before[n]) for n, v in generator.state_dict().items())
     holes, labels = gather_holes(generator, Pairs(), seed=7, seconds=0.4)
-    odds = generator.makeup.odds(holes)
+    odds = made.odds(holes)
     assert labels.mean() == 0.5
     assert ((odds > 0) == (labels > 0.5)).all()
     assert odds[labels > 0.5].min() > 1
 
 
-def test_training_gives_the_same_again():
+def test_what_was_learned_does_not_depend_on_what_the_generator_is(tmp_path):
     results = []
-    for _ in range(2):
-        torch.manual_seed(0)
-        generator = Generator(SMALL)
-        train_encoder_gain(generator, Pairs(), seed=3, seconds=0.4)
-        results.append(generator.makeup.state_dict())
-    assert all(torch.equal(value, results[1][name]) for name, value in results[0].items())
+    for seed in range(2):
+        generator = begin(Generator, SMALL, seed=seed)
+        objective = EncoderGainObjective(
+            generator, Pairs(), EncoderGainSettings(seed=3, seconds=0.4)
+        )
+        results.append(train(objective, tmp_path / str(seed), replace(objective.run(), steps=5)))
+    assert torch.equal(*(made.weigh.weight for made in results))

@@ -1,0 +1,326 @@
+"""What carries a recipe out, by kind: the stages that make a model, one run of the loop each."""
+
+from __future__ import annotations
+
+from collections.abc import Callable, Mapping
+from dataclasses import dataclass, fields, replace
+from functools import partial
+from pathlib import Path
+from typing import TYPE_CHECKING, Any
+
+from torch import Tensor
+
+from uncodec.errors import InvalidValue, ModelError
+from uncodec.networks.codec_net import CodecNet, CodecNetConfig
+from uncodec.networks.diffusion import DiffusionConfig
+from uncodec.networks.generator import Generator, GeneratorConfig
+from uncodec.networks.levels import LevelConfig, LevelNetwork
+from uncodec.networks.store import load_codec_net, load_diffusion, load_generator, save_weights
+from uncodec.networks.study import StudyConfig, StudyNetwork
+from uncodec.training.adversarial_objective import AdversarialObjective, AdversarySettings
+from uncodec.training.checkpoints import read_checkpoint
+from uncodec.training.codec_objective import CodecObjective
+from uncodec.training.diffusion_objective import DiffusionObjective, begin_diffusion
+from uncodec.training.distance_objective import DistanceObjective
+from uncodec.training.encoder_gain_objective import EncoderGainObjective, EncoderGainSettings
+from uncodec.training.level_library import Examiner, LevelLibrary, Teacher
+from uncodec.training.level_objective import LevelObjective
+from uncodec.training.loop import Objective, RunSettings, begin, train
+from uncodec.training.music import read_manifest
+from uncodec.training.pairs import PairSet, build_pairs, build_validation
+from uncodec.training.polish_objective import PolishObjective
+from uncodec.training.recordings import Source, split_folder
+from uncodec.training.regression_objective import RegressionObjective
+from uncodec.training.restoration_objective import RestorationObjective
+from uncodec.training.study_objective import AutoencoderObjective, StudySettings, VelocityObjective
+
+if TYPE_CHECKING:
+    from uncodec.training.recipes import Listener, Recipe, Run
+
+__all__ = ["RESTORATIONS", "TRAINERS"]
+
+Weights = Mapping[str, Tensor]
+
+RESTORATIONS: dict[str, type[RestorationObjective]] = {
+    kind.name: kind for kind in (DistanceObjective, RegressionObjective, PolishObjective)
+}
+"""Objectives of a live generator by the name that recipes have for them."""
+
+
+@dataclass(frozen=True)
+class _Stage:
+    """A run of the loop, one of those that make a model.
+
+    `objective` is made with the weights of the stage before and whether to judge by the validation
+    pairs.
+    """
+
+    folder: Path
+    settings: RunSettings
+    objective: Callable[[Weights | None, bool], Objective[Any, Any]]
+
+    def train(self, start: Weights | None, told: Listener) -> Any:
+        """Train to the end; returns the network with the averaged weights."""
+        objective = self.objective(start, True)
+        return train(objective, self.folder, self.settings, told=partial(told, "step"))
+
+    def trained(self) -> Any:
+        """The averaged weights after as many steps as were done, were they all or not."""
+        done = int(read_checkpoint(self.folder / "checkpoint.pt")["step"])
+        return train(self.objective(None, False), self.folder, replace(self.settings, steps=done))
+
+
+class _Trainer:
+    """Carries a recipe out, stage by stage; here in one stage, from random weights."""
+
+    table: str
+    """Name of the table of the network's shape, which `config` reads."""
+    config: Any
+    network: Any
+    objective: Any
+    begins = False
+    """Whether training can begin with another model's weights."""
+    judged = True
+    """Whether training looks at the validation pairs."""
+    hears_music = False
+    """Whether it also learns from music that was coded before."""
+
+    def __init__(self, recipe: Recipe, run: Run) -> None:
+        for name, taken in (("start", self.begins), ("music", self.hears_music)):
+            given = getattr(run, name)
+            if given is not None and not taken:
+                raise InvalidValue(f"{name}={str(given)!r}: must not be given for a {recipe.kind}")
+        self.recipe, self.run = recipe, run
+        with recipe.checked():
+            self.shape = self.config(**recipe.tables[self.table])
+            self.stages = self.plan()
+        self.folder = self.stages[-1].folder
+        self.start: Weights | None = None
+        if run.start is not None:
+            config, self.start = self.begun(run.start)
+            if config != self.shape:
+                must = f"must be a model of {self.shape}"
+                raise ModelError(f"start={run.start!r}: {must}, got {config}")
+
+    def plan(self) -> list[_Stage]:
+        """The stages that the recipe asks for."""
+        settings, own = self.settings("training", self.objective.RUN, self.objective.SETTINGS)
+        return [_Stage(self.run.checkpoints, settings, partial(self.make, self.objective, own))]
+
+    def begun(self, start: str) -> tuple[Any, Weights]:
+        """Configuration and weights of a model to begin with."""
+        raise NotImplementedError
+
+    def begin(self, seed: int, start: Weights | None) -> Any:
+        """The network to train."""
+        return begin(self.network, self.shape, seed=seed, start=start, device=self.run.device)
+
+    def make(self, kind: Any, own: Any, start: Weights | None, judged: bool) -> Any:
+        """An objective, with what it learns from and is judged by."""
+        validation = PairSet(self.run.work / "validation") if judged and self.judged else None
+        return kind(self.begin(own.seed, start), self.run.pairs(), own, validation)
+
+    def settings(self, table: str, run: RunSettings, *kinds: Any) -> tuple[Any, ...]:
+        """A table as settings of the run, those of `run` where it is silent, and of other kinds.
+
+        What several of them have, such as the seed, holds for all.
+        """
+        values = {k: v for k, v in self.recipe.tables[table].items() if k != "objective"}
+        if self.run.steps is not None:
+            values["steps"] = self.run.steps
+        known = [{field.name for field in fields(kind)} for kind in (run, *kinds)]
+        unknown = sorted(set(values).difference(*known))
+        if unknown:
+            raise InvalidValue(f"{table}: must have no settings of other kinds, got {unknown}")
+        first, *others = ({k: v for k, v in values.items() if k in names} for names in known)
+        return (replace(run, **first), *(k(**v) for k, v in zip(kinds, others, strict=True)))
+
+    def build(self, data: Path, workers: int, skip: bool, told: Listener) -> None:
+        """Build what is learned from and judged by."""
+        train, validation = _split(data, skip, told)
+        work, tell = self.run.work, partial(_progress, told)
+        wanted, judged = self.sizes("count", "excerpts")
+        build_validation(validation, work / "validation", progress=tell("validation"), **judged)
+        build_pairs(train, work / "pairs", workers=workers, progress=tell("pairs"), **wanted)
+
+    def sizes(self, *counts: str) -> tuple[dict[str, Any], dict[str, Any]]:
+        """The tables of pairs and of validation, in which `counts` are positive."""
+        wanted, judged = (dict(self.recipe.tables[name]) for name in ("pairs", "validation"))
+        with self.recipe.checked():
+            if min(int((wanted | judged)[name]) for name in counts) < 1:
+                raise InvalidValue(f"{' and '.join(counts)} must be positive")
+        return wanted, judged
+
+    def train(self, told: Listener) -> None:
+        """Train stage after stage, each from the averaged weights of the one before."""
+        start = self.start
+        for stage in self.stages:
+            start = stage.train(start, told).state_dict()
+
+    def release(self, told: Listener) -> None:
+        """Write the weights."""
+        network, recipe = self.finished(told), self.recipe
+        save_weights(self.run.release, network, name=recipe.name, version=recipe.version)
+
+    def finished(self, told: Listener) -> Any:
+        """The network to release."""
+        return self.stages[-1].trained()
+
+
+class _GeneratorTrainer(_Trainer):
+    """Trains a live generator: by itself, then, where the recipe has tables for it, with an
+    adversary, then with the losses of its polish, and at last its encoder gain."""
+
+    table, config, network = "generator", GeneratorConfig, Generator
+    begins = True
+
+    def plan(self) -> list[_Stage]:
+        tables = self.recipe.tables
+        self.trim_db = float(tables["release"]["excitation_trim_db"])
+        self.last_share = float(tables["release"].get("last_stage_share", 1.0))
+        if not 0.0 < self.last_share <= 1.0:
+            raise InvalidValue(f"last_stage_share={self.last_share}: must be above 0 and at most 1")
+        self.makeup = EncoderGainSettings(**tables["makeup"]) if "makeup" in tables else None
+        folders = {"training": "checkpoints", "adversary": "adversary", "polish": "polish"}
+        return [
+            self._stage(table, self.run.work / folder)
+            for table, folder in folders.items()
+            if table == "training" or table in tables
+        ]
+
+    def _stage(self, table: str, folder: Path) -> _Stage:
+        usual = "polish" if table == "polish" else "distance"
+        name = self.recipe.tables[table].get("objective", usual)
+        if name not in RESTORATIONS:
+            raise InvalidValue(f"objective={name!r}: must be one of {', '.join(RESTORATIONS)}")
+        kind = RESTORATIONS[name]
+        run, own, adversary = self.settings(table, kind.RUN, kind.SETTINGS, AdversarySettings)
+
+        def objective(start: Weights | None, judged: bool) -> Objective[Any, Any]:
+            base = self.make(kind, own, start, judged)
+            if adversary.adversary == "none":
+                return base  # type: ignore[no-any-return]
+            projected = adversary.adversary != "spectral"
+            features = load_codec_net(device=self.run.device) if projected else None
+            return AdversarialObjective(base, adversary, features)
+
+        return _Stage(folder, run, objective)
+
+    def begun(self, start: str) -> tuple[Any, Weights]:
+        model = load_generator(start)
+        return model.config, model.state_dict()
+
+    def finished(self, told: Listener) -> Generator:
+        generator: Generator = self.stages[-1].trained()
+        if self.last_share < 1.0 and len(self.stages) > 1:
+            # Between weights of one descent lie better ones than at either end (M. Wortsman et al.,
+            # "Robust fine-tuning of zero-shot models", CVPR 2022).
+            weights = generator.state_dict()
+            for name, before in self.stages[-2].trained().state_dict().items():
+                weights[name].lerp_(before, 1.0 - self.last_share)
+        generator.trim_excitation(self.trim_db)
+        if self.makeup is not None:
+            # A minute or two. It hears nothing of what the other stages learned.
+            objective = EncoderGainObjective(generator, self.run.pairs(), self.makeup)
+            rows = partial(told, "step")
+            made = train(objective, self.run.work / "makeup", objective.run(), told=rows)
+            generator.makeup.load_state_dict(objective.fold(made).state_dict())
+        return generator
+
+
+class _DiffusionTrainer(_Trainer):
+    """Trains the network of the offline engine."""
+
+    table, config, objective = "diffusion", DiffusionConfig, DiffusionObjective
+    begins = True
+
+    def plan(self) -> list[_Stage]:
+        self.live = str(self.recipe.tables["live"])
+        return super().plan()
+
+    def begun(self, start: str) -> tuple[Any, Weights]:
+        network = load_diffusion(start).network
+        return replace(network.config, live=self.shape.live), network.state_dict()
+
+    def begin(self, seed: int, start: Weights | None) -> Any:
+        live = load_generator(self.live)
+        return begin_diffusion(self.shape, live, seed=seed, start=start, device=self.run.device)
+
+
+class _CodecNetTrainer(_Trainer):
+    """Trains a codec classifier."""
+
+    table, config, network, objective = "codec-net", CodecNetConfig, CodecNet, CodecObjective
+
+
+class _StudyTrainer(_Trainer):
+    """Trains a member of the diffusion study; first the autoencoder of the one that has one."""
+
+    table, config, network = "study", StudyConfig, StudyNetwork
+    judged = False
+
+    def plan(self) -> list[_Stage]:
+        run, own = self.settings("training", VelocityObjective.RUN, StudySettings)
+        first, member = own.autoencoder, self.shape.member
+        if (member == "latent") != (first > 0):
+            raise InvalidValue(
+                f"autoencoder={first}: must be positive for the member 'latent' and 0 for the "
+                f"others, got member={member!r}"
+            )
+        if first >= run.steps:
+            raise InvalidValue(f"autoencoder={first}: must be less than steps={run.steps}")
+        stages = [
+            (AutoencoderObjective, self.run.work / "autoencoder", first),
+            (VelocityObjective, self.run.checkpoints, run.steps - first),
+        ]
+        return [
+            _Stage(folder, replace(run, steps=steps), partial(self.make, kind, own))
+            for kind, folder, steps in stages
+            if steps
+        ]
+
+
+class _LevelTrainer(_Trainer):
+    """Trains a level network."""
+
+    table, config, network, objective = "levels", LevelConfig, LevelNetwork, LevelObjective
+    hears_music = True
+
+    def make(self, kind: Any, own: Any, start: Weights | None, judged: bool) -> Any:
+        validation = LevelLibrary(self.run.work / "validation") if judged else None
+        library = LevelLibrary(self.run.work / "pairs")
+        return kind(self.begin(own.seed, start), library, own, validation)
+
+    def build(self, data: Path, workers: int, skip: bool, told: Listener) -> None:
+        music = self.run.music or Path()
+        listed = read_manifest(music) if self.run.music is not None else []
+        train, validation = _split(data, skip, told)
+        wanted, judged = self.sizes("count")
+        examiner = Examiner([source for source in validation if source.seconds >= 1.0])
+        for name, teacher, table in (
+            ("validation", examiner, judged | {"count": examiner.count}),
+            ("pairs", Teacher(train, listed, music), wanted),
+        ):
+            library, tell = LevelLibrary(self.run.work / name), _progress(told, name)
+            library.complete(teacher, **table, workers=workers, progress=tell)
+
+
+TRAINERS: dict[str, type[_Trainer]] = {
+    "generator": _GeneratorTrainer,
+    "diffusion": _DiffusionTrainer,
+    "codec-net": _CodecNetTrainer,
+    "study": _StudyTrainer,
+    "levels": _LevelTrainer,
+}
+"""By the kind that a recipe names."""
+
+
+def _split(data: Path, skip: bool, told: Listener) -> tuple[list[Source], list[Source]]:
+    train, validation = split_folder(data, skip=skip)
+    seconds = [round(sum(source.seconds for source in part)) for part in (train, validation)]
+    told("data", {"train_seconds": seconds[0], "validation_seconds": seconds[1]})
+    return train, validation
+
+
+def _progress(told: Listener, name: str) -> Callable[[int, int], None]:
+    return lambda done, count: told(name, {"done": done, "count": count})

@@ -1,0 +1,157 @@
+"""Training of the live generator: what its losses count, and that they fall."""
+
+from dataclasses import replace
+
+import numpy as np
+import pytest
+import torch
+from tests.training.material import rows, weights
+
+from uncodec.analysis.loudness import loudness_error
+from uncodec.errors import AudioFileError, InvalidValue
+from uncodec.networks import Generator, GeneratorConfig
+from uncodec.training.adversarial_objective import AdversarialObjective, AdversarySettings
+from uncodec.training.loop import RunSettings, begin, train
+from uncodec.training.losses import (
+    clean_null_penalty,
+    fidelity_penalty,
+    level_penalty,
+    log_spectral_distance,
+    si_sdr,
+)
+from uncodec.training.pairs import Coding, PairSet, build_pairs, draw_coding
+from uncodec.training.restoration_objective import restoration_scores, restore_batch
+from uncodec.training.trainers import RESTORATIONS
+
+SMALL = GeneratorConfig(window=512, hop=256, encoder=16, hidden=16, local=8)
+QUICK = RunSettings(steps=6, learning_rate=3e-3)
+LONGER = RunSettings(steps=40, learning_rate=5e-3, average=0.9)
+
+
+def objective(pairs, name="distance", start=None, seconds=0.3, **more):
+    settings = RESTORATIONS[name].SETTINGS(batch=2, seconds=seconds, **more)
+    return RESTORATIONS[name](begin(Generator, SMALL, start=start), pairs, settings)
+
+
+def test_it_lowers_the_distance_within_a_few_steps(pairs, tmp_path):
+    scores = restoration_scores(train(objective(pairs), tmp_path, LONGER), pairs)["mp3-64"]
+    assert scores["lsd"] < 0.6 * scores["lsd_in"]
+
+
+def test_crops_longer_than_the_pairs_are_refused(pairs, tmp_path):
+    with pytest.raises(InvalidValue, match=r"samples=44100: a crop must not be .* got 33075"):
+        train(objective(pairs, seconds=1.0), tmp_path, QUICK)
+
+
+def test_batches_depend_on_seed_and_step_only(pairs):
+    for first, second in zip(pairs.batch(3, 2, 1000, 1), pairs.batch(3, 2, 1000, 1), strict=True):
+        np.testing.assert_array_equal(first, second)
+    assert not np.array_equal(pairs.batch(3, 2, 1000, 1)[0], pairs.batch(4, 2, 1000, 1)[0])
+
+
+def test_an_empty_pair_folder_is_refused(tmp_path):
+    with pytest.raises(AudioFileError, match="holds no training pairs"):
+        PairSet(tmp_path)
+
+
+def test_the_distance_of_two_noises_is_the_known_one():
+    source = torch.Generator().manual_seed(0)
+    first, second = (torch.randn(1, 1, 200_000, generator=source) * 0.1 for _ in range(2))
+    assert log_spectral_distance(first, second, 2048, 512).item() == pytest.approx(0.79, abs=0.01)
+    assert log_spectral_distance(first, first, 2048, 512).item() < 2e-3
+
+
+def test_penalties_count_decibels():
+    source = torch.Generator().manual_seed(0)
+    clean = torch.randn(1, 2, 50_000, generator=source)
+    noise = torch.randn(1, 2, 50_000, generator=source)
+    coded, worse = clean + 0.1 * noise, clean + 0.2 * noise
+    assert si_sdr(clean, coded).item() == pytest.approx(20.0, abs=0.2)
+    assert fidelity_penalty(clean, coded, worse, 0.0).item() == pytest.approx(6.0, abs=0.1)
+    assert fidelity_penalty(clean, coded, worse, 7.0).item() == 0.0
+    assert fidelity_penalty(clean, worse, coded, 0.0).item() == 0.0
+    # Turning up the whole does not hide the noise.
+    assert fidelity_penalty(clean, coded, 3 * worse, 0.0).item() > 20.0 - 1e-3
+    assert clean_null_penalty(clean, 0.01 * clean, -60.0).item() == pytest.approx(20.0, abs=0.1)
+    assert clean_null_penalty(clean, 0.0001 * clean, -60.0).item() == 0.0
+
+
+def test_the_level_that_is_penalised_is_the_loudness_that_is_measured():
+    source = torch.Generator().manual_seed(0)
+    clean = 0.1 * torch.randn(1, 2, 88200, generator=source)
+    spectrum = torch.fft.rfft(clean)
+    spectrum[..., 20000:] = 0
+    dull = torch.fft.irfft(spectrum, n=88200)
+    measured = loudness_error(clean[0].numpy(), dull[0].numpy(), 44100)
+    assert measured > 2.0
+    assert level_penalty(clean, clean, dull).item() == pytest.approx(measured, abs=0.1)
+    assert level_penalty(clean, dull, 0.5 * (clean + dull)).item() == 0.0
+    assert level_penalty(clean, dull, dull).item() == 0.0
+
+
+@pytest.mark.parametrize(("weight", "part"), [("neurogram", "unlike"), ("width", "width")])
+def test_a_weight_brings_its_part_of_the_polish_in(pairs, tmp_path, weight, part):
+    made = objective(pairs, "polish", seconds=0.5, **{weight: 0.5})
+    train(made, tmp_path, replace(QUICK, steps=2))
+    (row,) = rows(tmp_path)
+    assert row[part] >= 0
+    assert {"unlike", "width"} & set(row) == {part}
+
+
+def test_codings_are_drawn_over_the_whole_menu():
+    rng = np.random.default_rng(0)
+    drawn = [draw_coding(rng) for _ in range(600)]
+    assert {coding.codec for coding in drawn} == {"clean", "mp3", "aac", "opus", "vorbis"}
+    assert any(coding.vbr_quality is not None for coding in drawn)
+    assert any(coding.cutoff_hz for coding in drawn)
+    assert any(not coding.joint_stereo for coding in drawn)
+    audio = np.zeros((2, 10), np.float32)
+    np.testing.assert_array_equal(Coding("clean", 0).apply(audio, 44100), audio)
+
+
+def test_pairs_are_built_once_and_extended(tmp_path):
+    import soundfile as sf
+
+    data, folder = tmp_path / "data", tmp_path / "pairs"
+    (data / "solo").mkdir(parents=True)
+    rng = np.random.default_rng(0)
+    sf.write(data / "solo" / "a.wav", 0.1 * rng.standard_normal((11 * 44100, 2)), 44100)
+    first = build_pairs(data, folder, count=2, seconds=0.5)
+    stamps = [path.stat().st_mtime_ns for path in sorted(folder.glob("*.npy"))]
+    kept = np.array(first.pair(1))
+    second = build_pairs(data, folder, count=4, seconds=0.5)
+    assert (len(first), len(second)) == (2, 4)
+    assert [path.stat().st_mtime_ns for path in sorted(folder.glob("*.npy"))][:2] == stamps
+    np.testing.assert_array_equal(second.pair(1), kept)
+    rebuilt = build_pairs(data, tmp_path / "again", count=2, seconds=0.5)
+    np.testing.assert_array_equal(rebuilt.pair(1), kept)
+    with pytest.raises(InvalidValue, match="was begun with"):
+        build_pairs(data, folder, count=4, seconds=0.6)
+
+
+def test_an_adversary_moves_the_generator_elsewhere(pairs, tmp_path):
+    alone = train(objective(pairs), tmp_path / "alone", QUICK)
+    judged = AdversarialObjective(objective(pairs), AdversarySettings("spectral"))
+    assert not torch.equal(weights(train(judged, tmp_path / "judged", QUICK)), weights(alone))
+
+
+def test_a_run_can_begin_with_given_weights(pairs, tmp_path):
+    first = train(objective(pairs), tmp_path / "first", QUICK)
+    still = RunSettings(steps=1, learning_rate=1e-9)
+    second = train(objective(pairs, start=first.state_dict()), tmp_path / "second", still)
+    assert torch.allclose(weights(second), weights(first), atol=1e-5)
+
+
+def test_the_mean_square_error_alone_leaves_the_band_empty_that_distances_fill(pairs, tmp_path):
+    def filled(name):
+        generator = train(objective(pairs, name), tmp_path / name, replace(LONGER, steps=60))
+        clean, coded = (torch.from_numpy(np.array(part))[None] for part in pairs.pair(1))
+        restored = restore_batch(generator, coded, seed=0)[0]
+        # Well above the cut-off at 10 kHz.
+        above = [
+            torch.fft.rfft(audio)[..., audio.shape[-1] // 4 :].abs().square().mean()
+            for audio in (restored, clean)
+        ]
+        return 10 * torch.log10(above[0] / above[1]).item()
+
+    assert filled("distance") > filled("mse") + 10
