@@ -79,7 +79,7 @@ def cut_off(path, codec):
 )
 def test_truncated_is_refused_or_salvaged(run, tmp_path, only_left, name, codec):
     source = cut_off(tmp_path / name, codec)
-    assert_refused(run("restore", source), name, "is damaged", "salvage")
+    assert_refused(run("restore", source), f"{name}: is cut off: ", "salvage")
     only_left(source)
     outcome = run("restore", source, "--salvage", "--json")
     assert outcome.code == 0
@@ -493,7 +493,7 @@ def test_a_file_that_is_cut_while_it_is_read(run, put, make_tones, effect, monke
 
     monkeypatch.setattr(effect, "process", cut)
     outcome = run("restore", source, other)
-    assert_refused(outcome, "a.wav", "is damaged")
+    assert_refused(outcome, "a.wav: holds only ", "salvage")
     only_left(source, other, other.with_name("b.restored.flac"))
 
 

@@ -82,6 +82,13 @@ def test_tags_given_are_written_as_they_are(ending, audio, tmp_path):
     assert dict(read_tags(path).fields) == dict(tags.fields)
 
 
+def test_the_comment_without_a_description_comes_first_in_flac(audio, tmp_path):
+    path = tmp_path / "a.flac"
+    tags = Tags({"comment:ID3v1 Comment": ("short",), "comment": ("whole",)})
+    write_audio(path, audio, RATE, tags_from=tags)
+    assert mutagen.flac.FLAC(path)["comment"] == ["whole", "short (ID3v1 Comment)"]
+
+
 @pytest.mark.parametrize("ending", [".flac", ".wav"])
 def test_writing_tags_replaces_the_old_and_leaves_the_audio(ending, audio, jpeg, tmp_path):
     path = tmp_path / f"a{ending}"

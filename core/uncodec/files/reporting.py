@@ -115,7 +115,7 @@ class Reporter:
 
     def _warnings(self, report: RestoreReport) -> list[str]:
         source, target = _name(report.source), _name(report.target, "standard output")
-        told = [f"{source}: is damaged: {problem}" for problem in report.problems]
+        told = [f"{source}: {problem}" for problem in report.problems]
         if not self._quiet:
             told += [f"{source}: {warning}" for warning in report.warnings]
         if report.clipped:

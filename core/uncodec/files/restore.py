@@ -243,7 +243,7 @@ def restore_file(
                     if reader.problems and not salvage:
                         problems = "; ".join(reader.problems)
                         raise AudioFileError(
-                            f"{source}: is damaged: {problems} (salvage restores what is there)"
+                            f"{source}: {problems} (salvage restores what is there)"
                         )
 
                 if auto:

@@ -17,8 +17,11 @@ class Unreadable(Exception):
 
 def change_of(old: tuple[int, int], new: tuple[int, int], seconds: float) -> str:
     """Say that a file is not one piece of audio; `old` and `new` are rates and channels."""
+    before, after = (
+        f"{rate} Hz, {count} channel{'' if count == 1 else 's'}" for rate, count in (old, new)
+    )
     return (
-        f"changes from {old[0]} Hz, {old[1]} channels to {new[0]} Hz, {new[1]} channels "
+        f"changes from {before} to {after} "
         f"at {seconds:.3f} s: a file must have one rate and one number of channels"
     )
 

@@ -5,6 +5,7 @@ from __future__ import annotations
 import errno
 import os
 import stat
+import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
@@ -273,6 +274,9 @@ def open_audio(path: str | os.PathLike[str]) -> AudioReader:
 def read_audio(path: str | os.PathLike[str]) -> tuple[Array, int]:
     """Read a whole file.
 
+    Where audio is missing or not what it was, what can be read is returned, with a
+    ``RuntimeWarning`` for each of the reader's `problems`.
+
     Returns
     -------
     audio : ndarray [shape=(channels, n), float32]
@@ -285,4 +289,7 @@ def read_audio(path: str | os.PathLike[str]) -> tuple[Array, int]:
         As :func:`open_audio`.
     """
     with open_audio(path) as reader:
-        return reader.read(), reader.sample_rate
+        audio = reader.read()
+        for problem in reader.problems:
+            warnings.warn(f"{reader.path}: {problem}", RuntimeWarning, stacklevel=2)
+        return audio, reader.sample_rate

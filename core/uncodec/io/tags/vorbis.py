@@ -133,8 +133,9 @@ class FlacTags:
         self.left: list[NotCarried] = []
         self._pairs: list[tuple[str, str]] = []
         self._size = 1024  # the name of the library
-        for name, values in tags.fields.items():
-            self._add_field(name, values)
+        # Players show the first of several comments: that is the one without a description.
+        for name in sorted(tags.fields, key=lambda name: ":" in name):
+            self._add_field(name, tags.fields[name])
         self._add_chapters(tags.chapters)
         self._pictures = [
             block for picture in tags.pictures if (block := self._picture_block(picture))
