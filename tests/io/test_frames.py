@@ -194,7 +194,5 @@ def test_a_mono_file_that_turns_stereo_is_refused_by_name(audio, mux, tmp_path):
         data += part.read_bytes()
     path = tmp_path / "x.mp3"
     path.write_bytes(data)
-    with pytest.raises(
-        AudioFileError, match=r"44100 Hz, 1 channels to 44100 Hz, 2 channels at 1\."
-    ):
+    with pytest.raises(AudioFileError, match=r"44100 Hz, 1 channel to 44100 Hz, 2 channels at 1\."):
         read_audio(path)

@@ -196,7 +196,7 @@ def test_chained_streams_of_two_kinds_are_refused_by_name(attacks, tmp_path):
     path = tmp_path / "x.ogg"
     first, second = attacks(40000), attacks(40000, 1)
     path.write_bytes(encode(first, RATE, "vorbis") + encode(second, RATE, "vorbis"))
-    with pytest.raises(AudioFileError, match=r"from 44100 Hz, 2 channels to 44100 Hz, 1 channels"):
+    with pytest.raises(AudioFileError, match=r"from 44100 Hz, 2 channels to 44100 Hz, 1 channel"):
         read_audio(path)
     path.write_bytes(encode(first, RATE, "vorbis") + encode(first, RATE, "opus"))
     with pytest.raises(AudioFileError, match=r"to 48000 Hz, 2 channels at 0\.907 s: a file must"):
