@@ -14,7 +14,6 @@ LEFT_OUT = [
     "torch",
     "uncodec.networks",
     "uncodec.live.engine",
-    "uncodec.live.exchange",
     "uncodec.live.overlap_add",
     "uncodec.live.live_session",
     "uncodec.live.source",

@@ -135,7 +135,7 @@ def test_after_a_hole_the_hops_stay_dry_until_the_model_has_seen_enough(serving,
         out.append(host.pull(HOP, 2))
     told, counters = session.describe(), host.path.counters()
     assert told["resyncs"] == 1
-    memory = session._runner.memory
+    memory = session._hops.runner.memory
     assert told["published_hops"] == 10 + 200 - memory
     assert counters["wet"] > before["wet"]
     dry = later(audio, host.late)[:, half:]
@@ -177,7 +177,7 @@ def test_an_engine_that_fails_leaves_hops_dry_and_then_gives_up(serving, monkeyp
     def fail(*_):
         raise broken
 
-    monkeypatch.setattr(type(session._runner._engine), "push_into", fail)
+    monkeypatch.setattr(type(session._hops.runner._engine), "push_into", fail)
 
     def go_on(start):
         host.push(audio[:, start : start + HOP])

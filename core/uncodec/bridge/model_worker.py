@@ -27,7 +27,6 @@ from uncodec.bridge.plugin_session import PluginSession
 from uncodec.bridge.worker_process import MESSAGE_BYTES, tell_doing
 from uncodec.errors import UncodecError
 from uncodec.live.hop_engine import restoring_engine
-from uncodec.live.network_thread import IDLE_AFTER_S, POLL_S
 from uncodec.networks import LoadedModel, load_model
 from uncodec.rates import network_rate
 
@@ -35,6 +34,11 @@ __all__ = ["ModelWorker", "main"]
 
 _log = logging.getLogger("uncodec.bridge")
 
+# While audio runs the worker looks for hops this often; a wake-up by the callback would cost the
+# callback a system call and, when it is pre-empted, milliseconds.
+POLL_S = 250e-6
+# When none came for a second it looks less often.
+IDLE_AFTER_S = 1.0
 # Nothing is told when audio begins: the first hop waits until it is seen, for at most this share of
 # its session's budget.
 IDLE_POLL_S, IDLE_SHARE = 0.02, 0.25

@@ -10,7 +10,7 @@ import numpy as np
 from uncodec._native import CoreSide, HopTicket
 from uncodec.bridge.load import ENOUGH_HOPS, Times
 from uncodec.live.hop_engine import HopEngine, restoring_engine
-from uncodec.live.hop_runner import HopRunner
+from uncodec.live.restored_hops import RestoredHops
 from uncodec.live.times import TimeHistogram
 from uncodec.networks import LoadedModel
 from uncodec.signals import Array
@@ -21,9 +21,7 @@ __all__ = ["PluginSession"]
 class PluginSession:
     """Answers the hops of one plugin.
 
-    The result is the input, delayed by the model's delay, plus `amount` times the delta; the tail
-    is how that would go on without another hop: the same of the unfinished overlap-add. Where the
-    tail of the delta ends the delayed input is left, which is what the protocol asks for.
+    What it answers with is said at `RestoredHops`; it is what the protocol asks for.
 
     Parameters
     ----------
@@ -56,28 +54,19 @@ class PluginSession:
         self.may_wait = may_wait
         self.work_times = Times()
         self.turnarounds = TimeHistogram()
-        channels, hop, tail = side.channels, side.hop, side.tail
-        rate = side.sample_rate
+        hop, rate = side.hop, side.sample_rate
         self.period_s = hop / rate
         # What the plugin's latency leaves for the work, once a hop is complete.
         self._budget_ns = max(0, round((side.latency - side.model_delay - hop + 1) / rate * 1e9))
         self._model = model
         self._seed = seed
-        self._runner = HopRunner(self._open_engine(seed))
+        self._hops = RestoredHops(self._open_engine(seed))
         self._generation: int | None = None
-        self._amount: float | None = None
         self._ticket: HopTicket | None = None
         self._period_ns = round(self.period_s * 1e9)
         self._empty_ns = self._arrived_ns = time.monotonic_ns()
         self._last_hop = 0
-        self._input: Array = np.zeros((channels, hop), np.float32)
-        self._delta: Array = np.zeros((channels, hop), np.float32)
-        self._tail_delta: Array = np.zeros((channels, tail), np.float32)
-        self._output: Array = np.zeros((channels, hop), np.float32)
-        self._tail: Array = np.zeros((channels, tail), np.float32)
-        # The last model_delay samples of input, and a hop more.
-        self._line: Array = np.zeros((channels, side.model_delay + hop), np.float32)
-        self._ramp: Array = (np.arange(1, hop + 1) / hop).astype(np.float32)
+        self._input: Array = np.zeros((side.channels, hop), np.float32)
 
     def _open_engine(self, seed: int) -> HopEngine:
         return restoring_engine(
@@ -150,20 +139,13 @@ class PluginSession:
         if ticket is None:
             return
         began = clock_ns()
-        amount = ticket.amount
         if ticket.generation != self._generation:
             self._begin(ticket)
-        hop = self.side.hop
-        # Taking the samples out of the way of themselves costs less than a ring would.
-        self._line[:, :-hop] = self._line[:, hop:]
-        self._line[:, -hop:] = self._input
-        good = self._runner.run_safely(ticket.hop, self._input, self._delta, self._tail_delta)
+        good = self._hops.run(ticket.hop, self._input, amount=ticket.amount)
         if good:
-            self._mix(amount)
-            self.side.publish(ticket, self._output, self._tail)
+            self.side.publish(ticket, self._hops.output, self._hops.tail)
         else:
             self.side.decline(ticket)
-        self._amount = amount
         ended = clock_ns()
         self.work_times.add(ended - began)
         if good:
@@ -172,26 +154,9 @@ class PluginSession:
     def _begin(self, ticket: HopTicket) -> None:
         if ticket.seed != self._seed:
             self._seed = ticket.seed
-            self._runner = HopRunner(self._open_engine(ticket.seed))
-        self._runner.begin()
-        self._line.fill(0)
+            self._hops = RestoredHops(self._open_engine(ticket.seed))
+        self._hops.begin()
         self._generation = ticket.generation
-        self._amount = None
-
-    def _mix(self, amount: float) -> None:
-        hop, tail = self.side.hop, self.side.tail
-        self._output[:] = self._line[:, :hop]
-        self._tail[:] = self._line[:, hop : hop + tail]
-        before = amount if self._amount is None else self._amount
-        if before != amount:
-            gain = np.float32(before) + np.float32(amount - before) * self._ramp
-            self._output += gain * self._delta
-        elif amount > 0:
-            self._delta *= np.float32(amount)
-            self._output += self._delta
-        if amount > 0:
-            self._tail_delta *= np.float32(amount)
-            self._tail += self._tail_delta
 
     def describe(self) -> dict[str, Any]:
         """What the status tells about it."""
@@ -211,7 +176,7 @@ class PluginSession:
             "worst_callback_s": host["worst_callback_ns"] * 1e-9,
             "published_hops": core["published"],
             "resyncs": core["resyncs"],
-            "failures": self._runner.failures,
+            "failures": self._hops.runner.failures,
             "load": self.load,
             "work": self.work_times.describe(),
             "turnaround": self.turnarounds.percentiles().described(),

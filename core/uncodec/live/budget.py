@@ -7,12 +7,12 @@ from typing import Literal, get_args
 
 import numpy as np
 
-from uncodec._native import latency_samples
+from uncodec._native import LiveHost, latency_samples
 from uncodec.errors import InvalidType, InvalidValue
 from uncodec.live.hop_engine import HopEngine
 from uncodec.rates import NETWORK_RATES
 
-__all__ = ["LONGEST_BLOCK", "Latency", "Pattern", "check_settings", "latency_of"]
+__all__ = ["LONGEST_BLOCK", "Latency", "Pattern", "check_settings", "latency_of", "open_host"]
 
 Pattern = Literal["fixed", "varying", "irregular"]
 
@@ -64,24 +64,29 @@ def check_settings(
         raise InvalidValue(f"pattern={pattern!r}: must be one of {', '.join(get_args(Pattern))}")
 
 
-def latency_of(
+def open_host(
     engine: HopEngine, block: int, turnaround_s: float, sample_rate: int, pattern: Pattern
-) -> Latency:
-    """The one law, split into its parts.
+) -> LiveHost:
+    """The callback's end of a session for an engine, with the latency that the one law gives.
 
     Calls that come irregularly can skip a deadline by up to one block more, which is added to the
     turnaround; see `uncodec._native.latency_samples`.
     """
-    varying = pattern != "fixed"
     if pattern == "irregular":
         turnaround_s += (block - 1) / sample_rate
-    waiting = latency_samples(0, engine.hop, block, varying_blocks=varying)
-    total = latency_samples(
-        engine.delay,
-        engine.hop,
-        block,
-        turnaround_s=turnaround_s,
+    return LiveHost(
         sample_rate=sample_rate,
-        varying_blocks=varying,
+        channels=engine.channels,
+        hop=engine.hop,
+        tail=engine.tail_length,
+        model_delay=engine.delay,
+        max_block=block,
+        turnaround_s=turnaround_s,
+        varying_blocks=pattern != "fixed",
     )
-    return Latency(engine.delay, waiting, total - engine.delay - waiting)
+
+
+def latency_of(host: LiveHost, engine: HopEngine, block: int, pattern: Pattern) -> Latency:
+    """The latency of a session, split into its parts."""
+    waiting = latency_samples(0, engine.hop, block, varying_blocks=pattern != "fixed")
+    return Latency(engine.delay, waiting, host.latency_samples - engine.delay - waiting)

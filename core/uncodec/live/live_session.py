@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import threading
 import time
+import weakref
 from dataclasses import dataclass
 from types import TracebackType
 
@@ -11,11 +12,10 @@ import numpy as np
 import torch
 from numpy.typing import NDArray
 
-from uncodec._native import RingConsumer, RingProducer, ring
+from uncodec._native import LiveCore
 from uncodec.errors import InvalidType, InvalidValue, UncodecError
-from uncodec.live.budget import Latency, Pattern, check_settings, latency_of
+from uncodec.live.budget import Latency, Pattern, check_settings, latency_of, open_host
 from uncodec.live.engine import DeltaEngine
-from uncodec.live.exchange import DRY, HEADER, HOPS, LATE, POSITION, WET, Exchange
 from uncodec.live.hop_engine import HopEngine, RestoringEngine
 from uncodec.live.network_thread import NetworkThread
 from uncodec.live.times import Percentiles, TimeHistogram
@@ -36,7 +36,8 @@ class LiveCounters:
         Given out, per channel; ``wet + dry`` and, at the beginning, the latency without the
         model's own part.
     wet, dry : int
-        Samples played with and without the delta. The level and the bypass do not count.
+        Samples played with the delta, and without it or under a fade. The level and the bypass do
+        not count.
     hops, late : int
         Hops played, and those of them whose result was not there in time.
     dropped : int
@@ -63,8 +64,8 @@ class LiveCounters:
 class LiveSession:
     """Restores audio from within an audio callback.
 
-    A thread runs the network; the callback hands it hops and takes results through wait-free rings,
-    and never waits for it. What is not there in time is replaced by the input, delayed as always.
+    A thread runs the network; the callback hands it hops and takes results through memory that both
+    reach without a lock, and never waits for it. It is the audio path of the plugin. What is not there in time is replaced by the input, delayed as always.
 
     Parameters
     ----------
@@ -155,32 +156,12 @@ class LiveSession:
         self.block = int(block)
         self.hop = engine.hop
         self.realtime = realtime
-        self.latency = latency_of(engine, self.block, turnaround_s, self.sample_rate, pattern)
+        self._host = open_host(engine, self.block, turnaround_s, self.sample_rate, pattern)
+        self.latency = latency_of(self._host, engine, self.block, pattern)
         self.latency_samples = self.latency.total
         self._engine = engine
-        # Behind by twice what the latency allows for, the worker goes on with the newest hop.
-        per_call = -(-self.block // self.hop)
-        self._most_waiting = max(16, 2 * (per_call + -(-self.latency_samples // self.hop)))
-        self._slots = 4 * self._most_waiting
-        self._exchange = Exchange(
-            channels,
-            engine.hop,
-            engine.delay,
-            engine.tail_length,
-            latency=self.latency_samples,
-            block=self.block,
-            slots=self._slots,
-            sample_rate=self.sample_rate,
-        )
-        self._request: Array = np.zeros((channels, HEADER + engine.hop), np.float32)
-        self._result: Array = np.zeros(
-            (channels, HEADER + engine.hop + engine.tail_length), np.float32
-        )
-        self._submitted = np.zeros(self._slots, np.int64)
         self._callback_times = TimeHistogram()
         self._late_calls = 0
-        self._sent = 0
-        self._dropped = 0
         self._closed = False
         self._set_level()
         if realtime:
@@ -188,31 +169,18 @@ class LiveSession:
         self._start()
 
     def _start(self) -> None:
-        engine = self._engine
-        to_worker: tuple[RingProducer, RingConsumer] = ring(
-            self.channels, self._slots * self._request.shape[1]
-        )
-        to_host: tuple[RingProducer, RingConsumer] = ring(
-            self.channels, self._slots * self._result.shape[1]
-        )
-        self._to_worker, inbox = to_worker
-        outbox, self._from_worker = to_host
-        # A worker that runs inside the call cannot fall behind, however long the call's block.
-        self._worker = NetworkThread(
-            engine,
-            inbox,
-            outbox,
-            most_waiting=self._most_waiting if self.realtime else self._slots,
-            submitted=self._submitted,
-        )
-        self._exchange.reset()
-        self._generation = 0
+        # An end of its own: the last worker's may be held by a thread that is gone.
+        self._core = self._host.open_core()
+        self._worker = NetworkThread(self._engine, self._core)
+        self._host.reset()
         self._thread: threading.Thread | None = None
         if self.realtime:
             self._thread = threading.Thread(
                 target=self._worker.run, args=(_settle_thread,), name="uncodec-live", daemon=True
             )
             self._thread.start()
+            # Also at the interpreter's exit, which a thread on its way back to Python would disturb.
+            weakref.finalize(self, _end, self._core, self._thread)
 
     @property
     def amount(self) -> float:
@@ -235,7 +203,7 @@ class LiveSession:
         self._set_level()
 
     def _set_level(self) -> None:
-        self._exchange.set_level(0.0 if self._bypass else self._amount)
+        self._host.set_level(0.0 if self._bypass else self._amount)
 
     @property
     def running(self) -> bool:
@@ -256,14 +224,15 @@ class LiveSession:
     @property
     def counters(self) -> LiveCounters:
         """What was done since the session began or was reset."""
-        state = self._exchange.state
+        samples, wet, dry, late = self._host.counters()
+        played = samples - self.latency.buffering - self.latency.turnaround
         return LiveCounters(
-            samples=int(state[POSITION]),
-            wet=int(state[WET]),
-            dry=int(state[DRY]),
-            hops=int(state[HOPS]),
-            late=int(state[LATE]),
-            dropped=self._dropped,
+            samples=samples,
+            wet=wet,
+            dry=dry,
+            hops=max(0, -(-played // self.hop)),
+            late=late,
+            dropped=self._worker.dropped,
             resyncs=self._worker.runner.resyncs,
             failures=self._worker.runner.failures,
             worst_callback_s=self._callback_times.max_ns * 1e-9,
@@ -335,13 +304,12 @@ class LiveSession:
         if source.shape[1] > self.block:
             got = source.shape[1]
             raise InvalidValue(f"block: must have at most {self.block} samples, got {got}")
-        self._exchange.absorb(source)
-        self._submit(began)
-        result, from_worker = self._result, self._from_worker
-        while from_worker.available >= result.shape[1]:
-            from_worker.read_into(result)
-            self._exchange.store(result, self._generation)
-        self._exchange.mix(target)
+        self._host.push(source, began)
+        try:
+            if not (self.realtime or self._closed):
+                self._worker.work()
+        finally:
+            self._host.pull_into(target)
         taken = time.perf_counter_ns() - began
         self._callback_times.add(taken)
         self._late_calls += taken * self.sample_rate > self.block * 1_000_000_000
@@ -357,21 +325,6 @@ class LiveSession:
         wanted = f"({self.channels}, samples)"
         raise InvalidValue(f"{name}: must have shape {wanted}, got {array.shape}")
 
-    def _submit(self, now: int) -> None:
-        """Hand over every hop whose last sample came; what finds no room is dropped."""
-        whole = int(self._exchange.state[POSITION]) // self.hop
-        while self._sent < whole:
-            index = self._sent
-            self._sent += 1
-            if self._closed or self._to_worker.free < self._request.shape[1]:
-                self._dropped += 1
-                continue
-            self._exchange.gather(self._generation, index, self._request)
-            self._submitted[index % self._slots] = now
-            self._to_worker.write(self._request)
-            if not self.realtime:
-                self._worker.step()
-
     def reset(self) -> None:
         """Forget all audio and all counts, and start the worker again if it has died.
 
@@ -384,25 +337,20 @@ class LiveSession:
         """
         if self._closed:
             raise UncodecError("the session is closed")
-        self._sent = self._dropped = self._late_calls = 0
+        self._late_calls = 0
         self._callback_times.clear()
         if self._thread is None or not self._thread.is_alive():
             self._start()
             return
         # Results under way are of the old generation, and are not taken for new ones.
-        self._generation = (self._generation + 1) % (1 << 20)
-        self._worker.generation = self._generation
-        self._worker.runner.forget_counts()
-        self._worker.turnarounds.clear()
-        self._exchange.reset()
+        self._worker.forget_counts()
+        self._host.reset()
 
     def close(self) -> None:
         """Stop the worker; calls that still come are answered dry. May be called twice."""
         self._closed = True
-        self._worker.stop()
         if self._thread is not None:
-            # One that hangs in its engine is left alone: it is a daemon and holds no audio up.
-            self._thread.join(timeout=2.0)
+            _end(self._core, self._thread)
 
     def __enter__(self) -> LiveSession:
         """The session itself."""
@@ -432,3 +380,12 @@ def _settle_thread() -> None:
     # not turn slow on numbers close to zero.
     torch.set_num_threads(1)
     torch.set_flush_denormal(True)
+
+
+def _end(core: LiveCore, thread: threading.Thread) -> None:
+    """Have a worker's thread end, and wait for it."""
+    core.stop()
+    # A session may be let go by its own worker's thread.
+    if thread is not threading.current_thread():
+        # One that hangs in its engine is left alone: it is a daemon and holds no audio up.
+        thread.join(timeout=2.0)

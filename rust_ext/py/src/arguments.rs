@@ -8,13 +8,14 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use numpy::ndarray::Dimension;
-use numpy::npyffi::PY_ARRAY_API;
+use numpy::ndarray::{Dimension, Ix2};
+use numpy::npyffi::{NPY_ARRAY_ALIGNED, PY_ARRAY_API};
 use numpy::{
     Element, PyArray, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
 };
 use pyo3::exceptions::{PyMemoryError, PyTypeError};
 use pyo3::prelude::*;
+use uncodec_proto::MAX_CHANNELS;
 
 use crate::errors::{invalid_type, invalid_value};
 
@@ -144,18 +145,7 @@ impl<'a, 'py, T: Element, D: Dimension> Output<'a, 'py, T, D> {
         read: &Range<usize>,
     ) -> PyResult<Self> {
         let array = array::<T, D>(name, object, layout)?;
-        // SAFETY: the interpreter is attached and the pointers are an array's and a C string's.
-        let refused = unsafe {
-            PY_ARRAY_API.PyArray_FailUnlessWriteable(
-                object.py(),
-                array.as_array_ptr(),
-                c"array".as_ptr(),
-            )
-        };
-        if refused != 0 {
-            let reason = PyErr::fetch(object.py());
-            return Err(invalid_value(format!("{name}: must be writable ({reason})")));
-        }
+        check_writable(name, array)?;
         if !array.is_c_contiguous() {
             return Err(not_contiguous(name));
         }
@@ -175,6 +165,86 @@ impl<'a, 'py, T: Element, D: Dimension> Output<'a, 'py, T, D> {
 
     pub fn values(&mut self) -> &mut [T] {
         self.values
+    }
+}
+
+fn check_writable<T: Element, D: Dimension>(
+    name: &str,
+    array: &Bound<'_, PyArray<T, D>>,
+) -> PyResult<()> {
+    // SAFETY: the interpreter is attached and the pointers are an array's and a C string's.
+    let refused = unsafe {
+        PY_ARRAY_API.PyArray_FailUnlessWriteable(
+            array.py(),
+            array.as_array_ptr(),
+            c"array".as_ptr(),
+        )
+    };
+    if refused == 0 {
+        return Ok(());
+    }
+    let reason = PyErr::fetch(array.py());
+    Err(invalid_value(format!("{name}: must be writable ({reason})")))
+}
+
+/// A block of a sound card or of a caller: samples (channels, n), float32, in any memory order.
+///
+/// Only ever copied as a whole, with the interpreter held: the same array may be input and output.
+pub struct Block<'a, 'py> {
+    name: &'static str,
+    array: &'a Bound<'py, PyArray<f32, Ix2>>,
+}
+
+impl<'a, 'py> Block<'a, 'py> {
+    /// Checks type, axes, channels and alignment.
+    pub fn new(
+        name: &'static str,
+        object: &'a Bound<'py, PyAny>,
+        channels: usize,
+    ) -> PyResult<Self> {
+        let array = array::<f32, Ix2>(name, object, "(channels, samples)")?;
+        check_axis(name, array.shape(), 0, "channels", channels)?;
+        // SAFETY: the pointer is that of an array that is alive.
+        let flags = unsafe { (*array.as_array_ptr()).fields.flags };
+        if flags & NPY_ARRAY_ALIGNED == 0 {
+            return Err(invalid_value(format!("{name}: must be aligned in memory")));
+        }
+        Ok(Self { name, array })
+    }
+
+    /// Samples of each channel.
+    pub fn samples(&self) -> usize {
+        self.array.shape().get(1).copied().unwrap_or(0)
+    }
+
+    /// Copies the samples, channel after channel.
+    pub fn read_into(&self, planes: &mut [f32]) {
+        // SAFETY: the memory is aligned and nothing writes to it while the interpreter is held, as
+        // with NumPy itself; the view ends with this call.
+        let view = unsafe { self.array.as_array() };
+        for (row, plane) in view.outer_iter().zip(planes.chunks_exact_mut(self.samples().max(1))) {
+            if let Some(row) = row.as_slice() {
+                plane.copy_from_slice(row);
+            } else {
+                row.iter().zip(plane).for_each(|(&from, to)| *to = from);
+            }
+        }
+    }
+
+    /// Overwrites the samples.
+    pub fn write_from(&self, planes: &[f32]) -> PyResult<()> {
+        check_writable(self.name, self.array)?;
+        // SAFETY: as above, and the memory may be written to; no other view of it is alive.
+        let mut view = unsafe { self.array.as_array_mut() };
+        let planes = planes.chunks_exact(self.samples().max(1));
+        for (mut row, plane) in view.outer_iter_mut().zip(planes) {
+            if let Some(row) = row.as_slice_mut() {
+                row.copy_from_slice(plane);
+            } else {
+                row.iter_mut().zip(plane).for_each(|(to, &from)| *to = from);
+            }
+        }
+        Ok(())
     }
 }
 
@@ -214,4 +284,16 @@ pub fn zeros<T: Copy + Default>(shape: &[usize]) -> PyResult<Vec<T>> {
     values.try_reserve_exact(len).map_err(|_| too_much())?;
     values.resize(len, T::default());
     Ok(values)
+}
+
+/// Channels of a C-contiguous array, without an allocation.
+pub fn planes(values: &[f32], samples: usize) -> [&[f32]; MAX_CHANNELS] {
+    let mut channels = values.chunks_exact(samples.max(1));
+    std::array::from_fn(|_| channels.next().unwrap_or_default())
+}
+
+/// The same to write to.
+pub fn planes_mut(values: &mut [f32], samples: usize) -> [&mut [f32]; MAX_CHANNELS] {
+    let mut channels = values.chunks_exact_mut(samples.max(1));
+    std::array::from_fn(|_| channels.next().unwrap_or_default())
 }

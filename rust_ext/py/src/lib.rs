@@ -12,7 +12,9 @@ mod arguments;
 #[cfg(target_os = "linux")]
 mod bridge;
 mod errors;
+mod hops;
 mod latency;
+mod live;
 mod resample;
 mod ring;
 mod shared;
@@ -24,11 +26,15 @@ mod _native {
     #[cfg(target_os = "linux")]
     #[pymodule_export]
     use super::bridge::{
-        CoreSide, HopTicket, HostPath, HostSession, PendingSession, PluginHost, read_request,
+        CoreSide, HostPath, HostSession, PendingSession, PluginHost, read_request,
         receive_session, session_timing, socket_path,
     };
     #[pymodule_export]
+    use super::hops::HopTicket;
+    #[pymodule_export]
     use super::latency::latency_samples;
+    #[pymodule_export]
+    use super::live::{LiveCore, LiveHost};
     #[pymodule_export]
     use super::resample::{StreamingResampler, resampler_pair, round_trip_delay};
     #[pymodule_export]

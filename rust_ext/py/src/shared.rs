@@ -31,6 +31,12 @@ impl<T: Send> Shared<T> {
             .ok_or_else(|| in_use(self.what))
     }
 
+    /// As [`work`](Self::work), but keeps the interpreter: for an audio callback, which would have to
+    /// wait to get it back, and whose work is done in microseconds.
+    pub fn brief<R>(&self, work: impl FnOnce(&mut T) -> R) -> PyResult<R> {
+        self.try_lock().map(|mut value| work(&mut value)).ok_or_else(|| in_use(self.what))
+    }
+
     /// Looks at the value; for questions too short to be worth releasing the interpreter.
     pub fn look<R>(&self, look: impl FnOnce(&T) -> R) -> PyResult<R> {
         self.try_lock().map(|value| look(&value)).ok_or_else(|| in_use(self.what))

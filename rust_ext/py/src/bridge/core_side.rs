@@ -1,7 +1,6 @@
 //! The core's end of a session: hops come out of it, results go in.
 
 use std::os::fd::{AsFd, AsRawFd};
-use std::sync::Mutex;
 
 use numpy::ndarray::Ix2;
 use pyo3::prelude::*;
@@ -9,56 +8,10 @@ use pyo3::types::PyDict;
 use uncodec_proto as proto;
 
 use super::{dictionary, host_counters};
-use crate::arguments::{Input, Output, check_axis};
+use crate::arguments::{Input, Output};
 use crate::errors::{core_error, invalid_value};
+use crate::hops::{HOP, HopTicket, TAIL, check_shape};
 use crate::shared::Shared;
-
-const HOP: &str = "(channels, hop)";
-const TAIL: &str = "(channels, tail)";
-
-/// A hop of a plugin's input that waits for its answer. It can be answered once, by publish or decline.
-#[pyclass(module = "uncodec._native", frozen)]
-#[derive(Debug)]
-pub struct HopTicket {
-    ticket: Mutex<Option<proto::HopTicket>>,
-    /// Number of the hop since activation.
-    #[pyo3(get)]
-    hop: u32,
-    /// The activation it belongs to.
-    #[pyo3(get)]
-    generation: u32,
-    /// Strength of the restoration, 0 to 1.
-    #[pyo3(get)]
-    amount: f32,
-    /// Seed of the noise.
-    #[pyo3(get)]
-    seed: u64,
-}
-
-impl HopTicket {
-    fn new(ticket: proto::HopTicket) -> Self {
-        let proto::Parameters { amount, seed } = ticket.parameters();
-        Self {
-            hop: ticket.hop(),
-            generation: ticket.generation(),
-            amount,
-            seed,
-            ticket: Mutex::new(Some(ticket)),
-        }
-    }
-
-    fn take(&self) -> PyResult<proto::HopTicket> {
-        let taken = self.ticket.try_lock().ok().and_then(|mut ticket| ticket.take());
-        taken.ok_or_else(|| invalid_value("ticket: was answered already"))
-    }
-}
-
-#[pymethods]
-impl HopTicket {
-    fn __repr__(&self) -> String {
-        format!("HopTicket(generation={}, hop={})", self.generation, self.hop)
-    }
-}
 
 /// The core's end of a plugin session, as PendingSession.accept gives it. Closing or
 /// dropping it ends the session.
@@ -214,15 +167,4 @@ impl CoreSide {
 /// What a call needs that comes after the end of the session.
 fn open<T>(session: Option<T>) -> PyResult<T> {
     session.ok_or_else(|| core_error("CoreSide: the session is closed"))
-}
-
-fn check_shape(
-    name: &str,
-    shape: &[usize],
-    channels: usize,
-    what: &str,
-    samples: usize,
-) -> PyResult<()> {
-    check_axis(name, shape, 0, "channels", channels)?;
-    check_axis(name, shape, 1, what, samples)
 }

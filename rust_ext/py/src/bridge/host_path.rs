@@ -8,10 +8,10 @@ use numpy::ndarray::Ix2;
 use pyo3::prelude::*;
 use pyo3::types::PyDict;
 use uncodec_proto as proto;
-use uncodec_proto::{MAX_CHANNELS, Network, SharedMemory};
+use uncodec_proto::{Network, SharedMemory};
 
 use super::{host_counters, seconds};
-use crate::arguments::{Input, Output, check_axis, count};
+use crate::arguments::{Input, Output, check_axis, count, planes, planes_mut};
 use crate::errors::{core_error, invalid_value};
 use crate::shared::Shared;
 
@@ -248,16 +248,4 @@ impl HostSession {
             *session = None;
         }
     }
-}
-
-/// Channels of a C-contiguous array, without an allocation.
-fn planes(values: &[f32], samples: usize) -> [&[f32]; MAX_CHANNELS] {
-    let mut channels = values.chunks_exact(samples.max(1));
-    std::array::from_fn(|_| channels.next().unwrap_or_default())
-}
-
-/// The same to write to.
-fn planes_mut(values: &mut [f32], samples: usize) -> [&mut [f32]; MAX_CHANNELS] {
-    let mut channels = values.chunks_exact_mut(samples.max(1));
-    std::array::from_fn(|_| channels.next().unwrap_or_default())
 }

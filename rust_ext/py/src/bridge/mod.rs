@@ -16,7 +16,7 @@ use pyo3::types::PyDict;
 use uncodec_proto as proto;
 use uncodec_proto::Network;
 
-pub use self::core_side::{CoreSide, HopTicket};
+pub use self::core_side::CoreSide;
 pub use self::host_path::{HostPath, HostSession};
 pub use self::plugin_host::PluginHost;
 use crate::arguments::count;
