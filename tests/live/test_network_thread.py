@@ -2,6 +2,8 @@
 
 import gc
 import logging
+import subprocess
+import sys
 import threading
 import time
 
@@ -313,3 +315,20 @@ def test_calls_of_any_size_with_a_thread(sizes):
             start, turn = start + size, turn + 1
         out = np.concatenate(out, axis=1)
         np.testing.assert_array_equal(out, 2 * later(audio, session.latency_samples))
+
+
+OPEN_AT_EXIT = """
+import numpy as np
+from uncodec.live import LiveSession
+from uncodec.live.hop_engine import PassingEngine
+
+session = LiveSession(sample_rate=48000, channels=2, engine=PassingEngine(2, 64, 192))
+session.callback(np.zeros((2, 100), np.float32))
+"""
+
+
+def test_a_program_may_end_with_its_session_open():
+    done = subprocess.run(
+        [sys.executable, "-c", OPEN_AT_EXIT], capture_output=True, text=True, timeout=120
+    )
+    assert (done.returncode, done.stdout, done.stderr) == (0, "", "")

@@ -65,7 +65,8 @@ class LiveSession:
     """Restores audio from within an audio callback.
 
     A thread runs the network; the callback hands it hops and takes results through memory that both
-    reach without a lock, and never waits for it. It is the audio path of the plugin. What is not there in time is replaced by the input, delayed as always.
+    reach without a lock, and never waits for it. What is not there in time is replaced by the
+    input, delayed as always. It is the audio path of the plugin, in one process.
 
     Parameters
     ----------
@@ -159,6 +160,9 @@ class LiveSession:
         self._host = open_host(engine, self.block, turnaround_s, self.sample_rate, pattern)
         self.latency = latency_of(self._host, engine, self.block, pattern)
         self.latency_samples = self.latency.total
+        # Behind by twice what the latency allows for, the worker goes on with the newest hop.
+        per_call = -(-self.block // self.hop)
+        self._most_behind = max(16, 2 * (per_call + -(-self.latency_samples // self.hop)))
         self._engine = engine
         self._callback_times = TimeHistogram()
         self._late_calls = 0
@@ -170,7 +174,7 @@ class LiveSession:
 
     def _start(self) -> None:
         # An end of its own: the last worker's may be held by a thread that is gone.
-        self._core = self._host.open_core()
+        self._core = self._host.open_core(most_behind=self._most_behind if self.realtime else None)
         self._worker = NetworkThread(self._engine, self._core)
         self._host.reset()
         self._thread: threading.Thread | None = None
@@ -179,7 +183,7 @@ class LiveSession:
                 target=self._worker.run, args=(_settle_thread,), name="uncodec-live", daemon=True
             )
             self._thread.start()
-            # Also at the interpreter's exit, which a thread on its way back to Python would disturb.
+            # Also at the interpreter's exit: no thread is to come back to Python after that.
             weakref.finalize(self, _end, self._core, self._thread)
 
     @property

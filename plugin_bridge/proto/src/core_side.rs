@@ -94,6 +94,7 @@ pub struct CoreSide<M> {
     session: u64,
     generation: Option<u32>,
     next: u32,
+    most_behind: usize,
     counters: CoreCounters,
 }
 
@@ -117,6 +118,7 @@ impl<M: Memory> CoreSide<M> {
             session: SESSIONS.fetch_add(1, process::Ordering::Relaxed),
             generation: None,
             next: 0,
+            most_behind: geometry.slots / 2,
             counters: CoreCounters::default(),
         }
     }
@@ -127,6 +129,12 @@ impl<M: Memory> CoreSide<M> {
         &self.geometry
     }
 
+    /// Continues with the newest hop when it is more than so many behind. Half of the slots is the
+    /// most, and what it begins with; at least 1.
+    pub fn set_most_behind(&mut self, hops: usize) {
+        self.most_behind = hops.clamp(1, self.geometry.slots / 2);
+    }
+
     /// Shows a sign of life: the monotonic clock in nanoseconds. At least ten times a second.
     pub fn beat(&mut self, now_ns: u64) {
         store(self.memory.words(), word::HEARTBEAT, now_ns.max(1), Ordering::Relaxed);
@@ -135,7 +143,8 @@ impl<M: Memory> CoreSide<M> {
     /// The next hop, if there is one; `input`, planar `[channels, hop]`, then holds it, with zeros
     /// in the place of what is not a finite number.
     ///
-    /// A core that is more than half of the slots behind continues with the newest hop.
+    /// A core that is more than half of the slots behind, or more than
+    /// [`set_most_behind`](Self::set_most_behind) allows, continues with the newest hop.
     ///
     /// # Errors
     /// [`BufferError`] if the buffer has the wrong length.
@@ -152,7 +161,7 @@ impl<M: Memory> CoreSide<M> {
         let Some(behind) = hops.checked_sub(next).filter(|&behind| behind > 0) else {
             return Ok(None);
         };
-        let lost = behind as usize > self.geometry.slots / 2;
+        let lost = behind as usize > self.most_behind;
         let hop = if lost { hops - 1 } else { next };
         let start = match (known, lost) {
             (false, _) => Start::Activated,

@@ -26,8 +26,8 @@ mod _native {
     #[cfg(target_os = "linux")]
     #[pymodule_export]
     use super::bridge::{
-        CoreSide, HostPath, HostSession, PendingSession, PluginHost, read_request,
-        receive_session, session_timing, socket_path,
+        CoreSide, HostPath, HostSession, PendingSession, PluginHost, read_request, receive_session,
+        session_timing, socket_path,
     };
     #[pymodule_export]
     use super::hops::HopTicket;

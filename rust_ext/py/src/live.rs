@@ -208,10 +208,16 @@ impl LiveHost {
         })
     }
 
-    /// An engine's end of this session. The last one that was opened is the one to use.
-    fn open_core(&self) -> PyResult<LiveCore> {
+    /// An engine's end of this session; more than most_behind hops behind, which may be half of what
+    /// the session keeps, it continues with the newest one. The last end that was opened is the one
+    /// to use.
+    #[pyo3(signature = (*, most_behind=None))]
+    fn open_core(&self, most_behind: Option<usize>) -> PyResult<LiveCore> {
         let link = Arc::clone(&self.link);
-        let side = proto::CoreSide::attach(link.memory.clone()).map_err(core_error)?;
+        let mut side = proto::CoreSide::attach(link.memory.clone()).map_err(core_error)?;
+        if let Some(hops) = most_behind {
+            side.set_most_behind(hops);
+        }
         Ok(LiveCore {
             inner: Shared::new("LiveCore", side),
             geometry: self.geometry,
