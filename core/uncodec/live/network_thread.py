@@ -7,7 +7,6 @@ import time
 from collections.abc import Callable
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec._native import HopTicket, LiveCore
 from uncodec.live.hop_engine import HopEngine

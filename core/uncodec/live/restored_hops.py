@@ -3,14 +3,12 @@
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import NDArray
 
 from uncodec.live.hop_engine import HopEngine
 from uncodec.live.hop_runner import HopRunner
+from uncodec.signals import Array
 
 __all__ = ["RestoredHops"]
-
-Array = NDArray[np.float32]
 
 
 class RestoredHops:
