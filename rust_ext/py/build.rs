@@ -26,8 +26,8 @@ fn main() -> io::Result<()> {
     for entry in fs::read_dir(&models)? {
         let entry = entry?;
         let model = entry.path();
-        // Candidates, a folder of their own, are not released and stay out.
-        if model.join("weights.safetensors").is_file() && !is_hidden(&model) {
+        // Candidates are not released and stay out.
+        if model.is_dir() && !is_hidden(&model) && entry.file_name() != "candidates" {
             copy_folder(&model, &out_dir.join("weights").join(entry.file_name()))?;
         }
     }

@@ -50,8 +50,9 @@ def tree(*folders: str) -> set[str]:
 
 
 def released_models() -> set[str]:
-    # Hidden files (editor and temporary ones) are not part of a model.
+    # Hidden files (editor and temporary ones) are not part of a model, candidates are not released.
     names = {name for name in tree("models") if len(PurePosixPath(name).parts) > 2}
+    names = {name for name in names if not name.startswith("models/candidates/")}
     return {name for name in names if not any(part[0] == "." for part in Path(name).parts)}
 
 
