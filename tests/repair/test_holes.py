@@ -88,9 +88,11 @@ def plucked():
     return 0.1 * out[np.newaxis]
 
 
-@pytest.mark.parametrize(
-    "sound", [pauses, swelling_tones, plucked, lambda: bands(3 * RATE, 1, 2)], ids=str
-)
+def both_channels():
+    return bands(3 * RATE, 1, 2)
+
+
+@pytest.mark.parametrize("sound", [pauses, swelling_tones, plucked, both_channels])
 def test_undamaged_sound_passes_bit_for_bit(sound):
     audio = sound().astype(np.float32)
     np.testing.assert_array_equal(ArtefactRepair()(audio, RATE), audio)
