@@ -113,9 +113,18 @@ def fault_of(made: Mutant, folder: Path, log: Path) -> str | None:
     sys.stderr.flush()
     if log.stat().st_size > said:
         return f"says on standard error: {log.read_bytes()[said:][:200]!r}"
-    if resource.getrusage(resource.RUSAGE_SELF).ru_maxrss * 1024 > MOST_MEMORY:
+    if _peak() > MOST_MEMORY:
         return "takes too much memory"
     return None
+
+
+def _peak() -> int:
+    """Most memory that this program took, in bytes.
+
+    `getrusage` would count what the process had before it became this program: a large parent's.
+    """
+    status = Path("/proc/self/status").read_text()
+    return int(status.partition("VmHWM:")[2].split()[0]) << 10
 
 
 @contextlib.contextmanager

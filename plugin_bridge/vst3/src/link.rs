@@ -357,6 +357,9 @@ impl Common {
                                     self.log(&reason, "the render waits");
                                 }
                             }
+                            // A render began while the answer was on its way: it asks anew, as one
+                            // that may wait, and its answer counts.
+                            _ if !request.may_wait && self.rendering.load(Ordering::Relaxed) => {}
                             _ => self.log(&reason, "the audio goes on dry"),
                         }
                         self.tell(wanted.as_ref(), state, None, &reason, wish);
