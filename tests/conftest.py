@@ -30,7 +30,7 @@ def diffusion_folder(tmp_path_factory):
 def tiny_recipe():
     """Writes the recipe of a live generator that is trained within a second."""
 
-    def text(count=2, steps=20, batch=1, trim_db=0.0, makeup=False):
+    def text(count=2, steps=20, batch=1, trim_db=0.0, encoder_gain=False):
         return f"""
 name = "tiny"
 version = "0.0.1"
@@ -50,8 +50,8 @@ local = 8
 steps = {steps}
 batch = {batch}
 seconds = 0.3
-{"[makeup]" if makeup else ""}
-{"seconds = 0.3" if makeup else ""}
+{"[encoder_gain]" if encoder_gain else ""}
+{"seconds = 0.3" if encoder_gain else ""}
 [release]
 excitation_trim_db = {trim_db}
 """

@@ -6,10 +6,10 @@ fast and does not import torch.
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uncodec.errors import UncodecError
+from uncodec.lazy import lazy_names
 from uncodec.version import __version__
 
 if TYPE_CHECKING:
@@ -43,29 +43,20 @@ __all__ = [
     "rendering",
 ]
 
-_LAZY = {
-    "ArtefactRepair": "uncodec.effects",
-    "Board": "uncodec.effects",
-    "DiffusionRestorer": "uncodec.effects",
-    "Effect": "uncodec.effects",
-    "GANRestorer": "uncodec.effects",
-    "MakeupGain": "uncodec.effects",
-    "PhaseAligner": "uncodec.effects",
-    "StereoRepair": "uncodec.effects",
-    "TransientRepair": "uncodec.effects",
-    "PluginStatus": "uncodec.bridge.plugin",
-    "plugin_status": "uncodec.bridge.plugin",
-    "rendering": "uncodec.bridge.plugin",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'uncodec' has no attribute {name!r}")
-
-
-def __dir__() -> list[str]:
-    return sorted(set(globals()) | set(_LAZY))
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "ArtefactRepair": "uncodec.effects",
+        "Board": "uncodec.effects",
+        "DiffusionRestorer": "uncodec.effects",
+        "Effect": "uncodec.effects",
+        "GANRestorer": "uncodec.effects",
+        "MakeupGain": "uncodec.effects",
+        "PhaseAligner": "uncodec.effects",
+        "StereoRepair": "uncodec.effects",
+        "TransientRepair": "uncodec.effects",
+        "PluginStatus": "uncodec.bridge.plugin",
+        "plugin_status": "uncodec.bridge.plugin",
+        "rendering": "uncodec.bridge.plugin",
+    },
+)

@@ -7,7 +7,14 @@ import operator
 
 from uncodec.errors import InvalidType, InvalidValue
 
-__all__ = ["check_amount", "check_integer", "check_name", "check_number", "check_seed"]
+__all__ = [
+    "check_amount",
+    "check_integer",
+    "check_name",
+    "check_number",
+    "check_positive",
+    "check_seed",
+]
 
 
 def check_number(name: str, value: float, lowest: float, highest: float) -> float:
@@ -42,14 +49,28 @@ def check_integer(
         It is outside the range.
     """
     span = f"from {lowest} to {highest_name or highest}"
+    number = _index(name, value, f"must be an integer {span}")
+    if not lowest <= number <= highest:
+        raise InvalidValue(f"{name}={value!r}: must be {span}")
+    return number
+
+
+def check_positive(name: str, value: int) -> int:
+    """Return `value` as an int if it is an integer of 1 or more; raises as `check_integer`."""
+    rule = "must be a positive integer"
+    number = _index(name, value, rule)
+    if number < 1:
+        raise InvalidValue(f"{name}={value!r}: {rule}")
+    return number
+
+
+def _index(name: str, value: int, rule: str) -> int:
     try:
         number = operator.index(value)
     except TypeError:
-        raise InvalidType(f"{name}={value!r}: must be an integer {span}") from None
+        raise InvalidType(f"{name}={value!r}: {rule}") from None
     if isinstance(value, bool):
-        raise InvalidType(f"{name}={value!r}: must be an integer {span}")
-    if not lowest <= number <= highest:
-        raise InvalidValue(f"{name}={value!r}: must be {span}")
+        raise InvalidType(f"{name}={value!r}: {rule}")
     return number
 
 

@@ -2,7 +2,9 @@
 
 from __future__ import annotations
 
-from uncodec.errors import InvalidValue
+import numbers
+
+from uncodec.errors import InvalidType, InvalidValue
 
 __all__ = ["HIGHEST_RATE", "LOWEST_RATE", "NETWORK_RATES", "check_rate", "network_rate"]
 
@@ -13,16 +15,20 @@ NETWORK_RATES = (44100, 48000)
 """At which networks run, in Hz."""
 
 
-def check_rate(sample_rate: float) -> int:
+def check_rate(sample_rate: float, lowest: int = LOWEST_RATE, highest: int = HIGHEST_RATE) -> int:
     """Return a rate as an integer.
 
     Raises
     ------
+    InvalidType
+        `sample_rate` is no number.
     InvalidValue
-        `sample_rate` is no whole number from 8000 to 384000.
+        It is no whole number from `lowest` to `highest`, in Hz.
     """
-    if not LOWEST_RATE <= sample_rate <= HIGHEST_RATE or sample_rate != int(sample_rate):
-        rule = f"must be a whole number from {LOWEST_RATE} to {HIGHEST_RATE} Hz"
+    rule = f"must be a whole number from {lowest} to {highest} Hz"
+    if isinstance(sample_rate, bool) or not isinstance(sample_rate, numbers.Real):
+        raise InvalidType(f"sample_rate={sample_rate!r}: {rule}")
+    if not lowest <= sample_rate <= highest or sample_rate != int(sample_rate):
         raise InvalidValue(f"sample_rate={sample_rate}: {rule}")
     return int(sample_rate)
 

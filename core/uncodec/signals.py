@@ -2,17 +2,30 @@
 
 from __future__ import annotations
 
+from typing import TYPE_CHECKING, TypeVar
+
 import numpy as np
 from numpy.typing import NDArray
 
-__all__ = ["Array", "mid_side_into", "sqrt_hann"]
+if TYPE_CHECKING:
+    from torch import Tensor
+
+__all__ = ["Array", "mid_side", "mid_side_into", "sqrt_hann"]
 
 Array = NDArray[np.float32]
 """Audio inside the package: [shape=(channels, samples)], C-contiguous."""
 
 
+Signal = TypeVar("Signal", Array, "Tensor")
+
+
+def mid_side(left: Signal, right: Signal) -> tuple[Signal, Signal]:
+    """Mid ``(L + R) / 2`` and side ``(L - R) / 2`` of arrays or tensors."""
+    return (left + right) * 0.5, (left - right) * 0.5
+
+
 def mid_side_into(audio: Array, out: Array) -> None:
-    """Write mid ``(L + R) / 2`` and side ``(L - R) / 2`` of one channel or two.
+    """`mid_side` of one channel or two, without allocating.
 
     Parameters
     ----------

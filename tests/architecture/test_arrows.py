@@ -14,8 +14,8 @@ HOUSE = ROOT / "core/uncodec"
 
 # Modules beside the rooms that every room may use, and each those before it.
 FOUNDATION = (
-    *("errors", "version", "signals", "frames", "compiled", "parameters", "rates", "speakers"),
-    *("whole_files", "loudness"),
+    *("errors", "version", "lazy", "sealed", "signals", "frames", "compiled", "parameters"),
+    *("rates", "speakers", "whole_files", "loudness"),
 )
 # What a room uses beside them, as docs/architecture.md draws it. A name with a dot is one module.
 ARROWS = {

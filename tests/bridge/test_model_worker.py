@@ -17,6 +17,7 @@ from uncodec.bridge.load import Times, has_room
 from uncodec.bridge.model_worker import ModelWorker
 from uncodec.bridge.sockets import listen
 from uncodec.errors import CoreError
+from uncodec.live.times import Percentiles
 from uncodec.rates import network_rate
 
 HOP, WINDOW = 64, 256
@@ -106,11 +107,11 @@ def test_there_is_room_up_to_the_limit():
 
 def test_percentiles_are_of_the_last_times():
     times = Times(kept=1000)
-    assert times.describe() == {"p50_s": 0.0, "p99_s": 0.0, "p999_s": 0.0, "max_s": 0.0}
+    assert times.percentiles() == Percentiles(0.0, 0.0, 0.0, 0.0)
     for duration in range(5000):
         times.add(duration)
     expected = np.percentile(np.arange(4000, 5000), [50, 99, 99.9, 100]) * 1e-9
-    np.testing.assert_allclose(list(times.describe().values()), expected)
+    np.testing.assert_allclose(list(times.percentiles().described().values()), expected)
     assert times.count == 5000
 
 
@@ -249,7 +250,7 @@ def test_a_start_on_a_busy_machine_is_not_held_against_newcomers(make_door, monk
     monkeypatch.setattr(worker_module, "REHEARSAL_HOPS", 20)
     worker = make_door(load_limit=0.7).worker
     worker.rehearse()
-    assert 0 < worker._rehearsed.percentile_s(50) < 0.01
+    assert 0 < worker._rehearsed.percentiles().p50 < 0.01
 
 
 def test_without_a_limit_everybody_is_let_in(make_door, make_host):

@@ -183,7 +183,7 @@ def test_other_errors_and_hopeless_ones_are_raised(model, monkeypatch):
 
 def test_arguments_are_checked(model):
     for wrong, rule in (
-        ({"steps": 0}, "steps=0: must be an integer from 1 to 32"),
+        ({"steps": 0}, "steps=0: must be from 1 to 32"),
         ({"steps": 33}, "steps=33"),
         ({"seed": -1}, "seed=-1"),
         ({"sampler": "euler"}, "sampler='euler': must be 'ode' or 'sde'"),

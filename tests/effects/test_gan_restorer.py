@@ -224,9 +224,7 @@ def test_unknown_models_are_refused_on_first_use(noise):
         _ = restorer.latency_samples
 
 
-@pytest.mark.parametrize(
-    "module", ["arrays", "base", "board", "chain", "gan_restorer", "nodes", "sealed"]
-)
+@pytest.mark.parametrize("module", ["arrays", "base", "board", "chain", "gan_restorer", "nodes"])
 def test_examples_in_the_documentation_run(module):
     failures, _ = doctest.testmod(importlib.import_module(f"uncodec.effects.{module}"))
     assert failures == 0

@@ -263,8 +263,8 @@ def test_silent_and_empty_calls():
         ({"channels": 3}, InvalidValue, "channels=3: must be 1 or 2"),
         ({"block": 0}, InvalidValue, "block=0: must be from 1 to 65536 samples"),
         ({"block": 65537}, InvalidValue, "block=65537"),
-        ({"block": 12.5}, InvalidType, "block=12.5: must be a whole number"),
-        ({"turnaround_s": -0.1}, InvalidValue, "turnaround_s=-0.1: must be from 0 to 1 second"),
+        ({"block": 12.5}, InvalidType, "block=12.5: must be an integer"),
+        ({"turnaround_s": -0.1}, InvalidValue, "turnaround_s=-0.1: must be from 0 to 1"),
         ({"turnaround_s": float("nan")}, InvalidValue, "turnaround_s=nan"),
         ({"pattern": "wild"}, InvalidValue, "pattern='wild': must be one of fixed, varying"),
         ({"amount": 1.1}, InvalidValue, "amount=1.1: must be from 0 to 1"),
@@ -298,3 +298,11 @@ def test_wrong_blocks_are_refused_and_nothing_is_consumed():
         session.amount = 2
     assert session.counters.samples == 0
     assert session.amount == 1.0
+
+
+def test_a_misspelt_attribute_is_refused_with_the_nearest_name():
+    session = open_passing(100)
+    with pytest.raises(AttributeError, match=r"amout: LiveSession has no .*did you mean amount\?"):
+        session.amout = 0.5
+    session.amount = 0.5
+    assert session.amount == 0.5

@@ -189,7 +189,7 @@ def test_noise_swells_with_either_channel():
 
 def sure_of(generator, *, damaged, turned_down):
     with torch.no_grad():
-        for layer, odds in ((generator.gate, damaged), (generator.makeup.judge, turned_down)):
+        for layer, odds in ((generator.gate, damaged), (generator.encoder_gain.judge, turned_down)):
             layer.weight.zero_()
             layer.bias.fill_(odds)
 

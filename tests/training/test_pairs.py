@@ -10,7 +10,8 @@ import soundfile as sf
 
 from uncodec.errors import InvalidValue, UncodecError
 from uncodec.training import pairs as pairs_module
-from uncodec.training.pairs import Coding, PairSet, build_pairs, draw_coding
+from uncodec.training.codings import Coding, draw_coding
+from uncodec.training.pairs import PairSet, build_pairs
 
 
 def test_some_codings_come_twice_and_the_first_has_the_higher_rate():

@@ -33,7 +33,7 @@ def data(tmp_path_factory):
 
 @pytest.fixture
 def tiny(tiny_recipe):
-    return tiny_recipe(count=3, trim_db=-1.0, makeup=True)
+    return tiny_recipe(count=3, trim_db=-1.0, encoder_gain=True)
 
 
 @pytest.fixture

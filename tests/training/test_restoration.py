@@ -11,6 +11,7 @@ from uncodec.analysis.loudness import loudness_error
 from uncodec.errors import AudioFileError, InvalidValue
 from uncodec.networks import Generator, GeneratorConfig
 from uncodec.training.adversarial_objective import AdversarialObjective, AdversarySettings
+from uncodec.training.codings import Coding, draw_coding
 from uncodec.training.loop import RunSettings, begin, train
 from uncodec.training.losses import (
     clean_null_penalty,
@@ -19,7 +20,7 @@ from uncodec.training.losses import (
     log_spectral_distance,
     si_sdr,
 )
-from uncodec.training.pairs import Coding, PairSet, build_pairs, draw_coding
+from uncodec.training.pairs import PairSet, build_pairs
 from uncodec.training.restoration_objective import restoration_scores, restore_batch
 from uncodec.training.trainers import RESTORATIONS
 

@@ -11,14 +11,8 @@ import soundfile as sf
 
 from uncodec.codecs import backends
 from uncodec.errors import InvalidValue
-from uncodec.training.pairs import (
-    VALIDATION_MENU,
-    Coding,
-    PairSet,
-    build_pairs,
-    build_validation,
-    draw_coding,
-)
+from uncodec.training.codings import VALIDATION_MENU, Coding, draw_coding
+from uncodec.training.pairs import PairSet, build_pairs, build_validation
 
 # A module that is None cannot be imported, also not by the processes that build the pairs.
 BLOCKED = """

@@ -25,12 +25,14 @@ __all__ = [
     "LatencyReport",
     "Percentiles",
     "check_host",
+    "circumstances",
     "drive",
     "find_impulse",
     "host_calls",
     "late_rate_bound",
     "measure_impulse",
     "measure_latency",
+    "noise_to_play",
 ]
 
 HostPattern = Literal["fixed", "varying", "random"]
@@ -314,6 +316,24 @@ def check_host(pattern: str, seconds: float) -> None:
         raise InvalidValue(f"seconds={seconds}: must be from 0.1 to 86400")
 
 
+def noise_to_play(channels: int, samples: int, seed: int) -> Array:
+    """What a measuring host plays again and again: the work does not depend on what it is."""
+    noise = 0.1 * np.random.default_rng(seed).standard_normal((channels, samples))
+    return noise.astype(np.float32)
+
+
+def circumstances(late: int, hops: int) -> dict[str, Any]:
+    """The entries of a report that follow from its counts, and those about the machine."""
+    return {
+        "late": late,
+        "hops": hops,
+        "late_rate": late / hops if hops else 0.0,
+        "late_rate_bound": late_rate_bound(late, hops),
+        "load": os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
+        "processors": os.cpu_count() or 1,
+    }
+
+
 def measure_latency(
     model: str = "live-gan",
     *,
@@ -355,9 +375,7 @@ def measure_latency(
     impulse, wet = measure_impulse(
         engine, sample_rate=sample_rate, block=block, pattern=pattern, turnaround_s=turnaround_s
     )
-    # A second of noise, again and again: the work does not depend on what is in the audio.
-    noise = 0.1 * np.random.default_rng(seed).standard_normal((channels, sample_rate + block))
-    audio = noise.astype(np.float32)
+    audio = noise_to_play(channels, sample_rate + block, seed)
     with (
         LiveSession(
             sample_rate=sample_rate,
@@ -394,16 +412,11 @@ def measure_latency(
             latency_samples=session.latency_samples,
             impulse_samples=impulse,
             impulse_wet=wet,
-            hops=counters.hops,
-            late=counters.late,
             resyncs=counters.resyncs,
-            late_rate=counters.late / counters.hops if counters.hops else 0.0,
-            late_rate_bound=late_rate_bound(counters.late, counters.hops),
             callback=session.callback_times,
             turnaround_times=session.turnaround_times,
             calls=session.calls,
             late_calls=session.late_calls,
             worst_host_delay_s=delay_s,
-            load=os.getloadavg()[0] if hasattr(os, "getloadavg") else None,
-            processors=os.cpu_count() or 1,
+            **circumstances(counters.late, counters.hops),
         )

@@ -9,7 +9,8 @@ from pathlib import Path
 import numpy as np
 
 from uncodec.analysis.latency import LatencyReport
-from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.analysis.pictures import new_figure, save_figure
+from uncodec.errors import InvalidValue
 
 __all__ = ["draw_latency"]
 
@@ -40,16 +41,8 @@ def draw_latency(reports: Sequence[LatencyReport], path: str | os.PathLike[str])
     """
     if not reports:
         raise InvalidValue("reports: must be one or more, got none")
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UncodecError(
-            "pictures need matplotlib, which is not installed: pip install 'uncodec[plots]'"
-        ) from error
     first, place = reports[0], np.arange(len(reports))
-    figure = Figure(figsize=(8.0, 8.5), dpi=100, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(8.0, 8.5)
     figure.suptitle(
         f"{first.sample_rate} Hz, {first.pattern} blocks, "
         f"{1e3 * first.turnaround_budget_s:g} ms of turnaround"
@@ -81,12 +74,4 @@ def draw_latency(reports: Sequence[LatencyReport], path: str | os.PathLike[str])
     callback.set_xticks(place, [f"{r.block}\n{r.late}/{r.hops}" for r in reports])
     callback.tick_params(axis="x", labelsize="small")
     callback.set_xlabel("host buffer in samples; late hops of all")
-    target = Path(path)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target)
-    except OSError as error:
-        raise AudioFileError(f"{target}: cannot be written ({error.strerror})") from error
-    except ValueError as error:
-        raise InvalidValue(f"path={str(target)!r}: {error}") from error
-    return target
+    return save_figure(figure, path)

@@ -30,6 +30,7 @@ from uncodec.analysis.spectra import (
     third_octave_slices,
 )
 from uncodec.errors import InvalidValue
+from uncodec.signals import mid_side
 
 __all__ = [
     "LOWER_IS_BETTER",
@@ -269,8 +270,7 @@ def _si_sdr_mid_side(
 
 
 def _mid_side(audio: NDArray[np.float32]) -> NDArray[np.float32]:
-    left, right = audio
-    return np.stack([left + right, left - right]) * np.float32(0.5)
+    return np.stack(mid_side(*audio))
 
 
 def _si_sdr(first: NDArray[np.float32], second: NDArray[np.float32]) -> NDArray[np.float64]:

@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-import os
 from pathlib import Path
 from typing import Any
 
@@ -13,9 +12,10 @@ from uncodec.analysis.latency import (
     HostPattern,
     LatencyReport,
     check_host,
+    circumstances,
     drive,
     find_impulse,
-    late_rate_bound,
+    noise_to_play,
 )
 from uncodec.bridge.bundle import find_library
 from uncodec.bridge.launcher import PrivateCore, wait_until
@@ -191,9 +191,7 @@ def measure_plugin_latency(
     check_host(pattern, seconds)
     library = find_library(bundle)
     host: dict[str, Any] = {"sample_rate": sample_rate, "block": block, "pattern": pattern}
-    # A second of noise, again and again: the work does not depend on what is in the audio.
-    noise = 0.1 * np.random.default_rng(seed).standard_normal((channels, sample_rate + block))
-    audio = noise.astype(np.float32)
+    audio = noise_to_play(channels, sample_rate + block, seed)
     core = PrivateCore.acquire(model, "cpu")
     try:
         (worker,) = core.status()["workers"]
@@ -245,11 +243,7 @@ def measure_plugin_latency(
         latency_samples=latency,
         impulse_samples=impulse,
         impulse_wet=wet,
-        hops=hops,
-        late=late,
         resyncs=told["resyncs"],
-        late_rate=late / hops if hops else 0.0,
-        late_rate_bound=late_rate_bound(late, hops),
         callback=plugin.callback_times.percentiles(),
         turnaround_times=Percentiles(
             turnaround["p50_s"], turnaround["p99_s"], turnaround["p999_s"], turnaround["max_s"]
@@ -257,7 +251,6 @@ def measure_plugin_latency(
         calls=plugin.callback_times.count,
         late_calls=plugin.late_calls,
         worst_host_delay_s=delay_s,
-        load=os.getloadavg()[0],
-        processors=os.cpu_count() or 1,
+        **circumstances(late, hops),
         **host,
     )

@@ -7,8 +7,9 @@ from collections.abc import Sequence
 from pathlib import Path
 from typing import TYPE_CHECKING
 
+from uncodec.analysis.pictures import new_figure, save_figure
 from uncodec.analysis.report import CHANGE, UNTOUCHED, Interval, Row, heading
-from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.errors import InvalidValue
 
 if TYPE_CHECKING:
     from matplotlib.axes import Axes
@@ -57,24 +58,12 @@ def draw_scores(
     shown = [key for key in curves if any(not math.isnan(_value(r, key).mean) for r in drawn)]
     if not shown:
         raise InvalidValue("rows: must hold scores of codecs with a bit rate, got none")
-    target = Path(path)
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UncodecError(
-            "pictures need matplotlib, which is not installed: pip install 'uncodec[plots]'"
-        ) from error
     codecs = list(dict.fromkeys(row.codec for row in drawn))
     names = list(dict.fromkeys(row.restorer for row in drawn))
     # Wide enough for the legend as well; codecs with many rates get more of the width.
     rates = [len({row.kbps for row in drawn if row.codec == codec}) for codec in codecs]
-    figure = Figure(
-        figsize=(max(6.5, 1.6 + sum(1.2 + 0.5 * n for n in rates)), 1.3 + 2.6 * len(shown)),
-        dpi=110,
-        layout="constrained",
-    )
-    FigureCanvasAgg(figure)
+    width = max(6.5, 1.6 + sum(1.2 + 0.5 * n for n in rates))
+    figure = new_figure(width, 1.3 + 2.6 * len(shown), dpi=110)
     grid = figure.subplots(
         len(shown),
         len(codecs),
@@ -95,14 +84,7 @@ def draw_scores(
     figure.legend(handles, labels, loc="outside upper center", ncols=min(4, len(names)))
     if material:
         figure.supxlabel(material)
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        figure.savefig(target)
-    except OSError as error:
-        raise AudioFileError(f"{target}: cannot be written ({error.strerror})") from error
-    except ValueError as error:
-        raise InvalidValue(f"path={str(target)!r}: {error}") from error
-    return target
+    return save_figure(figure, path)
 
 
 def _value(row: Row, key: str) -> Interval:

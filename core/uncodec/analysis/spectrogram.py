@@ -11,8 +11,9 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uncodec.analysis.checks import check_rate, check_signal
+from uncodec.analysis.pictures import new_figure, save_figure
 from uncodec.analysis.spectra import hann, power_spectra, stft
-from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.errors import InvalidValue
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
@@ -108,29 +109,9 @@ def spectrogram_picture(
         raise InvalidValue(f"panels: must be 1 to {_MAX_PANELS} signals, got {len(panels)}")
     rate = check_rate(sample_rate)
     spectrograms = {name: spectrogram_db(audio, rate) for name, audio in panels.items()}
-    target = Path(path)
-    try:
-        from matplotlib.backends.backend_agg import FigureCanvasAgg
-        from matplotlib.figure import Figure
-    except ImportError as error:
-        raise UncodecError(
-            "pictures need matplotlib, which is not installed: pip install 'uncodec[plots]'"
-        ) from error
-    # A Figure with its own canvas, not pyplot: no global state and no screen.
-    figure = Figure(figsize=(11.0, 1.1 + 2.55 * len(panels)), dpi=dpi, layout="constrained")
-    FigureCanvasAgg(figure)
+    figure = new_figure(11.0, 1.1 + 2.55 * len(panels), dpi)
     _draw(figure, spectrograms, rate, title, notes or {})
-    try:
-        target.parent.mkdir(parents=True, exist_ok=True)
-        if target.suffix.lower() == ".png":
-            _save_png(figure, target)
-        else:
-            figure.savefig(target)
-    except OSError as error:
-        raise AudioFileError(f"{target}: cannot be written ({error.strerror})") from error
-    except ValueError as error:
-        raise InvalidValue(f"path={str(target)!r}: {error}") from error
-    return target
+    return save_figure(figure, path, _save_png if Path(path).suffix.lower() == ".png" else None)
 
 
 def _save_png(figure: Figure, target: Path) -> None:

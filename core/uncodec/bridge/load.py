@@ -32,14 +32,9 @@ class Times:
         self._ring[self.count % len(self._ring)] = duration_ns
         self.count += 1
 
-    def percentile_s(self, percent: float) -> float:
-        """A percentile of what is kept, in s; 0 if there is nothing."""
-        kept = self._ring[: min(self.count, len(self._ring))]
-        return float(np.percentile(kept, percent)) * 1e-9 if len(kept) else 0.0
-
-    def describe(self) -> dict[str, float]:
-        """Percentiles in s."""
-        return Percentiles(*(self.percentile_s(p) for p in (50, 99, 99.9, 100))).described()
+    def percentiles(self) -> Percentiles:
+        """Of what is kept, in s; all zero if there is nothing."""
+        return Percentiles.of(self._ring[: min(self.count, len(self._ring))] / 1e9)
 
 
 def has_room(loads: list[float], newcomer: float, limit: float = LOAD_LIMIT) -> bool:

@@ -256,7 +256,7 @@ class ModelWorker:
         """Load of a session that has not worked yet: that of the network at its own rate."""
         period_s = self._model.config.hop / network_rate(sample_rate)
         # There are too few for a higher percentile; see `ENOUGH_HOPS`.
-        return self._rehearsed.percentile_s(99) / period_s
+        return self._rehearsed.percentiles().p99 / period_s
 
     def describe(self) -> dict[str, Any]:
         """What the status tells."""
@@ -264,7 +264,7 @@ class ModelWorker:
         return {
             "load": sum(session["load"] for session in sessions if not session["may_wait"]),
             "load_limit": self._load_limit,
-            "rehearsal": self._rehearsed.describe(),
+            "rehearsal": self._rehearsed.percentiles().described(),
             "sessions": sessions,
             "ended": self._ended,
             "refused": {"count": self._refused, "last": self._last_refusal},

@@ -85,7 +85,7 @@ class PluginSession:
     @property
     def load(self) -> float:
         """Share of its hop's period that it takes, at the 99.9th percentile."""
-        return self.work_times.percentile_s(99.9) / self.period_s
+        return self.work_times.percentiles().p999 / self.period_s
 
     def load_to_admit_by(self, expected: float) -> float:
         """Share of the time that admission sets aside for it.
@@ -99,7 +99,7 @@ class PluginSession:
             return 0.0
         if self.work_times.count >= ENOUGH_HOPS:
             return self.load
-        return max(expected, self.work_times.percentile_s(50) / self.period_s)
+        return max(expected, self.work_times.percentiles().p50 / self.period_s)
 
     @property
     def deadline_ns(self) -> int | None:
@@ -178,6 +178,6 @@ class PluginSession:
             "resyncs": core["resyncs"],
             "failures": self._hops.runner.failures,
             "load": self.load,
-            "work": self.work_times.describe(),
+            "work": self.work_times.percentiles().described(),
             "turnaround": self.turnarounds.percentiles().described(),
         }

@@ -24,7 +24,7 @@ from uncodec.networks import LoadedDiffusion
 from uncodec.networks.diffusion import JUDGED
 from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
-from uncodec.parameters import check_seed
+from uncodec.parameters import check_integer, check_seed
 from uncodec.signals import Array
 
 __all__ = [
@@ -51,10 +51,8 @@ _SMALLEST_PIECE = 64
 
 
 def check_steps(steps: int) -> int:
-    """Return `steps` if it is an integer from 1 to 32, raise `InvalidValue` otherwise."""
-    if isinstance(steps, bool) or not isinstance(steps, int) or not 1 <= steps <= MAX_STEPS:
-        raise InvalidValue(f"steps={steps!r}: must be an integer from 1 to {MAX_STEPS}")
-    return steps
+    """Return `steps` if it is an integer from 1 to 32."""
+    return check_integer("steps", steps, 1, MAX_STEPS)
 
 
 def check_sampler(sampler: str) -> Sampler:

@@ -18,7 +18,6 @@ from numpy.typing import NDArray
 
 from uncodec.effects.arrays import Layout, to_channels_first
 from uncodec.effects.nodes import Node, StreamNode
-from uncodec.effects.sealed import Sealed
 from uncodec.errors import InvalidType, InvalidValue
 from uncodec.live.channel_groups import (
     ChannelGroup,
@@ -26,6 +25,7 @@ from uncodec.live.channel_groups import (
     group_streams,
     open_grouped,
 )
+from uncodec.sealed import Sealed
 from uncodec.speakers import DISCRETE, named_speakers, speakers_of
 
 if TYPE_CHECKING:

@@ -5,8 +5,9 @@ Names are loaded on first use: rendering brings torch, restoring with one's own 
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from uncodec.lazy import lazy_names
 
 if TYPE_CHECKING:
     from uncodec.files.render import RenderSettings as RenderSettings
@@ -16,17 +17,12 @@ if TYPE_CHECKING:
 
 __all__ = ["RenderSettings", "RestoreReport", "render_file", "restore_file"]
 
-_LAZY = {
-    "RenderSettings": "uncodec.files.render",
-    "RestoreReport": "uncodec.files.restore",
-    "render_file": "uncodec.files.render",
-    "restore_file": "uncodec.files.restore",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'uncodec.files' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "RenderSettings": "uncodec.files.render",
+        "RestoreReport": "uncodec.files.restore",
+        "render_file": "uncodec.files.render",
+        "restore_file": "uncodec.files.restore",
+    },
+)

@@ -9,16 +9,16 @@ import warnings
 from collections.abc import Iterator
 from functools import cached_property
 from pathlib import Path
-from types import TracebackType
 
 import numpy as np
 
-from uncodec.errors import AudioFileError, InvalidType, InvalidValue
+from uncodec.errors import AudioFileError, InvalidType
 from uncodec.io.blocks import Unreadable
 from uncodec.io.decoders import Decoder, open_decoder
 from uncodec.io.file_warnings import FileWarning
 from uncodec.io.layouts import layout_name
 from uncodec.io.tags import Tags, read_tags
+from uncodec.parameters import check_positive
 from uncodec.signals import Array
 from uncodec.whole_files import reason_of
 
@@ -113,11 +113,7 @@ class AudioReader:
         AudioFileError
             If the file cannot be read on, changes its rate or channels, or holds NaN or infinity.
         """
-        if isinstance(size, bool) or not isinstance(size, int):
-            raise InvalidType(f"size={size!r}: must be a positive integer")
-        if size < 1:
-            raise InvalidValue(f"size={size}: must be a positive integer")
-        return self._blocks(size)
+        return self._blocks(check_positive("size", size))
 
     def _blocks(self, size: int) -> Iterator[Array]:
         while True:
@@ -175,12 +171,7 @@ class AudioReader:
     def __enter__(self) -> AudioReader:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         self.close()
 
     def __repr__(self) -> str:

@@ -4,9 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Sequence
+from collections.abc import Iterator, Sequence
 from pathlib import Path
-from types import TracebackType
 from typing import Any
 
 import av
@@ -22,6 +21,8 @@ from uncodec.io.staging import StagedFile
 from uncodec.io.tags import NotCarried, Tags, without_stale
 from uncodec.io.tags.riff import BrokenChunks
 from uncodec.io.tags.writing import TagsToWrite, check_tags, form_tags, put_tags
+from uncodec.parameters import check_integer, check_seed
+from uncodec.rates import check_rate
 from uncodec.signals import Array
 from uncodec.whole_files import reason_of
 
@@ -92,7 +93,7 @@ class AudioWriter:
         self._output: Any = None
         self._file: StagedFile | None = StagedFile(path, overwrite=overwrite)
         try:
-            self._open()
+            self._open(self._file)
         except BaseException:
             self._abort()
             raise
@@ -111,8 +112,7 @@ class AudioWriter:
         self.not_carried += tuple(form.left)
         return form
 
-    def _open(self) -> None:
-        file = self._file
+    def _open(self, file: StagedFile) -> None:
         encoder, self._sample_format = _ENCODERS[self._container_name, self.subtype]
         # A WAV above 4 GiB becomes RF64 by itself (EBU Tech 3306); smaller ones stay plain.
         options = {"rf64": "auto"}
@@ -243,12 +243,7 @@ class AudioWriter:
     def __enter__(self) -> AudioWriter:
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, kind: type[BaseException] | None, *_: object) -> None:
         if kind is None:
             self.close()
         else:
@@ -259,37 +254,18 @@ class AudioWriter:
             self._abort()
 
 
-class _translated:
-    """Context: what FFmpeg or the disk raises becomes an :class:`AudioFileError`."""
-
-    def __init__(self, path: Path, file: StagedFile | None) -> None:
-        self._path = path
-        self._file = file
-
-    def __enter__(self) -> None:
-        return None
-
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
-        if self._file is not None:
-            # FFmpeg may swallow what its output callback raised; the file remembers it.
-            self._file.check()
-        if isinstance(error, (av.FFmpegError, OSError, ValueError)) and not isinstance(
-            error, AudioFileError
-        ):
-            raise AudioFileError(f"{self._path}: cannot be written: {error}") from error
-
-
-def _check_int(name: str, value: Any, low: int, high: int) -> int:
-    if isinstance(value, bool) or not isinstance(value, (int, np.integer, float)):
-        raise InvalidType(f"{name}={value!r}: must be an integer")
-    if value != int(value) or not low <= value <= high:
-        raise InvalidValue(f"{name}={value}: must be an integer from {low} to {high}")
-    return int(value)
+@contextlib.contextmanager
+def _translated(path: Path, file: StagedFile) -> Iterator[None]:
+    """What FFmpeg or the disk raises becomes an :class:`AudioFileError`."""
+    try:
+        yield
+    except (av.FFmpegError, OSError, ValueError) as error:
+        file.check()
+        if isinstance(error, AudioFileError):
+            raise
+        raise AudioFileError(f"{path}: cannot be written: {error}") from error
+    # FFmpeg may swallow what its output callback raised; the file remembers it.
+    file.check()
 
 
 def create_audio(
@@ -360,10 +336,10 @@ def create_audio(
     if (container, subtype) not in _ENCODERS:
         known = ", ".join(name for kind, name in _ENCODERS if kind == container)
         raise InvalidValue(f"subtype={subtype!r}: {container} takes {known}")
-    rate = _check_int("sample_rate", sample_rate, 1, _MOST_RATE[container])
-    count = _check_int("channels", channels, 1, _MOST_CHANNELS[container])
+    rate = check_rate(sample_rate, 1, _MOST_RATE[container])
+    count = check_integer("channels", channels, 1, _MOST_CHANNELS[container])
     speakers = writable_layout(layout, count)
-    number = _check_int("seed", seed, 0, 2**64 - 1)
+    number = check_seed(seed)
     tags, left = _tags_of(tags_from)
     return AudioWriter(
         place,

@@ -5,8 +5,9 @@ Names are loaded on first use: streams without a network in them shall not bring
 
 from __future__ import annotations
 
-from importlib import import_module
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
+
+from uncodec.lazy import lazy_names
 
 if TYPE_CHECKING:
     from uncodec.live.live_session import LiveSession as LiveSession
@@ -17,18 +18,13 @@ if TYPE_CHECKING:
 
 __all__ = ["LiveSession", "OverlapAdd", "RestoringStream", "Stream", "open_stream"]
 
-_LAZY = {
-    "LiveSession": "uncodec.live.live_session",
-    "OverlapAdd": "uncodec.live.overlap_add",
-    "RestoringStream": "uncodec.live.stream",
-    "Stream": "uncodec.live.stream",
-    "open_stream": "uncodec.live.stream",
-}
-
-
-def __getattr__(name: str) -> Any:
-    if name in _LAZY:
-        value = getattr(import_module(_LAZY[name]), name)
-        globals()[name] = value
-        return value
-    raise AttributeError(f"module 'uncodec.live' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(
+    __name__,
+    {
+        "LiveSession": "uncodec.live.live_session",
+        "OverlapAdd": "uncodec.live.overlap_add",
+        "RestoringStream": "uncodec.live.stream",
+        "Stream": "uncodec.live.stream",
+        "open_stream": "uncodec.live.stream",
+    },
+)

@@ -5,11 +5,10 @@ from __future__ import annotations
 from dataclasses import dataclass
 from typing import Literal, get_args
 
-import numpy as np
-
 from uncodec._native import LiveHost, latency_samples
-from uncodec.errors import InvalidType, InvalidValue
+from uncodec.errors import InvalidValue
 from uncodec.live.hop_engine import HopEngine
+from uncodec.parameters import check_integer, check_number
 from uncodec.rates import NETWORK_RATES
 
 __all__ = ["LONGEST_BLOCK", "Latency", "Pattern", "check_settings", "latency_of", "open_host"]
@@ -54,12 +53,8 @@ def check_settings(
         )
     if channels not in (1, 2):
         raise InvalidValue(f"channels={channels}: must be 1 or 2")
-    if isinstance(block, bool) or not isinstance(block, (int, np.integer)):
-        raise InvalidType(f"block={block!r}: must be a whole number of samples")
-    if not 1 <= block <= LONGEST_BLOCK:
-        raise InvalidValue(f"block={block}: must be from 1 to {LONGEST_BLOCK} samples")
-    if not 0.0 <= turnaround_s <= 1.0:
-        raise InvalidValue(f"turnaround_s={turnaround_s}: must be from 0 to 1 second")
+    check_integer("block", block, 1, LONGEST_BLOCK, f"{LONGEST_BLOCK} samples")
+    check_number("turnaround_s", turnaround_s, 0.0, 1.0)
     if pattern not in get_args(Pattern):
         raise InvalidValue(f"pattern={pattern!r}: must be one of {', '.join(get_args(Pattern))}")
 

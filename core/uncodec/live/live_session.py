@@ -6,7 +6,6 @@ import threading
 import time
 import weakref
 from dataclasses import dataclass
-from types import TracebackType
 
 import numpy as np
 import torch
@@ -21,6 +20,7 @@ from uncodec.live.network_thread import NetworkThread
 from uncodec.live.times import Percentiles, TimeHistogram
 from uncodec.networks import load_model
 from uncodec.parameters import check_amount
+from uncodec.sealed import Sealed
 from uncodec.signals import Array
 
 __all__ = ["Latency", "LiveCounters", "LiveSession", "Pattern"]
@@ -61,7 +61,7 @@ class LiveCounters:
     worst_callback_s: float
 
 
-class LiveSession:
+class LiveSession(Sealed):
     """Restores audio from within an audio callback.
 
     A thread runs the network; the callback hands it hops and takes results through memory that both
@@ -113,6 +113,8 @@ class LiveSession:
         An argument is outside its range.
     ModelError
         The model cannot be loaded.
+    UnknownAttribute
+        An attribute is set that a session does not have, such as a misspelt `amount`.
 
     Notes
     -----
@@ -360,12 +362,7 @@ class LiveSession:
         """The session itself."""
         return self
 
-    def __exit__(
-        self,
-        kind: type[BaseException] | None,
-        error: BaseException | None,
-        trace: TracebackType | None,
-    ) -> None:
+    def __exit__(self, *_: object) -> None:
         """Close the session."""
         self.close()
 

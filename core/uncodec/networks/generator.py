@@ -170,7 +170,7 @@ class Generator(nn.Module):
         self.fuse = nn.Linear(config.local, config.local)
         self.decide = nn.Linear(config.local, LEVELS * PATCH)
         # Its name is part of the names of the weights.
-        self.makeup = EncoderGain(config.bins, config.hop)
+        self.encoder_gain = EncoderGain(config.bins, config.hop)
         # Against over-fitting: the recordings to train on are few.
         self.dropout = nn.Dropout(0.1)
         place = torch.arange((config.bins - 1) // BAND, dtype=torch.float32)
@@ -260,7 +260,7 @@ class Generator(nn.Module):
         coded = spectra[:, 0:2]
         energy = torch.log10(coded.square().sum(4).mean((1, 3)) + self.floor)
         sounding = (energy > self.silence).to(damage.dtype)
-        gain, heard = self.makeup(coded, damage, sounding, state[4])
+        gain, heard = self.encoder_gain(coded, damage, sounding, state[4])
         # The bin at 0 Hz is left alone.
         coded = torch.nn.functional.pad(coded[:, :, :, 1:], [0, 0, 1, 0])
         delta = delta + gain[:, None, :, None, None] * (delta + coded)

@@ -7,6 +7,7 @@ from typing import Any
 import torch
 from torch import Tensor
 
+from uncodec import signals
 from uncodec.signals import sqrt_hann
 
 __all__ = [
@@ -31,8 +32,7 @@ HELD = 32
 
 def mid_side(audio: Tensor) -> Tensor:
     """(L, R) to ((L + R) / 2, (L - R) / 2) along dimension -2."""
-    left, right = audio.unbind(-2)
-    return torch.stack([(left + right) * 0.5, (left - right) * 0.5], -2)
+    return torch.stack(signals.mid_side(*audio.unbind(-2)), -2)
 
 
 def left_right(audio: Tensor) -> Tensor:

@@ -12,6 +12,7 @@ from __future__ import annotations
 import hashlib
 import json
 import os
+import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
@@ -293,10 +294,15 @@ def _build(path: str, kind: str, device: str) -> tuple[nn.Module, dict[str, str]
         # Whatever device and precision the caller made torch's default.
         with torch.device("cpu"):
             network: nn.Module = network_type(config_type(**json.loads(header["config"])))
-        network.to(torch.float32).load_state_dict(tensors)
+        network.to(torch.float32).load_state_dict(_renamed(tensors))
     except (KeyError, TypeError, ValueError, RuntimeError) as error:
         raise ModelError(f"{path}: does not describe a {kind} this release knows") from error
     return network.eval().to(device), header
+
+
+def _renamed(tensors: Mapping[str, Tensor]) -> dict[str, Tensor]:
+    """Weights by today's names: the encoder's gain was called makeup in weights of 2026."""
+    return {re.sub(r"\bmakeup\.", "encoder_gain.", key): value for key, value in tensors.items()}
 
 
 def _read(path: str, kind: str) -> tuple[dict[str, str], dict[str, Tensor]]:

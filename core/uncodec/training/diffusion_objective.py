@@ -24,6 +24,7 @@ from uncodec.networks.spectra import (
     left_right,
     mid_side,
 )
+from uncodec.training.codings import VALIDATION_MENU
 from uncodec.training.feed import device_of, to_device
 from uncodec.training.loop import RunSettings, begin
 from uncodec.training.losses import (
@@ -42,7 +43,7 @@ from uncodec.training.pair_objective import (
     means_by_coding,
     name_of_coding,
 )
-from uncodec.training.pairs import VALIDATION_MENU, PairSet
+from uncodec.training.pairs import PairSet
 from uncodec.training.restoration_objective import restore_batch
 
 __all__ = [

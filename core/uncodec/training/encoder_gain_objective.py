@@ -75,7 +75,7 @@ def gather_holes(
         clean, coded, is_clean = to_device(arrays, device_of(generator))
         spectra = torch.view_as_real(audio_to_frames(mid_side(coded), window, hop))
         sounding = (spectra.square().sum((1, 3, 4)) > 1e-6).float()[..., None]
-        found = generator.makeup.holes(spectra) * sounding
+        found = generator.encoder_gain.holes(spectra) * sounding
         holes.append(found.sum(1) / sounding.sum(1).clamp(min=1))
         labels.append(was_turned_down(clean, coded) * (1 - is_clean))
     return torch.cat(holes).cpu(), torch.cat(labels).cpu()
@@ -135,7 +135,7 @@ class EncoderGainObjective(Objective[EncoderGain, tuple[Tensor, Tensor]]):
         holes, labels = batch
         laid = silu(self.network.weigh(dropout(holes, DROPOUT)))
         odds = self.network.judge(dropout(laid, DROPOUT))[:, 0]
-        return {"makeup": binary_cross_entropy_with_logits(odds, labels)}
+        return {"encoder_gain": binary_cross_entropy_with_logits(odds, labels)}
 
     @torch.no_grad()
     def fold(self, network: EncoderGain) -> EncoderGain:

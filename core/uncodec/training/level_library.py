@@ -33,9 +33,10 @@ from uncodec.networks.level_features import (
 )
 from uncodec.rates import NETWORK_RATES
 from uncodec.signals import Array
+from uncodec.training.codings import Coding, left_out
 from uncodec.training.mixing import Mixer, resample
 from uncodec.training.music import Recording
-from uncodec.training.pairs import Coding, Progress, begin_folder, fill_folder, left_out, read_json
+from uncodec.training.pairs import Progress, begin_folder, fill_folder, read_json
 from uncodec.training.recordings import Source
 from uncodec.whole_files import write_whole
 

@@ -180,7 +180,9 @@ class _GeneratorTrainer(_Trainer):
         self.last_share = float(tables["release"].get("last_stage_share", 1.0))
         if not 0.0 < self.last_share <= 1.0:
             raise InvalidValue(f"last_stage_share={self.last_share}: must be above 0 and at most 1")
-        self.makeup = EncoderGainSettings(**tables["makeup"]) if "makeup" in tables else None
+        self.encoder_gain = (
+            EncoderGainSettings(**tables["encoder_gain"]) if "encoder_gain" in tables else None
+        )
         folders = {"training": "checkpoints", "adversary": "adversary", "polish": "polish"}
         return [
             self._stage(table, self.run.work / folder)
@@ -219,12 +221,12 @@ class _GeneratorTrainer(_Trainer):
             for name, before in self.stages[-2].trained().state_dict().items():
                 weights[name].lerp_(before, 1.0 - self.last_share)
         generator.trim_excitation(self.trim_db)
-        if self.makeup is not None:
+        if self.encoder_gain is not None:
             # A minute or two. It hears nothing of what the other stages learned.
-            objective = EncoderGainObjective(generator, self.run.pairs(), self.makeup)
+            objective = EncoderGainObjective(generator, self.run.pairs(), self.encoder_gain)
             rows = partial(told, "step")
-            made = train(objective, self.run.work / "makeup", objective.run(), told=rows)
-            generator.makeup.load_state_dict(objective.fold(made).state_dict())
+            made = train(objective, self.run.work / "encoder-gain", objective.run(), told=rows)
+            generator.encoder_gain.load_state_dict(objective.fold(made).state_dict())
         return generator
 
 

@@ -30,10 +30,20 @@ const SAMPLES: &str = "(channels, samples)";
 #[derive(Debug)]
 pub struct StreamingResampler {
     inner: Shared<dsp::StreamingResampler>,
+    /// Number of channels.
+    #[pyo3(get)]
     channels: usize,
+    /// Samples per second of the input.
+    #[pyo3(get)]
     rate_in: u32,
+    /// Samples per second of the output.
+    #[pyo3(get)]
     rate_out: u32,
+    /// Group delay, the same at all frequencies, an exact number of samples at delay_rate.
+    #[pyo3(get)]
     delay: u64,
+    /// The rate that delay counts in.
+    #[pyo3(get)]
     delay_rate: u32,
 }
 
@@ -71,36 +81,6 @@ impl StreamingResampler {
         })
         .map(Self::wrap)
         .map_err(invalid_value)
-    }
-
-    /// Number of channels.
-    #[getter]
-    fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Samples per second of the input.
-    #[getter]
-    fn rate_in(&self) -> u32 {
-        self.rate_in
-    }
-
-    /// Samples per second of the output.
-    #[getter]
-    fn rate_out(&self) -> u32 {
-        self.rate_out
-    }
-
-    /// Group delay, the same at all frequencies, an exact number of samples at delay_rate.
-    #[getter]
-    fn delay(&self) -> u64 {
-        self.delay
-    }
-
-    /// The rate that delay counts in.
-    #[getter]
-    fn delay_rate(&self) -> u32 {
-        self.delay_rate
     }
 
     /// Group delay in samples of the input; not a whole number if delay_rate is rate_out.

@@ -16,24 +16,16 @@ const SAMPLES: &str = "(channels, samples)";
 #[derive(Debug)]
 pub struct RingProducer {
     inner: Shared<dsp::RingProducer>,
+    /// Number of channels.
+    #[pyo3(get)]
     channels: usize,
+    /// Frames that the ring can hold.
+    #[pyo3(get)]
     capacity: usize,
 }
 
 #[pymethods]
 impl RingProducer {
-    /// Number of channels.
-    #[getter]
-    fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Frames that the ring can hold.
-    #[getter]
-    fn capacity(&self) -> usize {
-        self.capacity
-    }
-
     /// Frames that can be written now; the other end can only make it more.
     #[getter]
     fn free(&self) -> PyResult<usize> {
@@ -65,24 +57,16 @@ impl RingProducer {
 #[derive(Debug)]
 pub struct RingConsumer {
     inner: Shared<dsp::RingConsumer>,
+    /// Number of channels.
+    #[pyo3(get)]
     channels: usize,
+    /// Frames that the ring can hold.
+    #[pyo3(get)]
     capacity: usize,
 }
 
 #[pymethods]
 impl RingConsumer {
-    /// Number of channels.
-    #[getter]
-    fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Frames that the ring can hold.
-    #[getter]
-    fn capacity(&self) -> usize {
-        self.capacity
-    }
-
     /// Frames that can be read now; the other end can only make it more.
     #[getter]
     fn available(&self) -> PyResult<usize> {

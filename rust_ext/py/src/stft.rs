@@ -31,9 +31,17 @@ const FRAMES: &str = "(frames, channels, window_length)";
 #[derive(Debug)]
 pub struct StreamingStft {
     inner: Shared<dsp::StreamingStft>,
+    /// Number of channels.
+    #[pyo3(get)]
     channels: usize,
+    /// Length of the window and of the transform, in samples.
+    #[pyo3(get)]
     window_length: usize,
+    /// Samples from one frame to the next.
+    #[pyo3(get)]
     hop: usize,
+    /// Values per spectrum, window_length // 2 + 1.
+    #[pyo3(get)]
     bins: usize,
 }
 
@@ -64,30 +72,6 @@ impl StreamingStft {
         dsp::StreamingStft::new(channels, window.values(), hop)
             .map(Self::wrap)
             .map_err(invalid_value)
-    }
-
-    /// Number of channels.
-    #[getter]
-    fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Length of the window and of the transform, in samples.
-    #[getter]
-    fn window_length(&self) -> usize {
-        self.window_length
-    }
-
-    /// Samples from one frame to the next.
-    #[getter]
-    fn hop(&self) -> usize {
-        self.hop
-    }
-
-    /// Values per spectrum, window_length // 2 + 1.
-    #[getter]
-    fn bins(&self) -> usize {
-        self.bins
     }
 
     /// Samples that arrived since the last complete frame, 0 .. hop - 1.
@@ -175,8 +159,14 @@ impl StreamingStft {
 #[derive(Debug)]
 pub struct InverseFrames {
     inner: Shared<dsp::InverseFrames>,
+    /// Number of channels.
+    #[pyo3(get)]
     channels: usize,
+    /// Length of a frame, in samples.
+    #[pyo3(get)]
     window_length: usize,
+    /// Values per spectrum, window_length // 2 + 1.
+    #[pyo3(get)]
     bins: usize,
 }
 
@@ -204,24 +194,6 @@ impl InverseFrames {
         let channels = count("channels", channels, 1)?;
         let window_length = count("window_length", window_length, 1)?;
         dsp::InverseFrames::new(channels, window_length).map(Self::wrap).map_err(invalid_value)
-    }
-
-    /// Number of channels.
-    #[getter]
-    fn channels(&self) -> usize {
-        self.channels
-    }
-
-    /// Length of a frame, in samples.
-    #[getter]
-    fn window_length(&self) -> usize {
-        self.window_length
-    }
-
-    /// Values per spectrum, window_length // 2 + 1.
-    #[getter]
-    fn bins(&self) -> usize {
-        self.bins
     }
 
     /// Transform spectra (frames, channels, bins), complex64, into
