@@ -39,8 +39,8 @@ def features(frames=40, seed=0):
 def said(made, heard, cuts=()):
     state, parts = made.initial_state(len(heard)), []
     for part in torch.tensor_split(heard, cuts, dim=1):
-        level, _, state = made(part, state)
-        parts.append(level)
+        level, _, played, state = made(part, state)
+        parts.append(torch.stack([level, played], dim=-1))
     return torch.cat(parts, dim=1)
 
 

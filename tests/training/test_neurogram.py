@@ -6,7 +6,8 @@ import torch
 from scipy.signal import freqz, gammatone
 
 from uncodec.codecs import round_trip
-from uncodec.training.neurogram import _gammatone, neurogram_dissimilarity
+from uncodec.training.neurogram import gammatone as responses
+from uncodec.training.neurogram import neurogram_dissimilarity
 
 RATE = 44100
 
@@ -45,7 +46,7 @@ def test_unrelated_noise_is_as_unlike_as_can_be(music):
 @pytest.mark.parametrize("band", [20, 25, 31])
 def test_bands_are_those_of_gammatone_filters_at_visqols_rate(band):
     window = 3528
-    power = _gammatone(window, RATE)[:, band].double().numpy() * window**2 / 2
+    power = responses(window, RATE)[:, band].double().numpy() * window**2 / 2
     frequencies = np.arange(len(power)) * RATE / window
     b, a = gammatone(frequencies[np.argmax(power)], "iir", fs=48000)
     expected = np.abs(freqz(b, a, frequencies, fs=48000)[1]) ** 2

@@ -1,7 +1,8 @@
 """The level network: how loud every band was before a codec took it.
 
 It hears band levels of what the codec left and says band levels of the original, frame by frame,
-with how sure it is. It knows nothing of texture, so that it can learn from far more music than a
+with how sure it is. It also says which level to play: a guess sounds better when it is softer than
+the likeliest level. It knows nothing of texture, so that it can learn from far more music than a
 network that makes sound, and from music that was coded well.
 
 A stack of gated linear recurrences (minimal GRUs: L. Feng et al., "Were RNNs all we needed?", 2024;
@@ -90,9 +91,13 @@ class LevelNetwork(nn.Module):
         self.norm = nn.RMSNorm(config.width)
         # Level and the logarithm of its width, for mid and side.
         self.leave = nn.Linear(config.width, 4 * BANDS)
+        # How far what sounds best lies from what is likeliest.
+        self.choose = nn.Linear(config.width, 2 * BANDS)
         nn.init.zeros_(self.leave.bias)
+        nn.init.zeros_(self.choose.bias)
         with torch.no_grad():
             self.leave.weight.mul_(0.1)
+            self.choose.weight.mul_(0.1)
 
     def initial_state(self, batch: int) -> tuple[Tensor, Tensor]:
         """State before the first frame, see `LevelConfig.initial_state`."""
@@ -100,7 +105,7 @@ class LevelNetwork(nn.Module):
 
     def forward(
         self, features: Tensor, state: tuple[Tensor, Tensor]
-    ) -> tuple[Tensor, Tensor, tuple[Tensor, Tensor]]:
+    ) -> tuple[Tensor, Tensor, Tensor, tuple[Tensor, Tensor]]:
         """Say the levels of a run of frames.
 
         Parameters
@@ -117,6 +122,8 @@ class LevelNetwork(nn.Module):
             log10 of mean power: the median of what the original may have had.
         spread : Tensor [shape=(batch, frames, 2, 64)]
             Mean absolute error to be expected, in decades.
+        played : Tensor [shape=(batch, frames, 2, 64)]
+            log10 of the mean power to give the band: softer than the median where that is a guess.
         state : tuple of Tensor
         """
         held, recurrent = state
@@ -135,12 +142,15 @@ class LevelNetwork(nn.Module):
         for number, layer in enumerate(self.layers):
             x, last = layer(x, recurrent[number])
             after.append(last)
-        said = self.leave(self.norm(x)).float().unflatten(2, (2, 2, BANDS))
+        x = self.norm(x)
+        said = self.leave(x).float().unflatten(2, (2, 2, BANDS))
+        chosen = self.choose(x).float().unflatten(2, (2, BANDS))
         # Decades around what is there, or around the outline where nothing is.
         base = torch.maximum(levels, outline)
         level = torch.maximum(base + 4.0 * said[:, :, 0], shift - DEEP - 1.0)
         spread = 0.5 * torch.nn.functional.softplus(4.0 * said[:, :, 1]) + 0.02
-        return level, spread, (held, torch.stack(after))
+        played = level - 0.5 * spread + 2.0 * chosen
+        return level, spread, played, (held, torch.stack(after))
 
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""

@@ -12,10 +12,11 @@ import torch
 from numpy.typing import NDArray
 from torch import Tensor
 
-from uncodec.networks.level_errors import LevelErrors, missing_errors, weigh
+from uncodec.networks.level_errors import missing_errors, weigh
 from uncodec.networks.level_features import BANDS, FEATURES
 from uncodec.networks.levels import LevelNetwork
 from uncodec.training.feed import device_of, readers_for, to_device
+from uncodec.training.level_hearing import level_dissimilarity, level_distance, played_power
 from uncodec.training.level_library import LevelLibrary
 from uncodec.training.loop import Objective, RunSettings
 from uncodec.training.pairs import read_ahead
@@ -35,6 +36,10 @@ class LevelSettings:
         Weight of bands that the codec kept, where missing ones have 1.
     mean : float
         Weight of the error that a band has on average over a crop.
+    likelihood : float
+        Weight of the Laplace likelihood.
+    unlike, distance : float
+        Weights of what a listener and the log-spectral distance make of the played levels.
     seed : int
     half : bool
         Compute the network in bfloat16.
@@ -44,12 +49,15 @@ class LevelSettings:
     frames: int = 512
     kept: float = 0.1
     mean: float = 0.5
+    likelihood: float = 1.0
+    unlike: float = 5.0
+    distance: float = 1.0
     seed: int = 0
     half: bool = False
 
 
 class LevelObjective(Objective[LevelNetwork, tuple[Tensor, Tensor]]):
-    """Laplace likelihood of the original's levels, and the error that stays over a crop.
+    """Laplace likelihood of the original's levels, and how the played ones would sound.
 
     Parameters
     ----------
@@ -91,7 +99,9 @@ class LevelObjective(Objective[LevelNetwork, tuple[Tensor, Tensor]]):
         with half, warnings.catch_warnings():
             # Norms keep their weights in single precision, and are slower by next to nothing.
             warnings.filterwarnings("ignore", message="Mismatch dtype between input and weight")
-            level, spread, _ = self.network(features, self.network.initial_state(len(features)))
+            level, spread, played, _ = self.network(
+                features, self.network.initial_state(len(features))
+            )
         weight, missing, bottom = weigh(features[..., :BANDS], wanted)
         weight = weight * trusted[:, None, None, :]
         error = torch.maximum(level, bottom) - torch.maximum(wanted, bottom)
@@ -99,9 +109,13 @@ class LevelObjective(Objective[LevelNetwork, tuple[Tensor, Tensor]]):
         likely = error.abs() / spread + torch.log(spread)
         counted = (weight * missing).sum(1)
         staying = ((weight * missing) * error).sum(1).abs().sum() / counted.sum().clamp_min(1.0)
+        likelihood = (weight * likely).sum() / weight.sum().clamp_min(1.0)
+        unlike, distance = _heard(features[..., :BANDS], wanted, played, trusted)
         return {
-            "likelihood": (weight * likely).sum() / weight.sum().clamp_min(1.0),
+            "likelihood": settings.likelihood * likelihood,
             "mean": settings.mean * staying,
+            "unlike": settings.unlike * unlike,
+            "distance": settings.distance * distance,
         }
 
     def validate(self, network: LevelNetwork) -> Mapping[str, Any] | None:
@@ -112,28 +126,41 @@ class LevelObjective(Objective[LevelNetwork, tuple[Tensor, Tensor]]):
 
 @torch.inference_mode()
 def level_scores(network: LevelNetwork, library: LevelLibrary) -> dict[str, dict[str, float]]:
-    """Errors in the missing bands by kind of material and coding, see `LevelErrors`.
+    """Errors in the missing bands by kind of material and coding.
 
     Returns
     -------
     dict
         For each group, such as ``"music-mix mp3-32"``; MP3 and AAC at the rate of their input, as
-        FFmpeg codes, have a "k" behind it. "all" holds everything.
+        FFmpeg codes, have a "k" behind it. "all" holds everything. Of the likeliest level what
+        `LevelErrors` has, in dB; of the played one ``unlike`` and ``distance``, see
+        `level_dissimilarity` and `level_distance`.
     """
-    groups: dict[str, list[LevelErrors]] = {}
+    groups: dict[str, list[dict[str, float]]] = {}
     device = device_of(network)
     for place, note in enumerate(library.notes):
-        data = torch.from_numpy(np.array(library.item(place))).float().to(device)
+        data = torch.from_numpy(np.array(library.item(place))).float().to(device)[None]
+        trusted = torch.arange(BANDS, device=device)[None] < note["bands"]
         features, wanted = data[..., :FEATURES], data[..., FEATURES:]
-        level, _, _ = network(features[None], network.initial_state(1))
-        row = missing_errors(features[..., :BANDS], wanted, level[0], note["bands"])
+        coded = features[..., :BANDS]
+        level, _, played, _ = network(features, network.initial_state(1))
+        row = missing_errors(coded[0], wanted[0], level[0], note["bands"])
         if row is not None:
+            unlike, distance = _heard(coded, wanted, played, trusted)
             name = f"{note['codec']}-{note['kbps']}" + ("k" if note["codec_rate"] else "")
-            groups.setdefault(f"{note['kind']} {name}", []).append(row)
-            groups.setdefault("all", []).append(row)
+            scores = asdict(row) | {"unlike": float(unlike), "distance": float(distance)}
+            groups.setdefault(f"{note['kind']} {name}", []).append(scores)
+            groups.setdefault("all", []).append(scores)
     return {name: _means(rows) for name, rows in sorted(groups.items())}
 
 
-def _means(rows: list[LevelErrors]) -> dict[str, float]:
-    keys = asdict(rows[0])
-    return {key: round(float(np.mean([getattr(row, key) for row in rows])), 3) for key in keys}
+def _heard(coded: Tensor, wanted: Tensor, played: Tensor, trusted: Tensor) -> tuple[Tensor, Tensor]:
+    """What a listener and the log-spectral distance make of played levels; means over items."""
+    missing = weigh(coded, wanted)[1]
+    original, power = torch.pow(10.0, wanted), played_power(coded, played)
+    unlike = level_dissimilarity(original[:, :, 0], power[:, :, 0], trusted)
+    return unlike.mean(), level_distance(original, power, missing, trusted).mean()
+
+
+def _means(rows: list[dict[str, float]]) -> dict[str, float]:
+    return {key: round(float(np.mean([row[key] for row in rows])), 4) for key in rows[0]}

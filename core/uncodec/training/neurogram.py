@@ -11,7 +11,7 @@ from torch import Tensor
 
 from uncodec.training.losses import short_time_spectra
 
-__all__ = ["neurogram_dissimilarity"]
+__all__ = ["WEIGHTS", "gammatone", "neurogram_dissimilarity", "similarity_of_levels"]
 
 BANDS = 32
 LOWEST_HZ = 50.0
@@ -62,11 +62,23 @@ def neurogram_dissimilarity(
     one, other = reference.mean(1), estimate.mean(1)
     gain = (one.square().mean(1) + 1e-12) / (other.square().mean(1) + 1e-12)
     levels = [_levels(audio, window, sample_rate) for audio in (one, other * gain.sqrt()[:, None])]
+    weights = one.new_tensor(WEIGHTS)
+    return 1 - similarity_of_levels(*levels) @ weights / weights.sum()
+
+
+def similarity_of_levels(one: Tensor, other: Tensor) -> Tensor:
+    """Neurogram similarity of each band, [shape=(batch, 32)].
+
+    Parameters
+    ----------
+    one, other : Tensor [shape=(batch, frames, 32)]
+        Levels of the ear's bands in tens of decades of amplitude, at least three frames.
+    """
     with torch.no_grad():
-        peak = torch.maximum(levels[0], levels[1]).amax(2, keepdim=True)
+        peak = torch.maximum(one, other).amax(2, keepdim=True)
         floor = (peak - FLOOR).clamp_min(-FLOOR)
         lowest = floor.amin((1, 2), keepdim=True)
-    one, other = (torch.maximum(level, floor) - lowest for level in levels)
+    one, other = (torch.maximum(level, floor) - lowest for level in (one, other))
     one, other = _neighbourhoods(one), _neighbourhoods(other)
     near = _NEAR.to(one)
     mean_one, mean_other = ((x * near).sum((3, 4)) for x in (one, other))
@@ -79,15 +91,14 @@ def neurogram_dissimilarity(
         mean_one.square() + mean_other.square() + 1e-4
     )
     structure = shared / (spread_one * spread_other).sqrt()
-    weights = intensity.new_tensor(WEIGHTS)
-    return 1 - (intensity * structure).mean(1) @ weights / weights.sum()
+    return (intensity * structure).mean(1)
 
 
 def _levels(audio: Tensor, window: int, sample_rate: float) -> Tensor:
     """Levels of the bands, [shape=(batch, frames, bands)], tens of decades of amplitude."""
     spectra = short_time_spectra(audio, window, window // 4)
     power = spectra.real.square() + spectra.imag.square()
-    return 5 * torch.log10(power @ _gammatone(window, sample_rate).to(power) + 1e-10)
+    return 5 * torch.log10(power @ gammatone(window, sample_rate).to(power) + 1e-10)
 
 
 def _neighbourhoods(image: Tensor) -> Tensor:
@@ -100,7 +111,7 @@ def _neighbourhoods(image: Tensor) -> Tensor:
 
 
 @cache
-def _gammatone(window: int, sample_rate: float) -> Tensor:
+def gammatone(window: int, sample_rate: float) -> Tensor:
     """Power responses of fourth-order gammatone filters, [shape=(window // 2 + 1, BANDS)].
 
     Bandwidths are equivalent rectangular ones (B. R. Glasberg and B. C. J. Moore, Hearing Research
@@ -126,4 +137,6 @@ def _gammatone(window: int, sample_rate: float) -> Tensor:
         return power
 
     power = response(frequencies) / response(centres) * (frequencies <= RATE / 2)
-    return torch.from_numpy((power * (2 / window**2)).astype(np.float32))
+    # Kept for all calls, also for those with gradients.
+    with torch.inference_mode(False):
+        return torch.from_numpy((power * (2 / window**2)).astype(np.float32))
