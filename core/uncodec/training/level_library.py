@@ -58,8 +58,10 @@ COLUMNS = FEATURES + BANDS
 SHARES = {"music": 0.5, "mix": 0.3, "clean": 0.2}
 # How often clean recordings of a kind are drawn; kinds of other names 1.
 CLEAN_WEIGHTS = {"voice": 6.0, "music-mix": 3.0, "solo": 2.0, "drums": 2.0}
-# Packages of voices, of which there is least.
-VOICES = frozenset({"klettres-data"})
+# Packages of spoken words, short ones: they are put behind one another.
+VOICES = frozenset(
+    {"fillets-ng-data-cs", "klettres-data", "ktuberling-data", "tuxpaint-stamps-default"}
+)
 
 _MP3 = (24, 32, 32, 40, 48, 56, 64, 64, 80, 96, 112, 128, 160, 192)
 _AAC = (32, 40, 48, 48, 64, 80, 96, 128)

@@ -31,12 +31,14 @@ PACKAGES = (
     "boswars-data",
     "colobot-common-sounds",
     "endless-sky-data",
+    "fillets-ng-data-cs",
     "freedroidrpg-data",
     "fretsonfire-songs-muldjord",
     "fretsonfire-songs-sectoid",
     "hedgewars-data",
     "hyperrogue-music",
     "klettres-data",
+    "ktuberling-data",
     "megaglest-data",
     "naev-data",
     "nexuiz-music",
@@ -46,13 +48,14 @@ PACKAGES = (
     "sonic-pi-samples",
     "supertux-data",
     "supertuxkart-data",
+    "tuxpaint-stamps-default",
     "ufoai-music",
     "unknown-horizons",
     "warzone2100-music",
     "wesnoth-1.16-music",
     "widelands-data",
 )
-"""Debian packages with licensed music."""
+"""Debian packages with licensed music and, four of them, voices."""
 
 SUFFIXES = frozenset({".ogg", ".opus", ".mp3", ".flac", ".wav"})
 # Single words and calls are voice, which there is least of.
