@@ -28,7 +28,7 @@ NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 PLUGIN := target/Uncodec.vst3
 PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
 
-.PHONY: help setup demo plugin training-data test lint types rust pytest coverage test-daw test-validators \
+.PHONY: help setup demo plugin training-data test lint types rust pytest coverage test-daw test-browser test-validators \
 	nightly loom fuzz miri tsan bench bench-memory wheel clean distclean FORCE
 
 help: ## list the targets
@@ -102,6 +102,15 @@ test-daw: setup plugin ## a null test in Ardour, which is installed from Debian'
 	fi
 	cargo build --release -p uncodec-host --bin uncodec-test-core
 	$(PY) -m pytest -m daw tests/plugin $(ARGS)
+
+test-browser: setup ## the listening page in Chromium, which is installed from Debian's packages
+	@if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then \
+		sudo=$$(command -v sudo || true); \
+		$$sudo apt-get update -qq; \
+		$$sudo env DEBIAN_FRONTEND=noninteractive \
+			apt-get install -y --no-install-recommends chromium chromium-driver; \
+	fi
+	UNCODEC_BROWSER=required $(PY) -m pytest -m browser tests/listening $(ARGS)
 
 # Nothing is fetched: validators that are not installed are skipped, and named. See tests/plugin/test_validators.py.
 test-validators: setup plugin ## Steinberg's validator and pluginval where installed; wet audio in real time

@@ -23,6 +23,7 @@ ARROWS = {
     "codecs": set(),
     "io": set(),
     "networks": set(),
+    "listening": {"io"},
     "live": {"networks", "_native"},
     "repair": {"live", "_native"},
     "diffusion": {"live", "networks"},

@@ -1,0 +1,657 @@
+// The page: fills it from the data, and leads what its buttons and keys ask for to player, picture and tests.
+(function (uncodec) {
+  "use strict";
+
+  const $ = (id) => document.getElementById(id);
+  const Context = window.AudioContext || window.webkitAudioContext;
+  const Offline = window.OfflineAudioContext || window.webkitOfflineAudioContext;
+  const PEAKS = 4000;
+  const SHORTEST_LOOP = 0.02; // seconds
+
+  const state = {
+    data: null, clip: null, clipIndex: -1, sounds: null, packed: null, context: null, player: null, picture: null,
+    current: 0, abx: null, rating: null, plain: false, blind: null, previous: null,
+  };
+  uncodec.state = state;
+
+  function make(tag, text, attributes) {
+    const element = document.createElement(tag);
+    if (text !== undefined && text !== null) element.textContent = text;
+    Object.entries(attributes || {}).forEach(([name, value]) => element.setAttribute(name, value));
+    return element;
+  }
+
+  function say(text) {
+    $("status").textContent = text;
+  }
+
+  function complain(text) {
+    $("problem").textContent = text;
+    $("problem").hidden = false;
+  }
+
+  // Files of this page, by name: inside it, or in scripts beside it (a page from a disk may load nothing else).
+  const files = new Map();
+  window.uncodecFile = (name, base64) => files.set(name, base64);
+
+  function fileOf(name) {
+    const inside = $(name);
+    if (inside) return Promise.resolve(uncodec.bytesOf(inside.textContent));
+    if (files.has(name)) return Promise.resolve(uncodec.bytesOf(files.get(name)));
+    return new Promise((resolve, reject) => {
+      const script = make("script", null, { src: "sounds/" + name + ".js" });
+      script.onload = () => {
+        if (!files.has(name)) return reject(new Error("sounds/" + name + ".js is damaged"));
+        return resolve(uncodec.bytesOf(files.get(name)));
+      };
+      script.onerror = () => reject(new Error("sounds/" + name + ".js is missing: it belongs beside this page"));
+      document.head.append(script);
+    });
+  }
+
+  const name = (index) => state.clip.versions[index].name;
+  const seconds = (value) => value.toFixed(1) + " s";
+
+  // ---- What plays
+
+  function matchGain(index) {
+    return $("match").checked ? state.clip.versions[index].match_db : 0;
+  }
+
+  function mixOf(index) {
+    const mix = state.clip.versions.map(() => 0);
+    if ($("delta").checked && !state.blind) {
+      const boost = uncodec.toGain(Number($("delta-boost").value));
+      mix[index] += boost;
+      mix[Number($("delta-base").value)] -= boost;
+    } else {
+      mix[index] = uncodec.toGain(matchGain(index));
+    }
+    return mix;
+  }
+
+  function choose(index) {
+    state.current = index;
+    if (state.player) {
+      state.player.fade = Number($("fade").value) / 1000;
+      state.player.setMix(mixOf(index));
+    }
+    [...$("versions").querySelectorAll("button")].forEach((button) => {
+      button.setAttribute("aria-pressed", String(Number(button.dataset.index) === index && !state.blind));
+    });
+    if (state.blind) return;
+    if ($("shown").value === "playing") showPicture();
+    const base = Number($("delta-base").value);
+    say("Plays: " + ($("delta").checked ? name(index) + " minus " + name(base) : name(index)));
+  }
+
+  function player() {
+    if (state.player || !state.packed) return state.player;
+    if (!state.context) {
+      try {
+        state.context = new Context({ sampleRate: state.clip.rate, latencyHint: "interactive" });
+      } catch (error) {
+        state.context = new Context();
+      }
+    }
+    state.player = new uncodec.Player(state.context, state.packed);
+    state.player.onEnd = showPlaying;
+    applyLoop();
+    state.player.setVolume(Number($("volume").value));
+    choose(state.current);
+    return state.player;
+  }
+
+  function toggle(wanted) {
+    if (state.plain || !player()) return;
+    const play = wanted === undefined ? !state.player.playing : wanted;
+    if (play) {
+      state.context.resume();
+      state.player.play();
+    } else {
+      state.player.pause();
+    }
+    showPlaying();
+  }
+
+  function showPlaying() {
+    const playing = Boolean(state.player && state.player.playing);
+    $("play").textContent = playing ? "Pause" : "Play";
+    $("play").setAttribute("aria-pressed", String(playing));
+    if (playing) requestAnimationFrame(follow);
+    else showPlace();
+  }
+
+  function heard() {
+    if (!state.player) return 0;
+    const late = state.player.playing && state.context.outputLatency || 0;
+    return Math.max(0, state.player.position(state.context.currentTime - late));
+  }
+
+  function showPlace() {
+    const at = heard();
+    $("time").textContent = at.toFixed(2) + " / " + seconds(state.clip.seconds);
+    state.picture.setPlayhead(at, Boolean(state.player && state.player.playing));
+  }
+
+  function follow() {
+    if (!state.player || !state.player.playing) return;
+    showPlace();
+    requestAnimationFrame(follow);
+  }
+
+  function seek(to) {
+    if (!player()) return;
+    state.player.seek(to);
+    showPlace();
+  }
+
+  // ---- The loop
+
+  function loopEdges() {
+    const all = state.clip.seconds;
+    const start = Math.min(Math.max(0, Number($("loop-start").value) || 0), all);
+    const typed = Number($("loop-end").value) || all;
+    // The field shows hundredths: the last of them is the end.
+    const end = typed > all - 0.01 ? all : Math.max(0, typed);
+    return end - start >= SHORTEST_LOOP ? [start, end] : [0, all];
+  }
+
+  function applyLoop() {
+    const [start, end] = loopEdges();
+    state.picture.setLoop(start, end);
+    if (state.player) state.player.setLoop($("looping").checked, start, end);
+  }
+
+  function setLoop(start, end) {
+    $("loop-start").value = start.toFixed(2);
+    $("loop-end").value = end.toFixed(2);
+    $("looping").checked = true;
+    applyLoop();
+    say("Loop from " + seconds(start) + " to " + seconds(end));
+  }
+
+  // ---- The picture
+
+  function showPicture() {
+    const shown = $("shown").value === "playing" ? state.current : Number($("shown").value);
+    const compared = Number($("compared").value);
+    const difference = compared >= 0 && compared !== shown;
+    state.picture.show({ shown: shown, compared: difference ? compared : -1, scale: $("scale").value,
+      range: Number($("range").value), blind: Boolean(state.blind) });
+    const [low, high] = state.picture.legend($("colours"));
+    $("legend-low").textContent = (difference ? "" : "≤ ") + low.toFixed(0) + " dB";
+    $("legend-high").textContent = (difference ? "+" : "") + high.toFixed(0) + " dB";
+    $("legend-title").textContent = difference ? "red: louder than " + name(compared) + ", blue: quieter" :
+      "re full-scale sine";
+    $("cells").setAttribute("aria-label", state.blind ? "Hidden during a blind test" : (difference ?
+      "Difference of levels, " + name(shown) + " against " + name(compared) : "Spectrogram of " + name(shown)));
+  }
+
+  function blindPicture(blind) {
+    $("picture").classList.toggle("blind", blind);
+    $("view-choices").hidden = blind;
+    $("legend").hidden = blind;
+    showPicture();
+  }
+
+  // ---- Clips
+
+  function options(select, entries) {
+    select.replaceChildren(...entries.map(([value, text]) => make("option", text, { value: value })));
+  }
+
+  async function loadClip(index) {
+    const clip = state.data.clips[index];
+    if (state.player) {
+      state.player.close();
+      state.player = null;
+    }
+    if (state.context && state.context.sampleRate !== clip.rate) {
+      state.context.close();
+      state.context = null;
+    }
+    Object.assign(state, { clip: clip, clipIndex: index, packed: null, sounds: null, current: 0 });
+    $("play").disabled = true;
+    $("play").textContent = "Loading";
+    const entries = clip.versions.map((version, i) => [i, version]);
+    const open = entries.filter(([, version]) => version.role !== "anchor");
+    options($("shown"), [["playing", "what plays"], ...open.map(([i, version]) => [i, version.name])]);
+    options($("compared"), [["-1", "nothing"], ...open.map(([i, version]) => [i, version.name])]);
+    options($("delta-base"), open.map(([i, version]) => [i, version.name]));
+    options($("abx-a"), open.map(([i, version]) => [i, version.name]));
+    options($("abx-b"), open.map(([i, version]) => [i, version.name]));
+    const coded = open.find(([, version]) => version.role === "coded");
+    if (coded) $("delta-base").value = String(coded[0]);
+    $("abx-b").value = String(open[open.length - 1][0]);
+    $("loop-start").max = $("loop-end").max = (clip.seconds + 0.01).toFixed(2);
+    $("loop-start").value = "0";
+    $("loop-end").value = clip.seconds.toFixed(2);
+    showVersions(open);
+    showFacts();
+    const cells = await Promise.all(entries.map(([i, version]) => version.cells ?
+      fileOf(version.cells).then(uncodec.inflate).catch(() => null) : null));
+    if (state.clip !== clip) return;
+    const drawn = open.every(([i]) => cells[i]);
+    if (!drawn) complain("This browser cannot unpack the pictures. Everything else works.");
+    state.picture.setClip(clip, drawn ? cells : null, null);
+    $("compared").disabled = !drawn;
+    showPicture();
+    if (state.plain) return;
+    const sounds = await Promise.all(clip.versions.map((version) =>
+      fileOf(version.sound).then((bytes) => uncodec.decode(bytes, clip.rate))));
+    if (state.clip !== clip) return;
+    state.packed = uncodec.pack(sounds);
+    const { buffer, channels } = state.packed;
+    state.picture.setClip(clip, drawn ? cells : null,
+      sounds.map((_, i) => uncodec.peaksOf(buffer, i * channels, channels, PEAKS)));
+    $("play").disabled = false;
+    showPlaying();
+    choose(0);
+  }
+
+  function detail(version) {
+    const parts = [version.detail];
+    if (version.lufs !== null) parts.push(version.lufs.toFixed(1) + " LUFS");
+    return parts.filter(Boolean).join(", ");
+  }
+
+  function showVersions(open) {
+    const place = $("versions");
+    place.replaceChildren(...open.map(([index, version], order) => {
+      if (state.plain) {
+        const box = make("div");
+        const audio = make("audio", null, { controls: "", preload: "none", "aria-label": version.name });
+        fileOf(version.sound).then((bytes) => {
+          audio.src = URL.createObjectURL(new Blob([bytes], { type: "audio/flac" }));
+        }, (error) => complain(error.message));
+        box.append(make("strong", version.name), make("small", " " + detail(version)), audio);
+        return box;
+      }
+      const button = make("button", null, { "data-index": index, "aria-pressed": "false" });
+      button.append(make("kbd", order < 9 ? String(order + 1) : "", { "aria-hidden": "true" }),
+        make("span", version.name), make("small", detail(version)));
+      button.addEventListener("click", () => choose(index));
+      return button;
+    }));
+  }
+
+  function showFacts() {
+    const clip = state.clip;
+    const list = make("ul");
+    const facts = [...clip.notes, ...state.data.facts];
+    if (clip.gain_db) facts.unshift("All versions are turned down by " + (-clip.gain_db).toFixed(2) +
+      " dB, so that none clips.");
+    facts.forEach((fact) => list.append(make("li", fact)));
+    clip.versions.forEach((version) => {
+      const item = make("li", version.name + ": ");
+      const link = make("a", "save as FLAC", { href: "#", download: version.sound + ".flac" });
+      link.addEventListener("click", (event) => {
+        if (link.href.startsWith("blob:")) return;
+        event.preventDefault();
+        fileOf(version.sound).then((bytes) => {
+          link.href = URL.createObjectURL(new Blob([bytes], { type: "audio/flac" }));
+          link.click();
+        }, (error) => complain(error.message));
+      });
+      item.append(link, ", SHA-256 " + version.sha256);
+      list.append(item);
+    });
+    $("facts").replaceChildren(make("h2", "This clip"), list);
+  }
+
+  function showTables() {
+    const panel = $("panel-tables");
+    state.data.tables.forEach((table) => {
+      const box = make("div", null, { class: "scrolled", tabindex: "0", role: "region", "aria-label": table.title });
+      const element = make("table");
+      element.append(make("caption", table.title));
+      const head = make("tr");
+      const words = table.words;
+      table.header.forEach((text, i) => head.append(make("th", text, { scope: "col", class: words[i] ? "word" : "" })));
+      const top = make("thead");
+      top.append(head);
+      const body = make("tbody");
+      table.rows.forEach((row) => {
+        const line = make("tr");
+        row.forEach((text, i) => line.append(make("td", text, { class: words[i] ? "word" : "" })));
+        body.append(line);
+      });
+      element.append(top, body);
+      box.append(element);
+      panel.append(box);
+      if (table.note) panel.append(make("p", table.note));
+    });
+    $("tab-tables").hidden = !state.data.tables.length;
+  }
+
+  // ---- Blind tests
+
+  function sound(index) {
+    const version = state.clip.versions[index];
+    return { name: version.name, role: version.role, sha256: version.sha256, gainDb: matchGain(index), version: index };
+  }
+
+  function setting() {
+    return { title: state.data.title, clip: state.clip.name, matched: $("match").checked,
+      crossfadeMs: Number($("fade").value) };
+  }
+
+  // While a test runs, nothing may be changed or seen that would tell what plays.
+  function lock(blind) {
+    state.blind = blind;
+    for (const id of ["match", "fade", "clip"]) $(id).disabled = Boolean(blind);
+    document.querySelectorAll("nav button").forEach((tab) => {
+      tab.disabled = Boolean(blind) && tab.id !== "tab-" + blind;
+    });
+    choose(state.current);
+    blindPicture(Boolean(blind) || currentTab() === "abx" || currentTab() === "rating");
+  }
+
+  function press(buttons, pressed) {
+    buttons.forEach((button) => button.setAttribute("aria-pressed", String(button === pressed)));
+  }
+
+  function saveLink(link, text, type) {
+    if (link.href.startsWith("blob:")) URL.revokeObjectURL(link.href);
+    link.href = URL.createObjectURL(new Blob([text], { type: type + ";charset=utf-8" }));
+  }
+
+  const abxButtons = ["a", "x", "b"].map((letter) => $("abx-play-" + letter));
+
+  function abxStart() {
+    const [a, b] = [Number($("abx-a").value), Number($("abx-b").value)];
+    if (a === b) {
+      complain("A and B must be two versions.");
+      return;
+    }
+    if (!player()) return;
+    $("problem").hidden = true;
+    const count = Math.min(200, Math.max(1, Math.round(Number($("abx-count").value)) || 20));
+    state.abx = new uncodec.Abx(sound(a), sound(b), count, setting());
+    $("abx-setup").hidden = true;
+    $("abx-about").hidden = true;
+    $("abx-result").hidden = true;
+    $("abx-test").hidden = false;
+    lock("abx");
+    abxTrial();
+    toggle(true);
+    $("abx-play-a").focus();
+  }
+
+  function abxTrial() {
+    const test = state.abx;
+    $("abx-progress").textContent = "Trial " + (test.trials.length + 1) + " of " + test.planned;
+    $("abx-undo").disabled = !test.trials.length;
+    $("abx-finish").disabled = !test.trials.length;
+    abxPlay("a");
+  }
+
+  function abxPlay(letter) {
+    const test = state.abx;
+    choose(test.sounds[letter === "x" ? test.x : letter.toUpperCase()].version);
+    press(abxButtons, $("abx-play-" + letter));
+  }
+
+  function abxVote(letter) {
+    state.abx.vote(letter, loopEdges());
+    if (state.abx.done) abxFinish();
+    else abxTrial();
+  }
+
+  function abxUndo() {
+    state.abx.undo();
+    abxTrial();
+  }
+
+  function abxFinish() {
+    const test = state.abx;
+    toggle(false);
+    const { count, correct, p } = test.result();
+    $("abx-test").hidden = true;
+    $("abx-result").hidden = false;
+    $("abx-verdict").textContent = correct + " of " + count + " correct, p = " + p.toPrecision(3) +
+      (count < test.planned ? " (ended early: " + test.planned + " were planned)" : "") +
+      ". That is how likely so many or more are by guessing alone.";
+    $("abx-text").textContent = test.toText();
+    saveLink($("abx-save-text"), test.toText(), "text/plain");
+    saveLink($("abx-save-csv"), test.toCsv(), "text/csv");
+    lock(null);
+    $("abx-verdict").setAttribute("tabindex", "-1");
+    $("abx-verdict").focus();
+  }
+
+  function abxAgain() {
+    state.abx = null;
+    $("abx-result").hidden = true;
+    $("abx-setup").hidden = false;
+    $("abx-about").hidden = false;
+  }
+
+  function ratingStart() {
+    if (!player()) return;
+    state.rating = new uncodec.Rating(state.clip.versions.map((_, index) => sound(index)), setting());
+    const reference = state.clip.versions.findIndex((version) => version.role === "original");
+    const buttons = [$("rating-reference")];
+    $("rating-reference").onclick = () => {
+      choose(reference);
+      press(buttons, $("rating-reference"));
+    };
+    $("rating-sounds").replaceChildren(...state.rating.entries.map((entry) => {
+      const row = make("div", null, { class: "rated" });
+      const button = make("button", entry.letter, { "aria-pressed": "false", "aria-label": "Play " + entry.letter });
+      button.addEventListener("click", () => {
+        choose(entry.sound.version);
+        press(buttons, button);
+      });
+      buttons.push(button);
+      const slider = make("input", null, { type: "range", min: "0", max: "100", step: "1", value: "50",
+        "aria-label": "Rating of " + entry.letter });
+      const shown = make("output", "–");
+      slider.addEventListener("input", () => {
+        state.rating.rate(entry.letter, Number(slider.value));
+        shown.textContent = slider.value;
+      });
+      row.append(button, slider, shown);
+      return row;
+    }));
+    for (const id of ["rating-start", "rating-about", "rating-result"]) $(id).hidden = true;
+    $("rating-test").hidden = false;
+    lock("rating");
+    toggle(true);
+    $("rating-reference").click();
+    $("rating-reference").focus();
+  }
+
+  function ratingFinish() {
+    const missing = state.rating.missing;
+    if (missing.length) {
+      complain("Not rated yet: " + missing.join(", "));
+      return;
+    }
+    $("problem").hidden = true;
+    toggle(false);
+    const { heard: known, hidden } = state.rating.result();
+    $("rating-test").hidden = true;
+    $("rating-result").hidden = false;
+    $("rating-verdict").textContent = "The hidden reference got " + hidden + (known ? "." :
+      ": below 90, so that these ratings say little (ITU-R BS.1534).");
+    $("rating-text").textContent = state.rating.toText();
+    saveLink($("rating-save-text"), state.rating.toText(), "text/plain");
+    saveLink($("rating-save-csv"), state.rating.toCsv(), "text/csv");
+    lock(null);
+    $("rating-verdict").setAttribute("tabindex", "-1");
+    $("rating-verdict").focus();
+  }
+
+  function ratingLeave() {
+    toggle(false);
+    state.rating = null;
+    $("problem").hidden = true;
+    for (const id of ["rating-test", "rating-result"]) $(id).hidden = true;
+    for (const id of ["rating-start", "rating-about"]) $(id).hidden = false;
+    lock(null);
+  }
+
+  // ---- Tabs and keys
+
+  const tabs = [...document.querySelectorAll("nav button")];
+
+  function currentTab() {
+    return tabs.find((tab) => tab.getAttribute("aria-selected") === "true").id.slice(4);
+  }
+
+  function openTab(id) {
+    tabs.forEach((tab) => {
+      const open = tab.id === "tab-" + id;
+      tab.setAttribute("aria-selected", String(open));
+      tab.tabIndex = open ? 0 : -1;
+      $("panel-" + tab.id.slice(4)).hidden = !open;
+    });
+    const sounding = ["listen", "abx", "rating"].includes(id);
+    $("transport").hidden = !sounding || state.plain;
+    $("view").hidden = !sounding;
+    if (!state.clip) return;
+    if (sounding) blindPicture(id !== "listen");
+    else toggle(false);
+    if (!state.blind) choose(state.current);
+  }
+
+  function listen() {
+    $("play").addEventListener("click", () => toggle());
+    $("volume").addEventListener("input", () => {
+      $("volume").setAttribute("aria-valuetext", $("volume").value + " dB");
+      if (state.player) state.player.setVolume(Number($("volume").value));
+    });
+    for (const id of ["match", "delta", "delta-base", "delta-boost"]) {
+      $(id).addEventListener("change", () => choose(state.current));
+    }
+    for (const id of ["looping", "loop-start", "loop-end"]) $(id).addEventListener("change", applyLoop);
+    $("loop-all").addEventListener("click", () => setLoop(0, state.clip.seconds));
+    for (const id of ["shown", "compared", "scale", "range"]) $(id).addEventListener("change", showPicture);
+    $("zoom-in").addEventListener("click", () => state.picture.zoom(2, heard()));
+    $("zoom-out").addEventListener("click", () => state.picture.zoom(0.5));
+    $("zoom-all").addEventListener("click", () => state.picture.view(0, state.clip.seconds));
+    $("zoom-loop").addEventListener("click", () => state.picture.view(...loopEdges()));
+    $("scroll").addEventListener("input", () => {
+      const width = state.picture.to - state.picture.from;
+      const from = Number($("scroll").value) / 1000 * (state.clip.seconds - width);
+      state.picture.view(from, from + width);
+    });
+    $("clip").addEventListener("change", () => loadClip(Number($("clip").value)).catch(fail));
+    $("abx-setup").addEventListener("submit", (event) => {
+      event.preventDefault();
+      abxStart();
+    });
+    ["a", "x", "b"].forEach((letter) => $("abx-play-" + letter).addEventListener("click", () => abxPlay(letter)));
+    $("abx-vote-a").addEventListener("click", () => abxVote("A"));
+    $("abx-vote-b").addEventListener("click", () => abxVote("B"));
+    $("abx-undo").addEventListener("click", abxUndo);
+    $("abx-finish").addEventListener("click", abxFinish);
+    $("abx-again").addEventListener("click", abxAgain);
+    $("rating-start").addEventListener("click", ratingStart);
+    $("rating-finish").addEventListener("click", ratingFinish);
+    $("rating-stop").addEventListener("click", ratingLeave);
+    $("rating-again").addEventListener("click", ratingLeave);
+    tabs.forEach((tab) => {
+      tab.addEventListener("click", () => openTab(tab.id.slice(4)));
+      tab.addEventListener("keydown", (event) => {
+        const by = { ArrowLeft: -1, ArrowRight: 1 }[event.key];
+        if (!by) return;
+        const usable = tabs.filter((each) => !each.hidden && !each.disabled);
+        const next = usable[(usable.indexOf(tab) + by + usable.length) % usable.length];
+        next.focus();
+        openTab(next.id.slice(4));
+        event.preventDefault();
+        event.stopPropagation();
+      });
+    });
+    // A button that was clicked with a pointer gives the keys back: Space then plays and does not press it again.
+    document.addEventListener("click", (event) => {
+      const button = event.target.closest && event.target.closest("button");
+      if (button && event.detail > 0 && !button.getAttribute("role")) button.blur();
+    });
+    document.addEventListener("keydown", onKey);
+  }
+
+  function onKey(event) {
+    if (event.ctrlKey || event.metaKey || event.altKey || !state.clip || state.plain) return;
+    const target = event.target;
+    if (target.closest("input:not([type=checkbox]), select, textarea, pre")) return;
+    if (event.key === " " && target.closest("button, a, input, summary")) return;
+    if (event.key === "Enter") return;
+    if (act(event)) event.preventDefault();
+  }
+
+  function act(event) {
+    const key = event.key.length === 1 ? event.key.toLowerCase() : event.key;
+    const testing = state.blind === "abx";
+    const step = event.shiftKey ? 0.1 : 1;
+    if (key === " ") toggle();
+    else if (key === "ArrowLeft") seek(heard() - step);
+    else if (key === "ArrowRight") seek(heard() + step);
+    else if (key === "l") {
+      $("looping").checked = !$("looping").checked;
+      applyLoop();
+    } else if (key === "Escape") setLoop(0, state.clip.seconds);
+    else if (testing && (key === "a" || key === "b") && event.shiftKey) abxVote(key.toUpperCase());
+    else if (testing && ["a", "b", "x"].includes(key)) abxPlay(key);
+    else if (testing && key === "u") {
+      if (state.abx.trials.length) abxUndo();
+    } else if (key === "+" || key === "=") state.picture.zoom(2, heard());
+    else if (key === "-") state.picture.zoom(0.5);
+    else if (state.blind) return false;
+    else if (key === "m" || key === "d") {
+      const box = $(key === "m" ? "match" : "delta");
+      box.checked = !box.checked;
+      choose(state.current);
+    } else if (/^[1-9]$/.test(key)) {
+      const button = $("versions").querySelectorAll("button")[Number(key) - 1];
+      if (button) choose(Number(button.dataset.index));
+    } else if (key === "ArrowUp" || key === "ArrowDown") {
+      const buttons = [...$("versions").querySelectorAll("button")];
+      const at = buttons.findIndex((button) => Number(button.dataset.index) === state.current);
+      const next = buttons[(at + (key === "ArrowUp" ? -1 : 1) + buttons.length) % buttons.length];
+      choose(Number(next.dataset.index));
+    } else return false;
+    return true;
+  }
+
+  function fail(error) {
+    complain("The sounds cannot be played here: " + (error && error.message || error));
+    if (state.plain || !state.clip) return;
+    beginPlain();
+    showVersions(state.clip.versions.map((version, i) => [i, version]).filter(([, v]) => v.role !== "anchor"));
+  }
+
+  function beginPlain() {
+    state.plain = true;
+    for (const id of ["transport", "tab-abx", "tab-rating", "delta-row"]) $(id).hidden = true;
+  }
+
+  function begin() {
+    state.data = JSON.parse($("data").textContent);
+    document.title = state.data.title;
+    $("title").textContent = state.data.title;
+    options($("clip"), state.data.clips.map((clip, i) => [i, clip.name]));
+    $("clip-choice").hidden = state.data.clips.length < 2;
+    const known = state.data.clips.every((clip) => clip.versions.some((version) => version.role === "original"));
+    $("tab-rating").hidden = !known;
+    state.picture = new uncodec.Picture(
+      { cells: $("cells"), overlay: $("overlay"), wave: $("wave") },
+      { looped: setLoop, sought: seek, viewed: (from, to) => {
+        const rest = state.clip.seconds - (to - from);
+        $("scroll").value = String(rest > 0 ? 1000 * from / rest : 0);
+        $("scroll").disabled = rest <= 1e-6;
+      } });
+    listen();
+    showTables();
+    if (!Context || !Offline) {
+      beginPlain();
+      complain("This browser has no Web Audio: here are plain players. They do not switch without a gap.");
+    }
+    loadClip(0).catch(fail);
+  }
+
+  begin();
+})(window.uncodec = window.uncodec || {});
