@@ -16,10 +16,13 @@ from uncodec.live.overlap_add import OverlapAdd
 from uncodec.live.polarity import Polarity
 from uncodec.networks import CHANNELS, LoadedModel
 from uncodec.networks.generator import exchanged
+from uncodec.networks.hop_step import HopStep
 from uncodec.signals import Array, mid_side_into, sqrt_hann
 
 __all__ = ["RUN", "DeltaEngine"]
 
+
+Spectra = NDArray[np.complex64]
 
 RUN = 32
 """Hops computed in one call of the network at most: enough to amortise its overhead, little enough
@@ -69,7 +72,8 @@ class DeltaEngine:
         self._inverse = InverseFrames(channels, window)
         self._hold_back = HoldBack(channels, shape, hop)
         self._overlap = OverlapAdd(channels, synthesis_window(shape, hop), hop)
-        self._state = model.initial_state(1)
+        # One frame at a time where the model can (on the CPU), else in runs of them.
+        self._step = _Runs(model, channels) if model.hops is None else _Hops(model.hops, channels)
         bins = model.config.bins
         self._input: Array = np.zeros((CHANNELS, RUN * hop), np.float32)
         self._spectra = np.zeros((RUN, CHANNELS, bins), np.complex64)
@@ -144,7 +148,7 @@ class DeltaEngine:
         else:
             out[0] = finished[0]
 
-    def _infer(self, spectra: NDArray[np.complex64], delta: NDArray[np.complex64]) -> None:
+    def _infer(self, spectra: Spectra, delta: Spectra) -> None:
         flipped = self._flipped[: len(spectra)]
         was = self._polarity.flipped
         self._polarity.look_into(spectra, flipped)
@@ -153,25 +157,12 @@ class DeltaEngine:
             while first < len(spectra):
                 now = flipped[first]
                 if now != was:
-                    self._state = exchanged(self._state)
+                    self._step.exchange()
                     was = now
                 others = np.flatnonzero(flipped[first:] != now)
                 last = first + int(others[0]) if len(others) else len(spectra)
-                self._step(spectra[first:last], delta[first:last], now)
+                self._step.step_into(spectra[first:last], delta[first:last], now)
                 first = last
-
-    def _step(
-        self, spectra: NDArray[np.complex64], delta: NDArray[np.complex64], flipped: bool
-    ) -> None:
-        # (frames, channels, bins) to (batch, channels, frames, bins, 2) without a copy.
-        batch = torch.from_numpy(spectra).permute(1, 0, 2)[None].to(self.model.device)
-        if flipped:
-            batch = batch[:, _EXCHANGED]
-        found, _, self._state = self.model.step(torch.view_as_real(batch), self._state)
-        found = torch.view_as_complex(found)[0]
-        if flipped:
-            found = found.flip(0)
-        torch.from_numpy(delta).copy_(found[: self.channels].permute(1, 0, 2))
 
     def clone(self) -> DeltaEngine:
         """An independent copy that goes on from the same state."""
@@ -183,6 +174,61 @@ class DeltaEngine:
         twin._polarity = self._polarity.clone()
         twin._bound = self._bound.clone()
         twin._hold_back = self._hold_back.clone()
+        twin._step = self._step.clone()
+        return twin
+
+
+class _Hops:
+    """The network frame by frame."""
+
+    def __init__(self, hops: HopStep, channels: int) -> None:
+        self._hops = hops.clone()
+        self._channels = channels
+        self._exchanged = np.zeros((2, hops.config.bins), np.complex64)
+
+    def step_into(self, spectra: Spectra, delta: Spectra, flipped: bool) -> None:
+        """Write the delta of some frames, with mid and side the other way round if `flipped`."""
+        for heard, added in zip(spectra, delta, strict=True):
+            if flipped:
+                self._hops.step_into(heard[_EXCHANGED], self._exchanged)
+                added[:] = self._exchanged[::-1][: self._channels]
+            else:
+                self._hops.step_into(heard, added)
+
+    def exchange(self) -> None:
+        """Go on as if mid and side had always been each other."""
+        self._hops.load(exchanged(self._hops.state()))
+
+    def clone(self) -> _Hops:
+        return _Hops(self._hops, self._channels)
+
+
+class _Runs:
+    """The network in runs of frames."""
+
+    def __init__(self, model: LoadedModel, channels: int) -> None:
+        self._model = model
+        self._channels = channels
+        self._state = model.initial_state(1)
+
+    def step_into(self, spectra: Spectra, delta: Spectra, flipped: bool) -> None:
+        """Write the delta of some frames, with mid and side the other way round if `flipped`."""
+        # (frames, channels, bins) to (batch, channels, frames, bins, 2) without a copy.
+        batch = torch.from_numpy(spectra).permute(1, 0, 2)[None].to(self._model.device)
+        if flipped:
+            batch = batch[:, _EXCHANGED]
+        found, _, self._state = self._model.step(torch.view_as_real(batch), self._state)
+        found = torch.view_as_complex(found)[0]
+        if flipped:
+            found = found.flip(0)
+        torch.from_numpy(delta).copy_(found[: self._channels].permute(1, 0, 2))
+
+    def exchange(self) -> None:
+        """Go on as if mid and side had always been each other."""
+        self._state = exchanged(self._state)
+
+    def clone(self) -> _Runs:
+        twin = _Runs(self._model, self._channels)
         # The network returns new tensors and never writes into old ones, so they can be shared.
         twin._state = self._state
         return twin

@@ -20,6 +20,7 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
+import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -28,7 +29,8 @@ from torch import Tensor, nn
 from uncodec.errors import ModelError
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
-from uncodec.networks.generator import Generator, GeneratorConfig, State
+from uncodec.networks.generator import CHANNELS, Generator, GeneratorConfig, State
+from uncodec.networks.hop_step import HopLayers, HopStep
 from uncodec.networks.levels import LevelConfig, LevelNetwork
 from uncodec.networks.study import StudyConfig, StudyNetwork
 from uncodec.whole_files import write_whole
@@ -76,6 +78,9 @@ class LoadedModel:
     step : callable
         Frozen TorchScript of `Generator.forward`.
     device : str
+    hops : HopStep or None
+        The same generator frame by frame, before its first frame: clone it to use it. On the CPU
+        only; other devices are better off with runs of frames.
     """
 
     name: str
@@ -83,6 +88,7 @@ class LoadedModel:
     config: GeneratorConfig
     step: Any
     device: str
+    hops: HopStep | None = None
 
     def initial_state(self, batch: int = 1) -> State:
         """Fresh state, see `Generator.initial_state`."""
@@ -267,7 +273,19 @@ def _ready(generator: Generator, header: Mapping[str, str], path: str, device: s
         config=generator.config,
         step=_compile(generator),
         device=device,
+        hops=_hops(generator) if torch.device(device).type == "cpu" else None,
     )
+
+
+def _hops(generator: Generator) -> HopStep:
+    """A generator frame by frame, compiled and past the slow first calls."""
+    layers = _compile(HopLayers(generator).eval())
+    trial = HopStep(generator.config, layers)
+    spectra = np.zeros((CHANNELS, generator.config.bins), np.complex64)
+    with torch.inference_mode():
+        for _ in range(3):
+            trial.step_into(spectra, spectra[:2].copy())
+    return HopStep(generator.config, layers)
 
 
 @lru_cache(maxsize=2)
@@ -333,7 +351,7 @@ if hasattr(os, "register_at_fork"):
     os.register_at_fork(after_in_child=_compute_alone)
 
 
-def _compile(generator: Generator) -> Any:
+def _compile(network: nn.Module) -> Any:
     """Script and freeze; the one place that knows TorchScript.
 
     TorchScript is deprecated upstream and will go. It stays for now because its interpreter starts
@@ -342,4 +360,4 @@ def _compile(generator: Generator) -> Any:
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=Warning)
         with torch.device("cpu"):
-            return torch.jit.freeze(torch.jit.script(generator))
+            return torch.jit.freeze(torch.jit.script(network))
