@@ -26,10 +26,10 @@ def _overlap() -> list[Row]:
     return overlap.rows()
 
 
-def _generator() -> list[Row]:
-    import generator
+def _hop() -> list[Row]:
+    import hop
 
-    return generator.rows()
+    return hop.rows()
 
 
 def _whole_file() -> list[Row]:
@@ -53,7 +53,7 @@ def _plugin() -> list[Row]:
 SECTIONS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "transforms": ("STFT and inverse STFT of one hop, 2 channels, one thread", _transforms),
     "overlap-add": ("Overlap-add, one thread", _overlap),
-    "generator": ("Live engine hop by hop, one thread", _generator),
+    "hop": ("A hop of the live engine, 2 channels, one thread", _hop),
     "restore": ("Whole files", _whole_file),
     "live-path": ("Live paths in real time, 48 kHz, stereo, budget of ours 10 ms", _live_path),
     "plugin": ("Loading the plugin without a core, in fresh processes", _plugin),
