@@ -21,9 +21,9 @@ def made(config, *, damaged=2.0, turned_down=3.0):
     generator = Generator(config).eval()
     with torch.no_grad():
         generator.gate.bias.fill_(damaged)
-        generator.makeup.judge.bias.fill_(turned_down)
-        generator.makeup.judge.weight.normal_(0, 0.3)
-    return generator, HopStep(config, HopLayers(generator).eval())
+        generator.encoder_gain.judge.bias.fill_(turned_down)
+        generator.encoder_gain.judge.weight.normal_(0, 0.3)
+    return generator, HopStep(generator, HopLayers(generator).eval())
 
 
 def frames(config, count, seed=1):
@@ -120,7 +120,7 @@ def test_weights_that_are_no_numbers_are_heard(layer):
     generator, _ = made(SMALL)
     with torch.no_grad():
         getattr(generator, layer).bias.fill_(float("nan"))
-    step = HopStep(SMALL, HopLayers(generator).eval())
+    step = HopStep(generator, HopLayers(generator).eval())
     assert np.isnan(stepped(step, frames(SMALL, 2))).any()
 
 

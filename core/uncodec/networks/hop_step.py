@@ -18,7 +18,7 @@ from torch import Tensor, nn
 
 from uncodec.compiled import compiled
 from uncodec.networks.encoder_gain import GROUP, STATISTICS, EncoderGain
-from uncodec.networks.generator import AROUND, BAND, PATCH, Generator, GeneratorConfig, State
+from uncodec.networks.generator import AROUND, BAND, PATCH, Generator, State
 from uncodec.signals import Array
 
 __all__ = ["HopLayers", "HopStep"]
@@ -74,9 +74,10 @@ class HopLayers(nn.Module):
 
     def __init__(self, generator: Generator) -> None:
         super().__init__()
-        recur, makeup = generator.recur, generator.makeup
+        recur, gain = generator.recur, generator.encoder_gain
         into, back, into_bias, back_bias = recur.all_weights[0]
-        forget, keep, new = torch.arange(len(into)).chunk(3)
+        width = len(into) // 3
+        forget, keep, new = (slice(gate * width, (gate + 1) * width) for gate in range(3))
         both, shift = torch.cat([into, back], dim=1), into_bias + back_bias
         self.encode = _OfVector(generator.encode.weight, generator.encode.bias)
         self.forget = _OfVector(both[forget], shift[forget])
@@ -88,8 +89,8 @@ class HopLayers(nn.Module):
         self.look = _OfPatches(generator.look.weight, generator.look.bias)
         self.fuse = _OfPatches(generator.fuse.weight, generator.fuse.bias)
         self.decide = _OfPatches(generator.decide.weight, generator.decide.bias)
-        self.weigh = _OfVector(makeup.weigh.weight, makeup.weigh.bias)
-        self.judge = _OfVector(makeup.judge.weight, makeup.judge.bias)
+        self.weigh = _OfVector(gain.weigh.weight, gain.weigh.bias)
+        self.judge = _OfVector(gain.judge.weight, gain.judge.bias)
 
     def forward(
         self, whole: Tensor, hidden: Tensor, local: Tensor, holes: Tensor
@@ -333,34 +334,36 @@ class HopStep:
 
     Parameters
     ----------
-    config : GeneratorConfig
+    generator : Generator
+        On the CPU, in single precision.
     layers : callable
-        `HopLayers` of the generator, compiled or not; clones share them.
+        `HopLayers` of it, compiled or not; clones share them.
     """
 
-    def __init__(self, config: GeneratorConfig, layers: Any) -> None:
-        bins = config.bins - 1
-        patches = bins // PATCH
-        with torch.device("cpu"):
-            makeup = EncoderGain(config.bins, config.hop)
-            # The layers read what the kernels write through arrays over the same memory.
-            self._whole = torch.zeros(6 * patches + 1)
-            self._local = torch.zeros(patches, _NEAR + _PLACE)
-            self._holes = torch.zeros(makeup.statistics)
+    def __init__(self, generator: Generator, layers: Any) -> None:
+        config, gain = generator.config, generator.encoder_gain
+        bins, patches = config.bins - 1, generator.patches
         numbers = (
-            Generator.FLOOR,
-            Generator.SILENCE,
-            Generator.REFERENCE_FALL * config.hop / 44100,
-            Generator.BAND_FALL * config.hop / 44100,
-            makeup.keep,
-            makeup.rise,
-            makeup.enough,
-            makeup.gain,
+            generator.floor,
+            generator.silence,
+            generator.decay,
+            generator.band_decay,
+            gain.keep,
+            gain.rise,
+            gain.enough,
+            gain.gain,
         )
         self.config = config
+        self._generator = generator
         self._layers = layers
         self._numbers: Array = np.array(numbers, np.float32)
-        self._views = (self._whole.numpy(), self._local.numpy(), self._holes.numpy())
+        self._whole: Array = np.zeros(6 * patches + 1, np.float32)
+        self._local: Array = np.zeros((patches, _NEAR + _PLACE), np.float32)
+        self._holes: Array = np.zeros(gain.statistics, np.float32)
+        # The layers read what the kernels write.
+        self._heard_whole = torch.from_numpy(self._whole)
+        self._heard_local = torch.from_numpy(self._local)
+        self._heard_holes = torch.from_numpy(self._holes)
         self._level: Array = np.zeros((2, bins), np.float32)
         self._lowered: Array = np.zeros((2, bins // BAND), np.float32)
         self._unit: Array = np.zeros((4, patches), np.float32)
@@ -389,7 +392,7 @@ class HopStep:
 
     def clone(self) -> HopStep:
         """An independent copy that goes on from the same state."""
-        twin = HopStep(self.config, self._layers)
+        twin = HopStep(self._generator, self._layers)
         twin.load(self.state())
         return twin
 
@@ -403,7 +406,6 @@ class HopStep:
         delta : ndarray [shape=(1 or 2, bins)], complex64
             Written: mid, or mid and side.
         """
-        whole, local, holes = self._views
         lowered, unit, heard = self._lowered, self._unit, self._heard
         sounding = _hear_kernel(
             spectra,
@@ -413,14 +415,14 @@ class HopStep:
             self._peaks,
             heard,
             self._level,
-            whole,
-            local,
-            holes,
+            self._whole,
+            self._local,
+            self._holes,
             lowered,
             unit,
         )
         chosen, laid, damage, odds, self._hidden = self._layers(
-            self._whole, self._hidden, self._local, self._holes
+            self._heard_whole, self._hidden, self._heard_local, self._heard_holes
         )
         _sound_kernel(
             spectra,

@@ -280,12 +280,12 @@ def _ready(generator: Generator, header: Mapping[str, str], path: str, device: s
 def _hops(generator: Generator) -> HopStep:
     """A generator frame by frame, compiled and past the slow first calls."""
     layers = _compile(HopLayers(generator).eval())
-    trial = HopStep(generator.config, layers)
+    trial = HopStep(generator, layers)
     spectra = np.zeros((CHANNELS, generator.config.bins), np.complex64)
     with torch.inference_mode():
         for _ in range(3):
             trial.step_into(spectra, spectra[:2].copy())
-    return HopStep(generator.config, layers)
+    return HopStep(generator, layers)
 
 
 @lru_cache(maxsize=2)
