@@ -3,7 +3,8 @@
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use uncodec_vst3::effect::{Block, Effect};
+use uncodec_vst3::block::Block;
+use uncodec_vst3::effect::Effect;
 use uncodec_vst3::parameters::Parameter;
 use uncodec_vst3::state::{self, decode};
 

@@ -14,20 +14,17 @@ use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 use uncodec_proto::{
     Geometry, GeometryError, HeaderError, HostCounters, HostPath, HostSide, MAX_BLOCK, MapError,
-    OfflineWait, OpenRequest, Parameters, SharedMemory, TimingError, finite,
+    OfflineWait, OpenRequest, Parameters, SharedMemory, TimingError,
 };
 
 use crate::automation::{Points, Timeline};
+use crate::block::{Block, MAX_CHANNELS};
 use crate::denormals::FlushDenormals;
 use crate::link::{CoreState, Link, LinkStatus, Waiter, Wanted};
 use crate::models::{MODELS, Model, index_of};
 use crate::parameters::{Parameter, Values};
 use crate::state::{self, Settings, StateError, Status};
 
-/// Most channels of a bus: stereo.
-pub const MAX_CHANNELS: usize = 2;
-/// Samples of a channel that pass through in one go.
-const PASSING: usize = 256;
 /// What hosts play to try a plugin out is shorter, and nobody's render.
 const TRIAL_S: f64 = 0.2;
 /// Between two looks while an offline render waits for the core.
@@ -57,93 +54,6 @@ pub enum SetupError {
 struct Setup {
     sample_rate: f64,
     max_block: usize,
-}
-
-/// A block as the host hands it over: pointers that may be null, and that may be the same for input
-/// and output.
-#[derive(Debug)]
-pub struct Block {
-    inputs: [*const f32; MAX_CHANNELS],
-    outputs: [*mut f32; MAX_CHANNELS],
-    length: usize,
-}
-
-impl Block {
-    /// A block of `length` samples.
-    ///
-    /// # Safety
-    /// Until the block is dropped, every pointer that is not null must be valid for `length`
-    /// samples, the inputs for reading and the outputs for writing.
-    #[must_use]
-    pub unsafe fn new(
-        inputs: [*const f32; MAX_CHANNELS],
-        outputs: [*mut f32; MAX_CHANNELS],
-        length: usize,
-    ) -> Self {
-        Self { inputs, outputs, length }
-    }
-
-    /// Copies a part of an input, silence where there is none.
-    fn read(&self, channel: usize, from: usize, samples: &mut [f32]) {
-        let source = self.inputs.get(channel).copied().unwrap_or(std::ptr::null());
-        if source.is_null() || from + samples.len() > self.length {
-            samples.fill(0.0);
-            return;
-        }
-        // SAFETY: the source is valid for `length` samples, of which this is a part; the
-        // destination is the effect's own memory.
-        unsafe { std::ptr::copy(source.add(from), samples.as_mut_ptr(), samples.len()) };
-    }
-
-    /// Copies into a part of an output, if there is one.
-    fn write(&mut self, channel: usize, from: usize, samples: &[f32]) {
-        let target = self.outputs.get(channel).copied().unwrap_or(std::ptr::null_mut());
-        if target.is_null() || from + samples.len() > self.length {
-            return;
-        }
-        // SAFETY: as above, the other way round.
-        unsafe { std::ptr::copy(samples.as_ptr(), target.add(from), samples.len()) };
-    }
-
-    fn silence(&mut self) {
-        for output in self.outputs {
-            if !output.is_null() {
-                // SAFETY: valid for `length` samples.
-                unsafe { std::ptr::write_bytes(output, 0, self.length) };
-            }
-        }
-    }
-
-    /// The input itself, all of it read before any is written.
-    fn pass_through(&mut self) {
-        let mut samples = [[0.0; PASSING]; MAX_CHANNELS];
-        for from in (0..self.length).step_by(PASSING) {
-            let length = PASSING.min(self.length - from);
-            for (channel, samples) in samples.iter_mut().enumerate() {
-                self.read(channel, from, &mut samples[..length]);
-                for sample in &mut samples[..length] {
-                    *sample = finite(*sample);
-                }
-            }
-            for (channel, samples) in samples.iter().enumerate() {
-                self.write(channel, from, &samples[..length]);
-            }
-        }
-    }
-
-    /// The outputs that hold nothing but zeros, a bit for each, as hosts want to know.
-    #[must_use]
-    pub fn silent_outputs(&self) -> u64 {
-        let is_silent = |output: *mut f32| {
-            // SAFETY: valid for `length` samples, and nobody writes to them now.
-            !output.is_null()
-                && unsafe { std::slice::from_raw_parts(output, self.length) }
-                    .iter()
-                    .all(|&sample| sample == 0.0)
-        };
-        let bits = self.outputs.into_iter().enumerate();
-        bits.map(|(channel, output)| u64::from(is_silent(output)) << channel).sum()
-    }
 }
 
 /// What the audio thread works with.
@@ -383,7 +293,7 @@ impl Effect {
                 self.values.set(parameter, value);
             }
         }
-        if block.length == 0 {
+        if block.length() == 0 {
             return;
         }
         let mut audio = match self.audio.try_lock() {
@@ -403,7 +313,7 @@ impl Effect {
         let Audio { path, wait, scratch, waiter, run, .. } = &mut *audio;
         let Some(path) = path else {
             block.pass_through();
-            self.passed.fetch_add(block.length as u64, Ordering::Relaxed);
+            self.passed.fetch_add(block.length() as u64, Ordering::Relaxed);
             return;
         };
         if let Some(waiter) = waiter {
@@ -420,14 +330,14 @@ impl Effect {
         path.set_parameters(Parameters { amount: 1.0, seed: self.seed.load(Ordering::Relaxed) });
         path.set_level(before.0, 0);
         path.set_bypass(before.1);
-        let mut timeline = Timeline::new(amount, bypass, block.length);
+        let mut timeline = Timeline::new(amount, bypass, block.length());
         let step = path.side().geometry().max_block();
-        for from in (0..block.length).step_by(step) {
-            let part = (from, step.min(block.length - from));
+        for from in (0..block.length()).step_by(step) {
+            let part = (from, step.min(block.length() - from));
             let wait = offline.then_some(&mut *wait);
             process_part(path, scratch, block, part, &mut timeline, wait, &self.core);
         }
-        run.samples = run.samples.saturating_add(block.length as u64);
+        run.samples = run.samples.saturating_add(block.length() as u64);
         let bypassed = before.1 || self.bypass();
         if offline && !bypassed && !run.told && path.counters().dry > run.dry_before {
             let tried_out = run.samples as f64 > TRIAL_S * path.side().geometry().sample_rate();

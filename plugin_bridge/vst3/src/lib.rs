@@ -2,6 +2,7 @@
 #![cfg(target_os = "linux")]
 
 pub mod automation;
+pub mod block;
 pub mod denormals;
 pub mod effect;
 pub mod link;

@@ -21,7 +21,8 @@ use vst3::{Class, ComPtr, ComRef, uid};
 
 use super::{guard, guard_or, stream, text};
 use crate::automation::Points;
-use crate::effect::{Block, Effect, MAX_CHANNELS};
+use crate::block::{Block, MAX_CHANNELS};
+use crate::effect::Effect;
 use crate::parameters::Parameter;
 use crate::state;
 
