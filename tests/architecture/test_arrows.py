@@ -29,6 +29,7 @@ ARROWS = {
     "diffusion": {"live", "networks"},
     "bridge": {"live", "networks", "_native"},
     "effects": {"live", "diffusion", "repair", "bridge"},
+    "catalogue": {"files", "effects", "networks", "io"},
     "files": {"io", "live", "diffusion", "repair", "networks", "_native"},
     "training": {"networks", "codecs", "diffusion.flow_path", "diffusion.ddim"},
     "analysis": {"effects", "diffusion", "live", "networks", "bridge", "codecs", "_native"},

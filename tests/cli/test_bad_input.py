@@ -356,13 +356,14 @@ import sys, time
 sys.path.insert(0, sys.argv.pop(1))
 from conftest import Halving
 from uncodec import cli
+from uncodec.catalogue import work
 
 class Slow(Halving):
     def process(self, *arguments, **options):
         time.sleep(0.2)
         return super().process(*arguments, **options)
 
-cli.restore._open_effect = lambda model, amount, seed: Slow()
+work.open_effect = lambda model, amount, seed: Slow()
 cli.main()
 """
 

@@ -44,7 +44,14 @@ def test_json_lines(run, put, tmp_path):
     error = next(event for event in reported if event["event"] == "error")
     assert error["source"] == str(bad)
     assert error["type"] == "AudioFileError"
-    assert reported[-1] == {"event": "end", "restored": 1, "failed": 1, "passed_over": 0}
+    assert reported[-1] == {
+        "event": "end",
+        "restored": 1,
+        "failed": 1,
+        "passed_over": 0,
+        "skipped": 0,
+        "again": {},
+    }
 
 
 def test_json_does_not_mix_with_audio(run, put):
@@ -56,6 +63,8 @@ def test_json_does_not_mix_with_audio(run, put):
         "restored": 1,
         "failed": 0,
         "passed_over": 0,
+        "skipped": 0,
+        "again": {},
     }
 
 

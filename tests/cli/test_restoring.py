@@ -165,7 +165,7 @@ def test_overwrite_replaces_the_whole_file(run, put, tmp_path, make_tones):
 def test_options_reach_the_effect(put, effect, monkeypatch, run):
     asked = []
     monkeypatch.setattr(
-        "uncodec.cli.restore._open_effect", lambda *options: asked.append(options) or effect
+        "uncodec.catalogue.work.open_effect", lambda *options: asked.append(options) or effect
     )
     options = ("--model", "other", "--amount", "0.25", "--seed", "7")
     assert run("restore", put("song.wav"), *options).code == 0

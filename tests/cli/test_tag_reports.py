@@ -58,7 +58,7 @@ def test_the_report_for_people_has_a_line_for_each_reason(run, tagged, tmp_path,
         reporter._console = Console(file=told, width=400)
         return reporter
 
-    monkeypatch.setattr("uncodec.cli.restore.open_reporter", open_reporter)
+    monkeypatch.setattr("uncodec.cli.batches.open_reporter", open_reporter)
     target = tmp_path / "out.flac"
     assert run("restore", tagged, "-o", target).code == 0
     lines = [line for line in told.getvalue().splitlines() if "not carried over" in line]

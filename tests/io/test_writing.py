@@ -15,6 +15,7 @@ import soundfile
 
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue, OutputExists
 from uncodec.io import create_audio, open_audio, read_audio, write_audio
+from uncodec.io.staging import remove_abandoned
 
 KINDS = [
     (".wav", "PCM_16"),
@@ -377,3 +378,17 @@ def test_beyond_4_gib_the_file_is_rf64(tmp_path):
     info = soundfile.info(path)
     assert info.frames == 65 << 20
     path.unlink()
+
+
+def test_files_of_killed_processes_are_removed_and_others_stay(tmp_path):
+    code = (
+        "import os, sys; from uncodec.io import create_audio; "
+        "kept = create_audio(sys.argv[1], 44100, 1); os._exit(9)"
+    )
+    subprocess.run([sys.executable, "-c", code, str(tmp_path / "killed.wav")], check=False)
+    with create_audio(tmp_path / "alive.wav", 44100, 1) as alive:
+        assert len(list(tmp_path.iterdir())) == 2
+        assert remove_abandoned(tmp_path) == 1
+        assert len(list(tmp_path.iterdir())) == 1
+        alive.write(np.zeros((1, 10), np.float32))
+    assert [path.name for path in tmp_path.iterdir()] == ["alive.wav"]

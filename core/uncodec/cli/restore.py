@@ -2,22 +2,13 @@
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Annotated
+from typing import Annotated
 
 import typer
 
-from uncodec.cli.common import (
-    FAILED,
-    check_terminal,
-    loading,
-    open_reporter,
-    orderly_exit,
-    parse_headroom,
-    told_errors,
-)
-
-if TYPE_CHECKING:
-    from uncodec.files.restore import StreamingEffect
+from uncodec.cli import options
+from uncodec.cli.batches import Batch, run_batch
+from uncodec.cli.common import loading, parse_headroom, told_errors
 
 __all__ = ["register"]
 
@@ -28,80 +19,23 @@ def register(app: typer.Typer) -> None:
 
 
 def restore(
-    inputs: Annotated[
-        list[str],
-        typer.Argument(
-            metavar="IN...",
-            help="Audio files; folders (all audio below them, links included); or - for standard "
-            "input.",
-            show_default=False,
-        ),
-    ],
-    output: Annotated[
-        str | None,
-        typer.Option(
-            "--output",
-            "-o",
-            metavar="OUT",
-            help="A .flac or .wav file; a folder, where the results go by the names of their "
-            "sources; or - for standard output (WAV). Without it a result lies next to its source: "
-            "song.mp3 becomes song.restored.flac, or .wav with --bits 32; "
-            "song.mp3.restored.flac where song.m4a is done too.",
-            show_default=False,
-        ),
-    ] = None,
-    amount: Annotated[
-        float, typer.Option(help="How much of the restoration is added, 0 (none) to 1 (all of it).")
-    ] = 1.0,
-    seed: Annotated[
-        int, typer.Option(help="The same seed gives the same result, bit for bit.")
-    ] = 0,
-    bits: Annotated[
-        int,
-        typer.Option(
-            help="16 or 24: integer samples, with dither where anything was changed. 32: float "
-            "samples, WAV only."
-        ),
-    ] = 24,
-    rate: Annotated[
-        int | None,
-        typer.Option(
-            metavar="HZ",
-            help="Sample rate of the result. Without it that of the source, but at least 44.1 kHz: "
-            "lower ones have no room for what was lost.",
-            show_default=False,
-        ),
-    ] = None,
-    headroom: Annotated[
-        str,
-        typer.Option(
-            metavar="auto|DB",
-            help="Turn the result down by so many dB, 0 to 40, or by as many as it takes for "
-            "nothing to be clipped. 32-bit float results are never clipped.",
-        ),
-    ] = "0",
-    model: Annotated[str, typer.Option(help="Name of the model.")] = "live-gan",
-    overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace existing files.")] = False,
-    salvage: Annotated[
-        bool,
-        typer.Option(
-            "--salvage", help="Restore what can be read of a damaged file instead of refusing it."
-        ),
-    ] = False,
-    json: Annotated[
-        bool,
-        typer.Option(
-            "--json",
-            help="Report in JSON, one object a line, on standard output (on standard error where "
-            "the audio goes to standard output).",
-        ),
-    ] = False,
-    quiet: Annotated[
-        bool, typer.Option("--quiet", "-q", help="Report errors and lost audio only.")
-    ] = False,
-    debug: Annotated[
-        bool, typer.Option("--debug", help="Show where in the program an error came from.")
-    ] = False,
+    inputs: options.Inputs,
+    output: Annotated[str | None, options.output_option("restored")] = None,
+    amount: options.Amount = 1.0,
+    seed: options.Seed = 0,
+    bits: options.Bits = 24,
+    rate: options.Rate = None,
+    headroom: options.Headroom = "0",
+    model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "live-gan",
+    overwrite: options.Overwrite = False,
+    salvage: options.Salvage = False,
+    jobs: options.Jobs = 1,
+    receipts: options.Receipts = None,
+    skip_done: options.SkipDone = False,
+    shard: options.ShardText = None,
+    json: options.Json = False,
+    quiet: options.Quiet = False,
+    debug: options.Debug = False,
 ) -> None:
     """Restore audio files that went through a lossy codec.
 
@@ -111,7 +45,7 @@ def restore(
     """
     with told_errors(debug):
         with loading():
-            from uncodec.files.batch import run
+            from uncodec.catalogue.work import Restoring
             from uncodec.files.planning import Settings, plan
 
         settings = Settings(
@@ -122,24 +56,5 @@ def restore(
             salvage=salvage,
         )
         planned = plan(inputs, output, settings=settings)
-        check_terminal(planned.jobs)
-        with (
-            orderly_exit(),
-            open_reporter(planned.jobs, json=json, quiet=quiet, debug=debug) as reporter,
-        ):
-            effect = _open_effect(model, amount, seed)
-            failures = run(planned, effect, settings, reporter)
-    if failures:
-        raise typer.Exit(FAILED)
-
-
-def _open_effect(model: str, amount: float, seed: int) -> StreamingEffect:
-    with loading():
-        import torch
-
-        from uncodec.effects import GANRestorer
-
-    # The network's steps are too small to share: with two threads on two busy cores a file took ten
-    # times as long and ten times the processor time, because the threads wait for each other.
-    torch.set_num_threads(1)
-    return GANRestorer(amount=amount, seed=seed, model=model)
+        work = Restoring(settings, model, amount, seed)
+        run_batch(planned, work, Batch(jobs, receipts, skip_done, shard, json, quiet, debug))

@@ -1,7 +1,4 @@
-"""Several files in one go: the loop that does them, and what a failure leaves.
-
-A file that fails is reported and the others are still done.
-"""
+"""One job of a batch: through pipes where it is asked for, and without traces if it fails."""
 
 from __future__ import annotations
 
@@ -13,75 +10,38 @@ from collections.abc import Callable, Iterable
 from dataclasses import replace
 from pathlib import Path
 
-from uncodec.errors import AudioFileError, ModelError, UncodecError
-from uncodec.files.planning import STANDARD, Job, Plan, Settings
-from uncodec.files.reporting import Reporter, ReportLost, abandon
-from uncodec.files.restore import RestoreReport, StreamingEffect, restore_file
+from uncodec.errors import AudioFileError, UncodecError
+from uncodec.files.planning import STANDARD, Job
+from uncodec.files.reporting import abandon
+from uncodec.files.restore import RestoreReport
 from uncodec.whole_files import reason_of
 
-__all__ = ["Work", "run", "run_each"]
+__all__ = ["do_job"]
 
-Work = Callable[[Job, Callable[[int, int | None], None]], RestoreReport]
-"""What is done for one job, told where to report ``(frames_done, frames_total)``."""
-
-
-def run(plan: Plan, effect: StreamingEffect, settings: Settings, reporter: Reporter) -> int:
-    """Restore file after file with an effect; see `run_each`."""
-
-    def work(job: Job, progress: Callable[[int, int | None], None]) -> RestoreReport:
-        return restore_file(
-            job.source,
-            job.target,
-            effect,
-            bits=settings.bits,
-            rate=settings.rate,
-            headroom=settings.headroom,
-            overwrite=settings.overwrite,
-            salvage=settings.salvage,
-            progress=progress,
-        )
-
-    return run_each(plan, work, reporter)
+Make = Callable[[Job], RestoreReport]
 
 
-def run_each(plan: Plan, work: Work, reporter: Reporter) -> int:
-    """Do job after job, telling `reporter`; return how many failed.
+def do_job(job: Job, make: Make) -> RestoreReport:
+    """Make the result of a job, with the folders it lies in.
 
-    Folders that could not be read count as failures. An exception that is no fault of the one file
-    (Ctrl-C, a broken pipe, a report that nobody can be given, a model that cannot be used) ends the
-    batch and is raised.
+    Parameters
+    ----------
+    job : Job
+        Its files may be standard input and output.
+    make : callable
+        Makes the result of a job between two files. If it fails, the folders are removed again.
     """
-    reporter.planned(plan)
-    failures = len(plan.failures)
-    restored = 0
-    for job in plan.jobs:
-        reporter.started(job.source, job.target)
-        try:
-            report = _run_one(job, work, reporter)
-        except (BrokenPipeError, ReportLost, ModelError):
-            raise
-        except Exception as error:
-            failures += 1
-            reporter.failed(job.source, job.target, error)
-        else:
-            restored += 1
-            reporter.finished(report)
-    reporter.ended(restored=restored, failed=failures)
-    return failures
-
-
-def _run_one(job: Job, work: Work, reporter: Reporter) -> RestoreReport:
     if STANDARD in (job.source, job.target):
-        return _run_piped(job, work, reporter)
+        return _do_piped(job, make)
     created = _create_folder(job)
     try:
-        return work(job, reporter.progress)
+        return make(job)
     except BaseException:
         _remove_empty(created)
         raise
 
 
-def _run_piped(job: Job, work: Work, reporter: Reporter) -> RestoreReport:
+def _do_piped(job: Job, make: Make) -> RestoreReport:
     """Go through files: many formats cannot be read, and WAV cannot be written, without seeking."""
     try:
         place = tempfile.TemporaryDirectory(prefix="uncodec-", ignore_cleanup_errors=True)
@@ -95,7 +55,7 @@ def _run_piped(job: Job, work: Work, reporter: Reporter) -> RestoreReport:
         if job.target == STANDARD:
             target = Path(folder, "output.wav")
         try:
-            report = _run_one(replace(job, source=source, target=target), work, reporter)
+            report = do_job(replace(job, source=source, target=target), make)
         except BrokenPipeError:
             raise
         except (UncodecError, OSError) as error:

@@ -32,12 +32,15 @@ class Job:
         The output folder the target belongs to; it is created where it is missing.
     take : int
         Which of several results of one source, from 0 on.
+    name : str
+        The source below the folder in which it was found, with slashes: the same on every machine.
     """
 
     source: Path
     target: Path
     folder: Path | None = None
     take: int = 0
+    name: str = ""
 
 
 @dataclass(frozen=True, slots=True)
@@ -138,14 +141,14 @@ def plan(
     if to_stdout:
         if len(sources) > 1:
             raise InvalidValue("output='-': standard output takes one file, not several")
-        jobs = [Job(sources[0][0], STANDARD)] if sources else []
+        jobs = [Job(source, STANDARD, name=_name(source, root)) for source, root in sources]
     elif output is None:
         jobs = _named(sources, None, mark + settings.suffix)
     elif _is_folder(output) or len(sources) > 1 or any(_is_dir(item) for item in items):
         _check_folder(output)
         jobs = _named(sources, Path(output), settings.suffix)
     else:
-        jobs = [Job(source, Path(output)) for source, _ in sources]
+        jobs = [Job(source, Path(output), name=_name(source, root)) for source, root in sources]
     jobs_of_takes = _with_takes(jobs, takes)
     _check_apart(jobs_of_takes)
     return Plan(jobs_of_takes, tuple(found.passed_over), tuple(found.failures))
@@ -204,7 +207,14 @@ def _named(sources: Sequence[tuple[Path, Path]], folder: Path | None, ending: st
         if not longer:
             break
         whole |= longer
-    return [Job(source, path, folder) for (source, _), path in zip(sources, targets, strict=True)]
+    return [
+        Job(source, path, folder, name=_name(source, root))
+        for (source, root), path in zip(sources, targets, strict=True)
+    ]
+
+
+def _name(source: Path, root: Path) -> str:
+    return source.relative_to(root).as_posix()
 
 
 def _groups(paths: Sequence[Path]) -> list[set[int]]:

@@ -10,7 +10,7 @@ import sys
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable
+from collections.abc import Iterable, Mapping
 from dataclasses import asdict
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
@@ -20,6 +20,8 @@ from uncodec.errors import OutputExists, UncodecError
 from uncodec.whole_files import reason_of
 
 if TYPE_CHECKING:
+    from rich.progress import TaskID
+
     from uncodec.files.planning import Plan
     from uncodec.files.restore import RestoreReport
 
@@ -100,12 +102,15 @@ class Reporter:
     def started(self, source: Path, target: Path) -> None:
         """A file is begun."""
 
-    def progress(self, frames_done: int, frames_total: int | None) -> None:
+    def progress(self, source: Path, frames_done: int, frames_total: int | None) -> None:
         """Some of it is done."""
 
-    def notice(self, text: str) -> None:
+    def notice(self, source: Path, text: str) -> None:
         """Something was done differently than asked for."""
         self._line(f"uncodec: warning: {text}")
+
+    def skipped(self, source: Path, target: Path) -> None:
+        """A file is done already."""
 
     def finished(self, report: RestoreReport) -> None:
         """A file is complete."""
@@ -136,8 +141,20 @@ class Reporter:
             text = f"{_name(source)}: {text}"
         self._line(f"uncodec: error: {text}")
 
-    def ended(self, *, restored: int, failed: int) -> None:
-        """The batch is through."""
+    def ended(
+        self,
+        *,
+        restored: int,
+        failed: int,
+        skipped: int = 0,
+        again: Mapping[str, int] | None = None,
+    ) -> None:
+        """The batch is through.
+
+        `skipped` were done before; `again` tells how many were done anew, by reason.
+        """
+        if (skipped or again) and not self._quiet:
+            self._line(f"uncodec: {_counted(restored, failed, skipped, again or {})}")
 
     def __enter__(self) -> Self:
         return self
@@ -160,8 +177,9 @@ class JsonReporter(Reporter):
     total_frames or null; at most two a second), ``done`` (source, target, sample_rate, target_rate,
     channels, frames, target_frames, duration_s, elapsed_s, times_real_time, peak, clipped,
     headroom_db, problems, warnings: a list of what, offset, length, unit and lost, not_carried: a
-    list of field and reason), ``warning`` (source, message), ``error`` (source, type, message),
-    ``end`` (restored, failed, passed_over).
+    list of field and reason), ``skipped`` (source, target), ``warning`` (source, message),
+    ``error`` (source, type, message), ``end`` (restored, failed, passed_over, skipped, again: how
+    many were done anew, by reason).
 
     Errors and warnings stand on standard error as well, unless that is where the objects go.
     """
@@ -169,8 +187,7 @@ class JsonReporter(Reporter):
     def __init__(self, stream: TextIO, *, quiet: bool = False, debug: bool = False) -> None:
         super().__init__(quiet=quiet, debug=debug)
         self._stream = stream
-        self._source = ""
-        self._next_progress = 0.0
+        self._next_progress: dict[Path, float] = {}
         self._passed_over = 0
 
     def planned(self, plan: Plan) -> None:
@@ -180,24 +197,26 @@ class JsonReporter(Reporter):
         super().planned(plan)
 
     def started(self, source: Path, target: Path) -> None:
-        self._source = str(source)
-        self._next_progress = 0.0
         self._event("start", source=str(source), target=str(target))
 
-    def progress(self, frames_done: int, frames_total: int | None) -> None:
+    def progress(self, source: Path, frames_done: int, frames_total: int | None) -> None:
         now = time.monotonic()
-        if now >= self._next_progress:
-            self._next_progress = now + _JSON_PROGRESS_INTERVAL_S
+        if now >= self._next_progress.get(source, 0.0):
+            self._next_progress[source] = now + _JSON_PROGRESS_INTERVAL_S
             self._event(
-                "progress", source=self._source, frames=frames_done, total_frames=frames_total
+                "progress", source=str(source), frames=frames_done, total_frames=frames_total
             )
 
-    def notice(self, text: str) -> None:
+    def notice(self, source: Path, text: str) -> None:
         if self._stream is not sys.stderr:
-            super().notice(text)
-        self._event("warning", source=self._source, message=text)
+            super().notice(source, text)
+        self._event("warning", source=str(source), message=text)
+
+    def skipped(self, source: Path, target: Path) -> None:
+        self._event("skipped", source=str(source), target=str(target))
 
     def finished(self, report: RestoreReport) -> None:
+        self._next_progress.pop(report.source, None)
         if self._stream is not sys.stderr:
             super().finished(report)
         self._event(
@@ -221,12 +240,27 @@ class JsonReporter(Reporter):
         )
 
     def failed(self, source: Path, target: Path, error: BaseException) -> None:
+        self._next_progress.pop(source, None)
         if self._stream is not sys.stderr:
             super().failed(source, target, error)
         self._event("error", source=str(source), type=type(error).__name__, message=describe(error))
 
-    def ended(self, *, restored: int, failed: int) -> None:
-        self._event("end", restored=restored, failed=failed, passed_over=self._passed_over)
+    def ended(
+        self,
+        *,
+        restored: int,
+        failed: int,
+        skipped: int = 0,
+        again: Mapping[str, int] | None = None,
+    ) -> None:
+        self._event(
+            "end",
+            restored=restored,
+            failed=failed,
+            passed_over=self._passed_over,
+            skipped=skipped,
+            again=dict(again or {}),
+        )
 
     def _event(self, event: str, **fields: Any) -> None:
         try:
@@ -239,7 +273,7 @@ class JsonReporter(Reporter):
 
 
 class ProgressReporter(Reporter):
-    """A bar for the file in work and a line for each one done, on standard error."""
+    """A bar for each file in work and a line for each one done, on standard error."""
 
     def __init__(self, *, quiet: bool = False, debug: bool = False) -> None:
         super().__init__(quiet=quiet, debug=debug)
@@ -256,7 +290,7 @@ class ProgressReporter(Reporter):
             transient=True,
         )
         self._bar.start()
-        self._task = self._bar.add_task("", visible=False)
+        self._tasks: dict[Path, TaskID] = {}
 
     def planned(self, plan: Plan) -> None:
         passed_over = ((passed.reason, str(passed.path)) for passed in plan.passed_over)
@@ -269,13 +303,17 @@ class ProgressReporter(Reporter):
         super().planned(plan)
 
     def started(self, source: Path, target: Path) -> None:
-        self._bar.reset(self._task, description=source.name, total=None, visible=True)
+        self._tasks[source] = self._bar.add_task(source.name, total=None)
 
-    def progress(self, frames_done: int, frames_total: int | None) -> None:
-        self._bar.update(self._task, completed=frames_done, total=frames_total)
+    def progress(self, source: Path, frames_done: int, frames_total: int | None) -> None:
+        self._bar.update(self._tasks[source], completed=frames_done, total=frames_total)
+
+    def _over(self, source: Path) -> None:
+        if source in self._tasks:
+            self._bar.remove_task(self._tasks.pop(source))
 
     def finished(self, report: RestoreReport) -> None:
-        self._bar.update(self._task, visible=False)
+        self._over(report.source)
         lower = f", turned down by {report.headroom_db:.1f} dB" if report.headroom_db else ""
         self._line(
             f"{report.source} -> {report.target} ({_clock(report.duration_s)} in "
@@ -287,16 +325,36 @@ class ProgressReporter(Reporter):
             target = _name(report.target, "standard output")
             self._line(f"{target}: not carried over: {', '.join(fields)} ({reason})")
 
-    def ended(self, *, restored: int, failed: int) -> None:
+    def failed(self, source: Path, target: Path, error: BaseException) -> None:
+        self._over(source)
+        super().failed(source, target, error)
+
+    def ended(
+        self,
+        *,
+        restored: int,
+        failed: int,
+        skipped: int = 0,
+        again: Mapping[str, int] | None = None,
+    ) -> None:
         self.close()
-        if failed:
-            self._line(f"{restored} restored, {failed} failed")
+        if failed or skipped or again:
+            self._line(_counted(restored, failed, skipped, again or {}))
 
     def close(self) -> None:
         self._bar.stop()
 
     def _line(self, text: str) -> None:
         self._console.print(one_line(text), soft_wrap=True)
+
+
+def _counted(restored: int, failed: int, skipped: int, again: Mapping[str, int]) -> str:
+    """``12 restored, 2 of them again (1: the source changed; 1: it failed before), ...``."""
+    text = f"{restored} restored, {failed} failed"
+    if again:
+        reasons = "; ".join(f"{count}: {reason}" for reason, count in again.items())
+        text += f", {sum(again.values())} of these anew ({reasons})"
+    return f"{text}, {skipped} done before" if skipped else text
 
 
 def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:

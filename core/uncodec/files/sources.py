@@ -11,13 +11,16 @@ from uncodec.errors import AudioFileError
 from uncodec.io import probe_audio
 from uncodec.whole_files import reason_of
 
-__all__ = ["MARK", "PROMISING", "RENDERED", "Found", "PassedOver", "find_sources"]
+__all__ = ["MARK", "PROMISING", "RECEIPT", "RENDERED", "Found", "PassedOver", "find_sources"]
 
 MARK = ".restored"
 """Stands before the extension of a result that lies next to its source."""
 
 RENDERED = ".rendered"
 """The same, of what the offline engine rendered."""
+
+RECEIPT = ".receipt.json"
+"""Ends the name of a note about a result, see `uncodec.catalogue.receipts`."""
 
 # fmt: off
 _SOUND = frozenset((
@@ -147,6 +150,8 @@ def _why_not(path: Path) -> str:
     """Say why a file is not worked on; nothing if it is."""
     if _RESULT.search(path.name):
         return "is an earlier result"
+    if path.name.endswith(RECEIPT):
+        return "is a receipt"
     suffix = path.suffix.lower()
     if suffix in _SOUND:
         return ""

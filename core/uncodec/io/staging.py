@@ -12,7 +12,14 @@ from typing import Any
 from uncodec.errors import AudioFileError, OutputExists
 from uncodec.whole_files import reason_of
 
-__all__ = ["StagedFile"]
+try:
+    import fcntl
+except ImportError:  # not on Windows
+    fcntl = None  # type: ignore[assignment]
+
+__all__ = ["StagedFile", "remove_abandoned"]
+
+_PREFIX, _ENDING = ".uncodec-", ".part"
 
 
 class StagedFile:
@@ -36,15 +43,21 @@ class StagedFile:
         # Behind a link: the link stays, what it points to is replaced.
         self._final = Path(os.path.realpath(path))
         self._check_target()
-        self._temporary = self._final.with_name(f".uncodec-{secrets.token_hex(8)}.part")
-        try:
-            descriptor = os.open(
-                self._temporary,
-                os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0),
-                0o666,
-            )
-        except OSError as error:
-            raise AudioFileError(f"{path}: cannot be written: {reason_of(error)}") from error
+        while True:
+            self._temporary = self._final.with_name(f"{_PREFIX}{secrets.token_hex(8)}{_ENDING}")
+            try:
+                descriptor = os.open(
+                    self._temporary,
+                    os.O_RDWR | os.O_CREAT | os.O_EXCL | getattr(os, "O_BINARY", 0),
+                    0o666,
+                )
+            except OSError as error:
+                raise AudioFileError(f"{path}: cannot be written: {reason_of(error)}") from error
+            # Tells that the file is not abandoned. It is free, unless one who looks for such came
+            # first and is about to remove it.
+            if _lock(descriptor):
+                break
+            os.close(descriptor)
         self._file = os.fdopen(descriptor, "w+b")
         self.name = str(self._temporary)
 
@@ -150,3 +163,32 @@ class StagedFile:
             self._file.close()
         with contextlib.suppress(OSError):
             self._temporary.unlink()
+
+
+def remove_abandoned(folder: Path) -> int:
+    """Remove the temporary files of processes that were killed; return how many there were.
+
+    Those of processes that live stay, on other machines too where the file system has locks.
+    """
+    removed = 0
+    if fcntl is None:
+        return removed
+    for path in folder.glob(f"{_PREFIX}*{_ENDING}"):
+        with contextlib.suppress(OSError), path.open("rb") as file:
+            if _lock(file.fileno(), sure=True):
+                path.unlink()
+                removed += 1
+    return removed
+
+
+def _lock(descriptor: int, sure: bool = False) -> bool:
+    """Whether a file is locked by this process now; `sure`: not where there are no locks."""
+    if fcntl is None:
+        return not sure
+    try:
+        fcntl.flock(descriptor, fcntl.LOCK_EX | fcntl.LOCK_NB)
+    except BlockingIOError:
+        return False
+    except OSError:  # a file system without locks
+        return not sure
+    return True

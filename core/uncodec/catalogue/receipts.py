@@ -1,0 +1,271 @@
+"""Receipts: a small file for each result, which tells what it was made of and with what.
+
+They let a run go on where another one stopped, on whatever machine, without a database: a result is
+passed over if its receipt says that it was made of the same source with the same model and settings
+and if it is still what it was then. Each receipt is written as a whole or not at all.
+"""
+
+from __future__ import annotations
+
+import hashlib
+import json
+import os
+import platform
+from collections.abc import Mapping
+from contextlib import suppress
+from dataclasses import asdict, dataclass
+from datetime import UTC, datetime
+from functools import cache
+from importlib.metadata import PackageNotFoundError, version
+from pathlib import Path
+from typing import Any, Literal
+
+from uncodec.errors import AudioFileError, UncodecError
+from uncodec.files.planning import Job
+from uncodec.files.restore import RestoreReport
+from uncodec.files.sources import RECEIPT
+from uncodec.io.staging import remove_abandoned
+from uncodec.version import __version__
+from uncodec.whole_files import reason_of, write_whole
+
+__all__ = ["FORMAT", "Attempt", "Decision", "ReceiptBook", "read_receipt"]
+
+FORMAT = 1
+"""Of the receipts; those of another format are not read."""
+
+_STATES = ("begun", "done", "failed")
+
+Receipt = dict[str, Any]
+
+
+@dataclass(frozen=True, slots=True)
+class Decision:
+    """What is to be done for a job.
+
+    Attributes
+    ----------
+    action : {"new", "again", "skip"}
+    reason : str
+        Why it is done again: "the source changed".
+    ours : bool
+        What is there under the name of the result comes from an earlier run and may be replaced.
+    resume : bool
+        An earlier run was stopped at the same work, which can go on.
+    """
+
+    action: Literal["new", "again", "skip"]
+    reason: str = ""
+    ours: bool = False
+    resume: bool = False
+
+
+@dataclass(frozen=True)
+class ReceiptBook:
+    """Where receipts lie, and what they are used for.
+
+    Parameters
+    ----------
+    folder : Path or None
+        Their folder; None for beside the results.
+    skip_done : bool
+        Pass over what is done already, and do again what has changed since.
+    """
+
+    folder: Path | None = None
+    skip_done: bool = False
+
+    def path(self, job: Job) -> Path:
+        """Where the receipt of a job lies.
+
+        In a folder of receipts its name is told by that of the result, below the output folder
+        where there is one: machines that mount the folder elsewhere agree on it.
+        """
+        if self.folder is None:
+            return job.target.with_name(job.target.name + RECEIPT)
+        if job.folder is None:
+            key = os.path.realpath(job.target)
+        else:
+            key = job.target.relative_to(job.folder).as_posix()
+        digest = hashlib.sha256(key.encode("utf-8", "surrogateescape")).hexdigest()
+        # Names may have 255 bytes; folders of a million entries are slow.
+        name = os.fsencode(job.target.name)[:160].decode("utf-8", "ignore")
+        return self.folder / digest[:2] / f"{name}-{digest[:16]}{RECEIPT}"
+
+    def attempt(self, job: Job, made_with: Mapping[str, Any]) -> Attempt:
+        """Look at the source and at an earlier receipt.
+
+        Parameters
+        ----------
+        job : Job
+        made_with : mapping
+            Command, model and settings: what determines the result apart from the source.
+        """
+        return Attempt(self, job, made_with)
+
+
+class Attempt:
+    """One job, from the decision about it to its receipt.
+
+    Attributes
+    ----------
+    decision : Decision
+    error : AudioFileError or None
+        The source cannot be read.
+    """
+
+    def __init__(self, book: ReceiptBook, job: Job, made_with: Mapping[str, Any]) -> None:
+        self._job = job
+        self._path = book.path(job)
+        self._made_with = json.loads(json.dumps(dict(made_with)))  # as it will be read
+        self._before = read_receipt(self._path) if book.skip_done else None
+        self._source: Receipt = {"path": str(job.source), "name": job.name}
+        self.error: AudioFileError | None = None
+        try:
+            self._source |= _identity(job.source)
+        except AudioFileError as error:
+            self.error = error
+        self.decision = self._decide()
+        self._ours = self.decision.ours
+
+    def _decide(self) -> Decision:
+        before = self._before
+        if before is None:
+            return Decision("new")
+        if "unread" in before:
+            return Decision("again", str(before["unread"]), ours=True)
+        ours = bool(before.get("ours"))
+        then, here = before["source"], self._source
+        same_source = all(then.get(key) == here.get(key) for key in ("bytes", "sha256"))
+        other = [key for key, value in self._made_with.items() if before.get(key) != value]
+        if before["state"] == "begun":
+            resume = same_source and not other
+            return Decision("again", "it was stopped before", ours=ours, resume=resume)
+        if before["state"] == "failed":
+            return Decision("again", "it failed before", ours=ours)
+        if not same_source:
+            return Decision("again", "the source changed", ours=True)
+        if other:
+            return Decision("again", f"another {other[0]}", ours=True)
+        try:
+            now = _identity(self._job.target)
+        except AudioFileError:
+            return Decision("again", "the result is missing", ours=True)
+        if now != {key: before["result"].get(key) for key in ("bytes", "sha256")}:
+            return Decision("again", "the result changed", ours=True)
+        return Decision("skip", ours=True)
+
+    def begin(self) -> None:
+        """Note that the work begins: what appears under the result's name from now on is ours.
+
+        Raises
+        ------
+        UncodecError
+            The receipt cannot be written.
+        """
+        self._ours = self._ours or not os.path.lexists(self._job.target)
+        if self._ours:
+            self._write("begun", {})
+        if self._before is not None and self._before.get("state") == "begun":
+            remove_abandoned(self._job.target.parent)
+
+    def done(self, report: RestoreReport) -> None:
+        """Note that the result is complete.
+
+        Raises
+        ------
+        UncodecError
+            The receipt cannot be written.
+        """
+        self._ours = True
+        audio = {
+            "sample_rate": report.sample_rate,
+            "channels": report.channels,
+            "seconds": round(report.duration_s, 3),
+        }
+        told = [*report.problems, *(str(warning) for warning in report.warnings)]
+        self._write(
+            "done",
+            {
+                "result": {"path": str(report.target), **_identity(report.target)},
+                "audio": audio,
+                "elapsed_s": round(report.elapsed_s, 3),
+                "clipped": report.clipped,
+                "headroom_db": round(report.headroom_db, 2),
+                "warnings": told,
+                "not_carried": [asdict(item) for item in report.not_carried],
+            },
+        )
+
+    def failed(self, error: BaseException, told: str) -> None:
+        """Note that it failed, as far as that can be noted."""
+        with suppress(UncodecError):
+            self._write("failed", {"error": {"type": type(error).__name__, "message": told}})
+
+    def _write(self, state: str, more: Receipt) -> None:
+        content = {
+            "receipt": FORMAT,
+            "state": state,
+            "ours": self._ours,
+            "source": self._source,
+            "target": str(self._job.target),
+            **self._made_with,
+            "versions": _versions(),
+            "written": datetime.now(UTC).isoformat(timespec="seconds"),
+            **more,
+        }
+        try:
+            self._path.parent.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            reason = reason_of(error)
+            raise AudioFileError(
+                f"{self._path.parent}: cannot create this folder: {reason}"
+            ) from error
+        text = json.dumps(content, indent=1, ensure_ascii=True)
+        write_whole(self._path, text.encode())
+
+
+def read_receipt(path: Path) -> Receipt | None:
+    """Read a receipt.
+
+    Returns
+    -------
+    dict or None
+        None if there is none. Of one that cannot be used the only entry is ``"unread"``: why.
+    """
+    try:
+        content = json.loads(path.read_bytes())
+    except FileNotFoundError:
+        return None
+    except OSError as error:
+        return {"unread": f"its receipt cannot be read: {reason_of(error)}"}
+    except ValueError:
+        return {"unread": "its receipt is damaged"}
+    if not isinstance(content, dict) or not isinstance(content.get("receipt"), int):
+        return {"unread": "its receipt is damaged"}
+    if content["receipt"] != FORMAT:
+        return {"unread": f"its receipt is of another version (format {content['receipt']})"}
+    whole = content.get("state") in _STATES and isinstance(content.get("source"), dict)
+    if not whole or (content["state"] == "done" and not isinstance(content.get("result"), dict)):
+        return {"unread": "its receipt is damaged"}
+    return content
+
+
+def _identity(path: Path) -> Receipt:
+    """Size and SHA-256 of a file."""
+    try:
+        with path.open("rb") as file:
+            digest = hashlib.file_digest(file, "sha256").hexdigest()
+            return {"bytes": file.tell(), "sha256": digest}
+    except FileNotFoundError:
+        raise AudioFileError(f"{path}: does not exist") from None
+    except OSError as error:
+        raise AudioFileError(f"{path}: cannot be read: {reason_of(error)}") from error
+
+
+@cache
+def _versions() -> dict[str, str]:
+    found = {"uncodec": __version__, "python": platform.python_version()}
+    for package in ("numpy", "torch", "av"):
+        with suppress(PackageNotFoundError):
+            found[package] = version(package)
+    return found

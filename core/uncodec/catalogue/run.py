@@ -1,0 +1,146 @@
+"""The loop of a catalogue run: job after job, by this process or by several."""
+
+from __future__ import annotations
+
+from collections import Counter
+from collections.abc import Iterable
+from dataclasses import dataclass, field
+from functools import partial
+from pathlib import Path
+from typing import Protocol
+
+from uncodec.catalogue.receipts import Attempt, ReceiptBook
+from uncodec.catalogue.work import Work
+from uncodec.errors import ModelError
+from uncodec.files.batch import do_job
+from uncodec.files.planning import Job, Plan
+from uncodec.files.reporting import Reporter, ReportLost, describe
+from uncodec.files.restore import RestoreReport
+
+__all__ = ["Events", "Outcome", "Tally", "perform", "run"]
+
+
+class Events(Protocol):
+    """Who is told what happens to a job: a `Reporter`, or the way to one in another process."""
+
+    def started(self, source: Path, target: Path) -> None: ...
+    def progress(self, source: Path, frames_done: int, frames_total: int | None) -> None: ...
+    def notice(self, source: Path, text: str) -> None: ...
+    def finished(self, report: RestoreReport) -> None: ...
+    def skipped(self, source: Path, target: Path) -> None: ...
+    def failed(self, source: Path, target: Path, error: BaseException) -> None: ...
+
+
+@dataclass(frozen=True, slots=True)
+class Outcome:
+    """How a job ended: "done", "failed" or "skipped"; and why it was done again, if it was."""
+
+    state: str
+    again: str = ""
+
+
+@dataclass
+class Tally:
+    """How many jobs ended in which way."""
+
+    states: Counter[str] = field(default_factory=Counter)
+    again: Counter[str] = field(default_factory=Counter)
+
+    def add(self, outcome: Outcome) -> None:
+        """Count one."""
+        self.states[outcome.state] += 1
+        if outcome.again:
+            self.again[outcome.again] += 1
+
+
+def run(
+    plan: Plan,
+    work: Work,
+    reporter: Reporter,
+    *,
+    processes: int = 1,
+    book: ReceiptBook | None = None,
+) -> int:
+    """Do all jobs of a plan; return how many failed.
+
+    A file that fails is reported and the others are still done. Folders that could not be read
+    count as failures. An exception that is no fault of one file (Ctrl-C, a broken pipe, a report
+    that nobody can be given, a model that cannot be used) ends the run and is raised.
+
+    Parameters
+    ----------
+    plan : Plan
+    work : Work
+    reporter : Reporter
+    processes : int
+        How many files are done side by side. With more than one, each is done in a process of its
+        own kind that loads the model once; the result is the same to the bit.
+    book : ReceiptBook, optional
+        Leave receipts there, and pass over what they show as done if the book says so.
+    """
+    reporter.planned(plan)
+    tally = Tally()
+    if min(processes, len(plan.jobs)) > 1:
+        from uncodec.catalogue.workers import perform_all
+
+        outcomes: Iterable[Outcome] = perform_all(plan.jobs, work, reporter, book, processes)
+    else:
+        work.begin()
+        outcomes = (perform(job, work, reporter, book) for job in plan.jobs)
+    for outcome in outcomes:
+        tally.add(outcome)
+    failures = len(plan.failures) + tally.states["failed"]
+    reporter.ended(
+        restored=tally.states["done"],
+        failed=failures,
+        skipped=tally.states["skipped"],
+        again=dict(sorted(tally.again.items())),
+    )
+    return failures
+
+
+def perform(job: Job, work: Work, events: Events, book: ReceiptBook | None) -> Outcome:
+    """Do one job, or find that it is done."""
+    attempt: Attempt | None = None
+    again = ""
+    try:
+        if book is not None:
+            attempt = book.attempt(job, work.made_with(job))
+            if attempt.decision.action == "skip":
+                events.skipped(job.source, job.target)
+                return Outcome("skipped")
+            again = attempt.decision.reason
+        events.started(job.source, job.target)
+        report = _done(job, work, events, attempt)
+    except (BrokenPipeError, ReportLost, ModelError):
+        raise
+    except Exception as error:
+        if attempt is not None:
+            attempt.failed(error, describe(error))
+        events.failed(job.source, job.target, error)
+        return Outcome("failed", again)
+    events.finished(report)
+    return Outcome("done", again)
+
+
+def _done(job: Job, work: Work, events: Events, attempt: Attempt | None) -> RestoreReport:
+    ours = resume = False
+    if attempt is not None:
+        if attempt.error is not None:
+            raise attempt.error
+        attempt.begin()
+        ours, resume = attempt.decision.ours, attempt.decision.resume
+
+    def make(files: Job) -> RestoreReport:
+        return work.do(
+            files,
+            ours=ours,
+            resume=resume,
+            progress=partial(events.progress, job.source),
+            notice=partial(events.notice, job.source),
+        )
+
+    report = do_job(job, make)
+    if attempt is not None:
+        attempt.done(report)
+    return report

@@ -1,0 +1,183 @@
+"""What a catalogue run does to each file, in this process or in another one."""
+
+from __future__ import annotations
+
+from collections.abc import Callable
+from dataclasses import asdict, dataclass, field
+from functools import cached_property
+from pathlib import Path
+from typing import TYPE_CHECKING, Any, Protocol
+
+from uncodec.files.chunks import digest_file
+from uncodec.files.planning import Job, Settings
+from uncodec.files.restore import RestoreReport, StreamingEffect, restore_file
+
+if TYPE_CHECKING:
+    from uncodec.files.render import RenderSettings
+
+__all__ = ["Notice", "Progress", "Rendering", "Restoring", "Work"]
+
+Progress = Callable[[int, int | None], None]
+"""Called with ``(frames_done, frames_total)``."""
+
+Notice = Callable[[str], None]
+"""Called with what was done differently than asked for."""
+
+
+class Work(Protocol):
+    """One kind of work. It is sent to worker processes before `begin`, and must survive that."""
+
+    def begin(self) -> None:
+        """Load what is needed for all files, once a process; raises what makes it impossible."""
+        ...
+
+    def made_with(self, job: Job) -> dict[str, Any]:
+        """Command, model and settings: what determines a result apart from its source."""
+        ...
+
+    def do(
+        self, job: Job, *, ours: bool, resume: bool, progress: Progress, notice: Notice
+    ) -> RestoreReport:
+        """Make one result.
+
+        Parameters
+        ----------
+        job : Job
+        ours : bool
+            A file that is there under the result's name may be replaced.
+        resume : bool
+            Go on with what an earlier run has left.
+        progress, notice : callable
+        """
+        ...
+
+
+@dataclass
+class Restoring:
+    """``uncodec restore``: one effect for all files."""
+
+    settings: Settings
+    model: str = "live-gan"
+    amount: float = 1.0
+    seed: int = 0
+    _effect: StreamingEffect | None = field(default=None, init=False, repr=False)
+
+    def begin(self) -> None:
+        """Open the effect."""
+        self._effect = open_effect(self.model, self.amount, self.seed)
+
+    def made_with(self, job: Job) -> dict[str, Any]:
+        """Command, model and settings."""
+        return {
+            "command": "restore",
+            "model": self._weights,
+            "settings": {"amount": self.amount, "seed": self.seed, **_described(self.settings)},
+        }
+
+    @cached_property
+    def _weights(self) -> dict[str, str]:
+        return _model(self.model)
+
+    def do(
+        self, job: Job, *, ours: bool, resume: bool, progress: Progress, notice: Notice
+    ) -> RestoreReport:
+        """Restore one file."""
+        if self._effect is None:
+            self._effect = open_effect(self.model, self.amount, self.seed)
+        settings = self.settings
+        return restore_file(
+            job.source,
+            job.target,
+            self._effect,
+            bits=settings.bits,
+            rate=settings.rate,
+            headroom=settings.headroom,
+            overwrite=settings.overwrite or ours,
+            salvage=settings.salvage,
+            progress=progress,
+        )
+
+
+@dataclass
+class Rendering:
+    """``uncodec render``. The arguments are those of `uncodec.files.render.RenderSettings`."""
+
+    settings: Settings
+    arguments: dict[str, Any]
+    resume: bool = False
+
+    def begin(self) -> None:
+        """Check the settings and load the model."""
+        from uncodec.networks import load_diffusion
+
+        wanted = self._wanted
+        load_diffusion(wanted.model, wanted.device)
+
+    @cached_property
+    def _wanted(self) -> RenderSettings:
+        # Loading its module brings torch.
+        from uncodec.files.render import RenderSettings
+
+        return RenderSettings(**self.arguments)
+
+    def made_with(self, job: Job) -> dict[str, Any]:
+        """Command, model and settings."""
+        wanted = asdict(self._wanted.take(job.take))
+        # Where it was computed makes no difference that a listener could hear.
+        del wanted["model"], wanted["device"]
+        return {
+            "command": "render",
+            "model": self._weights,
+            "settings": {**wanted, **_described(self.settings)},
+        }
+
+    @cached_property
+    def _weights(self) -> dict[str, str]:
+        return _model(self._wanted.model)
+
+    def do(
+        self, job: Job, *, ours: bool, resume: bool, progress: Progress, notice: Notice
+    ) -> RestoreReport:
+        """Render one file."""
+        from uncodec.files.render import render_file
+
+        settings = self.settings
+        return render_file(
+            job.source,
+            job.target,
+            self._wanted.take(job.take),
+            bits=settings.bits,
+            rate=settings.rate,
+            headroom=settings.headroom,
+            overwrite=settings.overwrite or ours,
+            salvage=settings.salvage,
+            resume=resume or self.resume,
+            progress=progress,
+            notice=notice,
+        )
+
+
+def open_effect(model: str, amount: float, seed: int) -> StreamingEffect:
+    """The effect of ``uncodec restore``, on one thread."""
+    import torch
+
+    from uncodec.effects import GANRestorer
+
+    # The network's steps are too small to share: with two threads on two busy cores a file took ten
+    # times as long and ten times the processor time, because the threads wait for each other.
+    torch.set_num_threads(1)
+    return GANRestorer(amount=amount, seed=seed, model=model)
+
+
+def _described(settings: Settings) -> dict[str, Any]:
+    told = asdict(settings)
+    del told["overwrite"]
+    return told
+
+
+def _model(model: str) -> dict[str, str]:
+    """Name of a model and SHA-256 of its weights."""
+    from uncodec.networks import find_model
+    from uncodec.networks.store import WEIGHTS
+
+    return {"name": Path(model).name, "sha256": digest_file(find_model(model) / WEIGHTS)}

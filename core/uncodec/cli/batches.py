@@ -1,0 +1,91 @@
+"""What ``uncodec restore`` and ``uncodec render`` do alike: run a plan and tell how it went."""
+
+from __future__ import annotations
+
+import os
+from contextlib import nullcontext
+from dataclasses import dataclass, replace
+from pathlib import Path
+from typing import TYPE_CHECKING
+
+import typer
+
+from uncodec.cli.common import FAILED, check_terminal, loading, open_reporter, orderly_exit
+from uncodec.errors import InvalidValue
+
+if TYPE_CHECKING:
+    from uncodec.catalogue.receipts import ReceiptBook
+    from uncodec.catalogue.work import Work
+    from uncodec.files.planning import Plan
+
+__all__ = ["Batch", "run_batch"]
+
+
+@dataclass(frozen=True)
+class Batch:
+    """How many files are run and reported, as the command line was given it."""
+
+    jobs: int = 1
+    receipts: str | None = None
+    skip_done: bool = False
+    shard: str | None = None
+    json: bool = False
+    quiet: bool = False
+    debug: bool = False
+
+
+def run_batch(planned: Plan, work: Work, batch: Batch) -> None:
+    """Do the jobs of a plan.
+
+    Raises
+    ------
+    typer.Exit
+        Some failed.
+    """
+    with loading():
+        from uncodec.catalogue.receipts import ReceiptBook
+        from uncodec.catalogue.run import run
+        from uncodec.catalogue.run_lock import locked
+        from uncodec.catalogue.shards import Shard
+        from uncodec.parameters import check_integer
+
+    processes = check_integer("jobs", batch.jobs, 0, 1024) or os.cpu_count() or 1
+    shard = Shard() if batch.shard is None else Shard.parse(batch.shard)
+    book = None
+    if batch.receipts is not None or batch.skip_done:
+        if batch.receipts == "":
+            raise InvalidValue("receipts='': must be the name of a folder")
+        folder = None if batch.receipts is None else Path(batch.receipts)
+        book = ReceiptBook(folder, skip_done=batch.skip_done)
+        _check_receipts(planned)
+    place = None if book is None else _place(planned, book)
+    planned = replace(planned, jobs=shard.of(planned.jobs))
+    check_terminal(planned.jobs)
+    if min(processes, len(planned.jobs)) == 1:
+        with loading():
+            import torch  # noqa: F401 - first loaded here, where Ctrl-C cannot break it
+    with (
+        orderly_exit(),
+        nullcontext() if place is None else locked(place, shard),
+        open_reporter(
+            planned.jobs, json=batch.json, quiet=batch.quiet, debug=batch.debug
+        ) as reporter,
+    ):
+        failures = run(planned, work, reporter, processes=processes, book=book)
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+def _check_receipts(planned: Plan) -> None:
+    from uncodec.files.planning import STANDARD
+
+    if any(STANDARD in (job.source, job.target) for job in planned.jobs):
+        raise InvalidValue("receipts: standard input and output leave none; name files")
+
+
+def _place(planned: Plan, book: ReceiptBook) -> Path | None:
+    """The folder that two runs over the same files have in common."""
+    if book.folder is not None:
+        return book.folder
+    folders = [job.folder or job.target.parent for job in planned.jobs]
+    return Path(os.path.commonpath(map(os.path.abspath, folders))) if folders else None

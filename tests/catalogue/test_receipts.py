@@ -1,0 +1,195 @@
+"""What a receipt tells, and what a second run makes of it."""
+
+import json
+import os
+
+import pytest
+import soundfile
+from tests.catalogue.light_work import Halving
+
+from uncodec.catalogue.receipts import ReceiptBook, read_receipt
+from uncodec.files.planning import Job, plan
+
+
+def receipts(folder):
+    return sorted(folder.rglob("*.receipt.json"))
+
+
+def test_a_receipt_tells_what_the_result_was_made_of(put, go, tmp_path):
+    source = put("album/song.wav")
+    go()
+    (path,) = receipts(tmp_path / "receipts")
+    told = json.loads(path.read_text())
+    assert told["state"] == "done"
+    assert told["source"]["name"] == "album/song.wav"
+    assert told["source"]["bytes"] == source.stat().st_size
+    assert len(told["source"]["sha256"]) == 64
+    assert told["result"]["bytes"] == (tmp_path / "out/album/song.flac").stat().st_size
+    assert told["model"] == {"name": "a"}
+    assert told["settings"] == [0.5]
+    assert told["audio"] == {"sample_rate": 44100, "channels": 2, "seconds": 0.068}
+    assert {"uncodec", "python", "numpy"} <= told["versions"].keys()
+
+
+def test_what_is_done_is_passed_over(put, go):
+    put("a.wav"), put("b.wav", 1)
+    first = go()
+    assert first.end == {"restored": 2, "failed": 0, "skipped": 0, "again": {}}
+    second = go()
+    assert second.end == {"restored": 0, "failed": 0, "skipped": 2, "again": {}}
+    assert second.names("skipped") == ["a.wav", "b.wav"]
+    assert second.failures == 0
+
+
+def change_source(put, tmp_path):
+    put("a.wav", seed=5)
+    return None
+
+
+def change_settings(put, tmp_path):
+    return Halving(factor=0.25)
+
+
+def change_model(put, tmp_path):
+    return Halving(model="b")
+
+
+def damage_result(put, tmp_path):
+    result = tmp_path / "out/a.flac"
+    content = bytearray(result.read_bytes())
+    content[-1] ^= 1
+    result.write_bytes(content)
+
+
+def remove_result(put, tmp_path):
+    (tmp_path / "out/a.flac").unlink()
+
+
+def rewrite_receipt(**changes):
+    def rewrite(put, tmp_path):
+        (path,) = (p for p in receipts(tmp_path / "receipts") if p.name.startswith("a.flac"))
+        path.write_text(json.dumps(json.loads(path.read_text()) | changes))
+
+    return rewrite
+
+
+def break_receipt(put, tmp_path):
+    (path,) = (p for p in receipts(tmp_path / "receipts") if p.name.startswith("a.flac"))
+    path.write_text("{")
+
+
+@pytest.mark.parametrize(
+    ("change", "reason"),
+    [
+        (change_source, "the source changed"),
+        (change_settings, "another settings"),
+        (change_model, "another model"),
+        (damage_result, "the result changed"),
+        (remove_result, "the result is missing"),
+        (break_receipt, "its receipt is damaged"),
+        (rewrite_receipt(receipt=99), "its receipt is of another version (format 99)"),
+        (rewrite_receipt(state="begun"), "it was stopped before"),
+        (rewrite_receipt(state="failed"), "it failed before"),
+        (rewrite_receipt(state="odd"), "its receipt is damaged"),
+    ],
+)
+def test_what_has_changed_is_done_again(put, go, tmp_path, change, reason):
+    put("a.wav")
+    go()
+    put("b.wav")
+    work = change(put, tmp_path)
+    told = go(work)
+    assert told.end == {"restored": 2, "failed": 0, "skipped": 0, "again": {reason: 1}}
+    assert go(work).end["skipped"] == 2
+    factor = 0.25 if work and work.factor == 0.25 else 0.5
+    source, _ = soundfile.read(tmp_path / "in/a.wav")
+    result, _ = soundfile.read(tmp_path / "out/a.flac")
+    assert abs(result - factor * source).max() < 1e-6
+
+
+def test_a_file_that_is_not_ours_is_never_replaced(put, go, tmp_path):
+    put("a.wav")
+    (tmp_path / "out").mkdir()
+    mine = tmp_path / "out/a.flac"
+    mine.write_bytes(b"mine")
+    for _ in range(2):
+        told = go()
+        assert told.failures == 1
+        assert "exists already" in told.errors[0]
+        assert mine.read_bytes() == b"mine"
+    mine.unlink()
+    assert go().end["restored"] == 1
+
+
+def test_a_failure_is_tried_again_and_its_old_result_replaced(put, go, tmp_path):
+    source = put("a.wav")
+    go()
+    source.write_bytes(b"no music")
+    assert go().failures == 1
+    assert (tmp_path / "out/a.flac").exists()
+    put("a.wav", seed=3)
+    assert go().end["again"] == {"it failed before": 1}
+
+
+def test_a_vanished_source_is_told_and_the_others_go_on(put, go, tmp_path):
+    put("a.wav"), put("b.wav")
+
+    def vanish(planned):
+        (tmp_path / "in/a.wav").unlink()
+        return planned
+
+    told = go(jobs=vanish)
+    assert told.errors == [f"{tmp_path}/in/a.wav: does not exist"]
+    assert told.end["restored"] == 1
+
+
+def test_receipts_lie_beside_results_and_are_no_sources(put, go, tmp_path):
+    put("a.wav")
+    go(output=False, receipts=False)
+    assert (tmp_path / "in/a.restored.flac.receipt.json").is_file()
+    told = go(output=False, receipts=False)
+    assert told.end["skipped"] == 1
+    passed = {p.path.name: p.reason for p in plan([tmp_path / "in"]).passed_over}
+    assert passed["a.restored.flac.receipt.json"] == "is a receipt"
+
+
+def test_without_skipping_receipts_are_left_and_results_kept(put, go, tmp_path):
+    put("a.wav")
+    go(skip_done=False)
+    assert len(receipts(tmp_path / "receipts")) == 1
+    told = go(skip_done=False)
+    assert told.failures == 1
+    assert "exists already" in told.errors[0]
+
+
+def test_places_of_receipts_are_told_by_the_result_below_its_folder(tmp_path):
+    book = ReceiptBook(tmp_path / "receipts")
+
+    def place(root, name):
+        return book.path(Job(tmp_path / "x", tmp_path / root / name, tmp_path / root))
+
+    assert place("here", "a/song.flac") == place("there", "a/song.flac")
+    assert place("here", "a/song.flac") != place("here", "b/song.flac")
+    long = place("here", "é" * 120 + ".flac")
+    assert len(os.fsencode(long.name)) < 255
+
+
+def test_a_full_disk_loses_nothing(put, go, tmp_path, full_disk):
+    put("a.wav", samples=100)
+    put("long.wav", samples=200_000)
+    with full_disk(20_000):
+        told = go()
+    assert told.names("finished") == ["a.wav"]
+    assert "no space" in told.errors[0] or "largest size" in told.errors[0]
+    assert go().end == {
+        "restored": 1,
+        "failed": 0,
+        "skipped": 1,
+        "again": {"it failed before": 1},
+    }
+
+
+def test_a_receipt_that_cannot_be_read_says_why(tmp_path):
+    (tmp_path / "folder.receipt.json").mkdir()
+    assert "cannot be read" in read_receipt(tmp_path / "folder.receipt.json")["unread"]
+    assert read_receipt(tmp_path / "none") is None

@@ -1,0 +1,65 @@
+"""Catalogue runs from the command line."""
+
+import json
+
+import pytest
+
+from uncodec.catalogue.run_lock import locked
+from uncodec.catalogue.shards import Shard
+
+
+def test_a_second_run_passes_over_what_is_done(run, put, tmp_path):
+    put("in/a.wav"), put("in/b.wav")
+    command = ("restore", tmp_path / "in", "-o", tmp_path / "out", "--skip-done")
+    assert run(*command).code == 0
+    (tmp_path / "out/b.flac").unlink()
+    outcome = run(*command)
+    assert outcome.code == 0
+    assert outcome.error_lines == [
+        "uncodec: 1 restored, 0 failed, 1 of these anew (1: the result is missing), 1 done before"
+    ]
+    assert (tmp_path / "out/a.flac.receipt.json").is_file()
+    assert run(*command, "--quiet").stderr == ""
+    told = [json.loads(line) for line in run(*command, "--json").stdout.splitlines()]
+    assert [event["event"] for event in told] == ["skipped", "skipped", "end"]
+    assert told[-1]["skipped"] == 2
+
+
+def test_other_settings_are_done_again(run, put, tmp_path):
+    command = ("restore", put("a.wav"), "--receipts", tmp_path / "notes", "--skip-done")
+    assert run(*command).code == 0
+    outcome = run(*command, "--bits", 16)
+    assert "1 of these anew (1: another settings)" in outcome.stderr
+    assert "1 done before" in run(*command, "--bits", 16).stderr
+
+
+def test_shards_do_each_file_once(run, put, tmp_path):
+    sources = [put(f"in/{number}.wav") for number in range(6)]
+    for number in (1, 2, 3):
+        outcome = run("restore", tmp_path / "in", "-o", tmp_path / "out", "--shard", f"{number}/3")
+        assert outcome.code == 0  # a file that is done twice would be an error
+    assert len(list((tmp_path / "out").iterdir())) == len(sources)
+
+
+@pytest.mark.parametrize(
+    ("options", "message"),
+    [
+        (("--shard", "4/3"), "shard='4/3': must be K/N with K from 1 to N, such as 3/20"),
+        (("--jobs", -1), "jobs=-1: must be from 0 to 1024"),
+        (("--receipts", ""), "receipts='': must be the name of a folder"),
+        (("-o", "-", "--skip-done"), "receipts: standard input and output leave none; name files"),
+    ],
+)
+def test_wrong_use_is_told_in_one_line(run, put, tmp_path, options, message, only_left):
+    source = put("a.wav")
+    outcome = run("restore", source, *options)
+    assert (outcome.code, outcome.error_lines) == (2, [f"uncodec: error: {message}"])
+    only_left(source)
+
+
+def test_two_runs_over_the_same_files_are_told(run, put, tmp_path):
+    source = put("a.wav")
+    with locked(tmp_path / "notes", Shard()):
+        outcome = run("restore", source, "--receipts", tmp_path / "notes")
+    assert outcome.code == 1
+    assert "another run is at work on these files" in outcome.error_lines[0]
