@@ -116,15 +116,16 @@ class GeneratorConfig:
         )
 
 
-def exchanged(state: State) -> State:
+def exchanged(state: tuple[Tensor, ...]) -> tuple[Tensor, ...]:
     """The state as if mid and side had always been each other, as far as that can be told.
 
-    What the recurrent layer remembers stays; it is a matter of fractions of a second.
+    What recurrent layers remember stays; it is a matter of fractions of a second.
     """
-    hidden, held, previous, peaks, heard = state
+    hidden, held, previous, peaks, heard, *levels = state
     half = (heard.shape[1] - 2) // 2
     mid, side, rest = heard[:, :half], heard[:, half : 2 * half], heard[:, 2 * half :]
-    return hidden, held, previous.flip(1), peaks.flip(1), torch.cat([side, mid, rest], dim=1)
+    heard = torch.cat([side, mid, rest], dim=1)
+    return (hidden, held, previous.flip(1), peaks.flip(1), heard, *levels)
 
 
 class Generator(nn.Module):
@@ -257,14 +258,20 @@ class Generator(nn.Module):
         state : tuple of Tensor
         """
         delta, damage, state = self.repair(spectra, state)
-        coded = spectra[:, 0:2]
+        delta, heard = self.turn_up(spectra[:, 0:2], delta, damage, state[4])
+        return delta, damage, (state[0], state[1], state[2], state[3], heard)
+
+    @torch.jit.export
+    def turn_up(
+        self, coded: Tensor, delta: Tensor, damage: Tensor, heard: Tensor
+    ) -> tuple[Tensor, Tensor]:
+        """The encoder gain's part of `forward`: the delta with it, and what it has heard so far."""
         energy = torch.log10(coded.square().sum(4).mean((1, 3)) + self.floor)
         sounding = (energy > self.silence).to(damage.dtype)
-        gain, heard = self.encoder_gain(coded, damage, sounding, state[4])
+        gain, heard = self.encoder_gain(coded, damage, sounding, heard)
         # The bin at 0 Hz is left alone.
         coded = torch.nn.functional.pad(coded[:, :, :, 1:], [0, 0, 1, 0])
-        delta = delta + gain[:, None, :, None, None] * (delta + coded)
-        return delta, damage, (state[0], state[1], state[2], state[3], heard)
+        return delta + gain[:, None, :, None, None] * (delta + coded), heard
 
     @torch.jit.export
     def repair(self, spectra: Tensor, state: State) -> tuple[Tensor, Tensor, State]:

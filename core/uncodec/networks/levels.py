@@ -85,6 +85,9 @@ class LevelNetwork(nn.Module):
     def __init__(self, config: LevelConfig) -> None:
         super().__init__()
         self.config = config
+        # As attributes, for TorchScript knows no module's constants.
+        self.bands, self.fall, self.slope = BANDS, _FALL, _SLOPE
+        self.least, self.deep = _LEAST, DEEP + 1.0
         # Features, the carried outline and what is filled, for mid and side; the reference.
         self.enter = nn.Linear(2 * (FEATURES + 2 * BANDS) + 1, config.width)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
@@ -128,29 +131,48 @@ class LevelNetwork(nn.Module):
         """
         held, recurrent = state
         features = features.float()
-        levels = features[..., :BANDS]
-        reference, held = _reference(levels, held)
+        bands = self.bands
+        levels = features[..., :bands]
+        reference, held = self.reference(levels, held)
         shift = reference[:, :, None, None]
-        outline, filled = _outline(levels)
-        relative = torch.cat([levels, features[..., 2 * BANDS :]], dim=3) - shift
+        outline, filled = self.outline(levels)
+        relative = torch.cat([levels, features[..., 2 * bands :]], dim=3) - shift
         relative = (1.0 + 0.25 * relative).clamp(-1.0, 2.0)
         carried = (1.0 + 0.25 * (outline - shift)).clamp(-1.0, 2.0)
-        flatness = features[..., BANDS : 2 * BANDS]
+        flatness = features[..., bands : 2 * bands]
         heard = torch.cat([relative, flatness, carried, filled], dim=3).flatten(2)
         x = self.enter(torch.cat([heard, 0.25 * reference[:, :, None]], dim=2))
-        after = []
+        after: list[Tensor] = []
         for number, layer in enumerate(self.layers):
             x, last = layer(x, recurrent[number])
             after.append(last)
         x = self.norm(x)
-        said = self.leave(x).float().unflatten(2, (2, 2, BANDS))
-        chosen = self.choose(x).float().unflatten(2, (2, BANDS))
+        said = self.leave(x).float().unflatten(2, [2, 2, bands])
+        chosen = self.choose(x).float().unflatten(2, [2, bands])
         # Decades around what is there, or around the outline where nothing is.
         base = torch.maximum(levels, outline)
-        level = torch.maximum(base + 4.0 * said[:, :, 0], shift - DEEP - 1.0)
+        level = torch.maximum(base + 4.0 * said[:, :, 0], shift - self.deep)
         spread = 0.5 * torch.nn.functional.softplus(4.0 * said[:, :, 1]) + 0.02
         played = level - 0.5 * spread + 2.0 * chosen
         return level, spread, played, (held, torch.stack(after))
+
+    def reference(self, levels: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
+        """Peak-hold of the frames' mean power with linear decay, [shape=(batch, frames)]."""
+        frames = levels.shape[1]
+        energy = torch.log10(torch.pow(10.0, levels).mean((2, 3)))
+        slope = torch.arange(1, frames + 1, device=levels.device, dtype=levels.dtype) * self.fall
+        reference = torch.cummax(torch.cat([held, energy + slope], dim=1), dim=1)[0][:, 1:] - slope
+        return reference, reference[:, -1:]
+
+    def outline(self, levels: Tensor) -> tuple[Tensor, Tensor]:
+        """Outline of every frame, carried on beyond the last band with content; what has any."""
+        place = torch.arange(self.bands, device=levels.device, dtype=levels.dtype)
+        tilted = self.slope * place
+        envelope = torch.cummax(levels + tilted, dim=3)[0] - tilted
+        filled = (levels > (envelope - 1.5).clamp_min(self.least)).to(levels.dtype)
+        last = torch.cummax(filled * place, dim=3)[0]
+        carried = torch.gather(levels, 3, last.long()) - 0.05 * (place - last)
+        return carried, filled
 
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""
@@ -180,7 +202,7 @@ class _Layer(nn.Module):
             gates.copy_(torch.linspace(0.0, -7.0, config.inner).expand_as(gates))
 
     def forward(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        mixed = self.mix(self.norm(x)).unflatten(2, (-1, 3, self.inner))
+        mixed = self.mix(self.norm(x)).unflatten(2, [-1, 3, self.inner])
         candidate, gate, open_ = mixed.unbind(3)
         update = torch.sigmoid(gate.float())
         value = update * candidate.float()
@@ -200,27 +222,9 @@ class _Layer(nn.Module):
 def _recur(keep: Tensor, value: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
     """h[t] = keep[t] * h[t - 1] + value[t] along dimension 1."""
     state = before
-    states = []
-    for kept, fresh in zip(keep.unbind(1), value.unbind(1), strict=True):
-        state = torch.addcmul(fresh, kept, state)
+    states: list[Tensor] = []
+    kept, fresh = keep.unbind(1), value.unbind(1)
+    for frame in range(keep.shape[1]):
+        state = torch.addcmul(fresh[frame], kept[frame], state)
         states.append(state)
     return torch.stack(states, dim=1), state
-
-
-def _reference(levels: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:
-    """Peak-hold of the frames' mean power with linear decay, [shape=(batch, frames)]."""
-    frames = levels.shape[1]
-    energy = torch.log10(torch.pow(10.0, levels).mean((2, 3)))
-    slope = torch.arange(1, frames + 1, device=levels.device, dtype=levels.dtype) * _FALL
-    reference = torch.cummax(torch.cat([held, energy + slope], dim=1), dim=1)[0][:, 1:] - slope
-    return reference, reference[:, -1:]
-
-
-def _outline(levels: Tensor) -> tuple[Tensor, Tensor]:
-    """Outline of every frame, carried on beyond the last band with content, and what has any."""
-    place = torch.arange(BANDS, device=levels.device, dtype=levels.dtype)
-    envelope = torch.cummax(levels + _SLOPE * place, dim=3)[0] - _SLOPE * place
-    filled = (levels > (envelope - 1.5).clamp_min(_LEAST)).to(levels.dtype)
-    last = torch.cummax(filled * place, dim=3)[0]
-    carried = torch.gather(levels, 3, last.long()) - 0.05 * (place - last)
-    return carried, filled

@@ -2,7 +2,8 @@
 
 A model is a folder with ``weights.safetensors``. Its header holds the configuration needed to build
 the network and a digest over configuration and tensors, so that a damaged or edited file is refused
-instead of sounding wrong.
+instead of sounding wrong. A generator's folder may also hold ``levels.safetensors``: a level
+network, which says how loud its delta should be.
 
 Where this module was imported, forked children compute with one thread each.
 """
@@ -29,8 +30,10 @@ from torch import Tensor, nn
 from uncodec.errors import ModelError
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
-from uncodec.networks.generator import CHANNELS, Generator, GeneratorConfig, State
+from uncodec.networks.generator import CHANNELS, Generator, GeneratorConfig
 from uncodec.networks.hop_step import HopLayers, HopStep
+from uncodec.networks.level_features import HOP, WINDOW
+from uncodec.networks.levelled import LevelledGenerator
 from uncodec.networks.levels import LevelConfig, LevelNetwork
 from uncodec.networks.study import StudyConfig, StudyNetwork
 from uncodec.whole_files import write_whole
@@ -61,6 +64,7 @@ KINDS: dict[str, tuple[type[Any], type[Any], torch.dtype]] = {
     "levels": (LevelConfig, LevelNetwork, torch.float16),
 }
 WEIGHTS = "weights.safetensors"
+LEVELS = "levels.safetensors"
 
 _PACKAGED = Path(__file__).resolve().parents[1] / "weights"
 # A source tree used in place keeps its models two levels above the package.
@@ -76,11 +80,13 @@ class LoadedModel:
     name, version : str
     config : GeneratorConfig
     step : callable
-        Frozen TorchScript of `Generator.forward`.
+        Frozen TorchScript of `Generator.forward`, or of `LevelledGenerator.forward`.
     device : str
     hops : HopStep or None
         The same generator frame by frame, before its first frame: clone it to use it. On the CPU
         only; other devices are better off with runs of frames.
+    levels : LevelConfig or None
+        Of the level network that sets the levels of the delta, if there is one.
     """
 
     name: str
@@ -89,10 +95,14 @@ class LoadedModel:
     step: Any
     device: str
     hops: HopStep | None = None
+    levels: LevelConfig | None = None
 
-    def initial_state(self, batch: int = 1) -> State:
-        """Fresh state, see `Generator.initial_state`."""
-        return self.config.initial_state(batch, self.device)
+    def initial_state(self, batch: int = 1) -> tuple[Tensor, ...]:
+        """Fresh state, see `GeneratorConfig.initial_state` and `LevelConfig.initial_state`."""
+        own = self.config.initial_state(batch, self.device)
+        if self.levels is None:
+            return own
+        return (*own, *self.levels.initial_state(batch, self.device))
 
 
 @dataclass(frozen=True)
@@ -158,15 +168,18 @@ def save_weights(
     *,
     name: str,
     version: str,
+    file: str = WEIGHTS,
 ) -> Path:
     """Write the weights of `network` into `folder`, whole or not at all.
+
+    `file` is ``levels.safetensors`` for a level network that belongs to the folder's generator.
 
     Returns
     -------
     Path
         The weights file.
     """
-    target = Path(folder) / WEIGHTS
+    target = Path(folder) / file
     target.parent.mkdir(parents=True, exist_ok=True)
     kind, precision = next(
         (kind, kept) for kind, (_, shape, kept) in KINDS.items() if isinstance(network, shape)
@@ -263,17 +276,31 @@ def _locate(model: str | os.PathLike[str], device: str) -> tuple[str, int]:
 @lru_cache(maxsize=4)
 def _load_generator(path: str, _modified: int, device: str) -> LoadedModel:
     network, header = _build(path, "generator", device)
-    return _ready(cast(Generator, network), header, path, device)
+    beside, levels = Path(path).with_name(LEVELS), None
+    if beside.is_file():
+        levels = cast(LevelNetwork, _build(str(beside), "levels", device)[0])
+    return _ready(cast(Generator, network), levels, header, path, device)
 
 
-def _ready(generator: Generator, header: Mapping[str, str], path: str, device: str) -> LoadedModel:
+def _ready(
+    generator: Generator,
+    levels: LevelNetwork | None,
+    header: Mapping[str, str],
+    path: str,
+    device: str,
+) -> LoadedModel:
+    network: nn.Module = generator
+    if levels is not None:
+        _check_levels(levels.config, generator.config, path)
+        network = LevelledGenerator(generator, levels).eval()
     return LoadedModel(
         name=header.get("name", Path(path).parent.name),
         version=header.get("version", "0"),
         config=generator.config,
-        step=_compile(generator),
+        step=_compile(network),
         device=device,
         hops=_hops(generator) if torch.device(device).type == "cpu" else None,
+        levels=None if levels is None else levels.config,
     )
 
 
@@ -288,11 +315,20 @@ def _hops(generator: Generator) -> HopStep:
     return HopStep(generator, layers)
 
 
+def _check_levels(levels: LevelConfig, generator: GeneratorConfig, path: str) -> None:
+    beside = Path(path).with_name(LEVELS)
+    if (generator.window, generator.hop) != (WINDOW, HOP):
+        rule = f"levels: must go with a window of {WINDOW} and a hop of {HOP}"
+        raise ModelError(f"{beside}: {rule}, got {generator.window} and {generator.hop}")
+    if levels.both:
+        raise ModelError(f"{beside}: levels: must be of one direction to be used live, got both")
+
+
 @lru_cache(maxsize=2)
 def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
     network, header = _build(path, "diffusion", device)
     diffusion = cast(DiffusionNetwork, network)
-    live = _ready(diffusion.live, header, path, device)
+    live = _ready(diffusion.live, None, header, path, device)
     return LoadedDiffusion(
         name=live.name,
         version=live.version,

@@ -1,0 +1,111 @@
+"""A generator whose delta is given the levels that a level network says.
+
+The generator makes texture, the level network says how loud it should be: band by band and frame by
+frame, of mid and of side. What sounds in a band that the codec emptied has exactly the level that
+was said. A band that the codec kept keeps the delta that the generator made.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from uncodec.networks.generator import Generator
+from uncodec.networks.generator import State as GeneratorState
+from uncodec.networks.level_errors import MISSING
+from uncodec.networks.level_features import BAND, BANDS, FLOOR, LOW_BINS
+from uncodec.networks.levels import LevelNetwork
+
+__all__ = ["LevelledGenerator", "set_levels"]
+
+State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+
+OPENING = 0.12
+"""Decades over which a band changes from kept to filled, around `MISSING` of them."""
+MOST_GAIN = 30.0
+"""What the delta of a band is raised by at most: a band of next to nothing has no texture."""
+
+
+class LevelledGenerator(nn.Module):
+    """A generator and a level network over the same frames, as one network.
+
+    Parameters
+    ----------
+    generator : Generator
+        With windows of 1,024 samples and hops of 512.
+    levels : LevelNetwork
+        Of one direction.
+    """
+
+    def __init__(self, generator: Generator, levels: LevelNetwork) -> None:
+        super().__init__()
+        self.generator, self.levels = generator, levels
+        self.config = generator.config
+        # As attributes, for TorchScript knows no module's constants.
+        self.bands, self.band, self.low = BANDS, BAND, LOW_BINS
+        self.floor = 10.0**FLOOR
+
+    def forward(self, spectra: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """`Generator.forward` with levels set; two tensors of state more, the level network's."""
+        own: GeneratorState = (state[0], state[1], state[2], state[3], state[4])
+        delta, damage, own = self.generator.repair(spectra, own)
+        coded = spectra[:, 0:2]
+        features = self.features(coded)
+        _, _, played, (held, recurrent) = self.levels(features, (state[5], state[6]))
+        # The generator's own gate is in the delta already, and goes with its level.
+        amount = (1.0 + 0.25 * damage).clamp(0.0, 1.0)
+        delta = set_levels(delta, features[..., : self.bands], played, amount)
+        delta, heard = self.generator.turn_up(coded, delta, damage, own[4])
+        return delta, damage, (own[0], own[1], own[2], own[3], heard, held, recurrent)
+
+    def features(self, coded: Tensor) -> Tensor:
+        """`level_features` of real views of spectra, [shape=(batch, frames, 2, 160)]."""
+        batch, channels, frames = coded.shape[:3]
+        power = coded[:, :, :, 1:].square().sum(4) + self.floor
+        bins = torch.log10(power)
+        shape = [batch, channels, frames, self.bands, self.band]
+        level = torch.log10(power.reshape(shape).mean(4))
+        flatness = bins.reshape(shape).mean(4) - level
+        return torch.cat([level, flatness, bins[..., : self.low]], dim=3).transpose(1, 2)
+
+
+def set_levels(
+    delta: Tensor,
+    coded: Tensor,
+    played: Tensor,
+    amount: Tensor,
+    missing: float = MISSING,
+    opening: float = OPENING,
+    most: float = MOST_GAIN,
+) -> Tensor:
+    """Give the missing bands of a delta the levels to be played.
+
+    Parameters
+    ----------
+    delta : Tensor [shape=(batch, channels, frames, 513, 2)]
+        Real view of the spectra of what is added.
+    coded, played : Tensor [shape=(batch, frames, channels, 64)]
+        log10 of mean power of what the codec left and of what is to be heard.
+    amount : Tensor [shape=(batch, frames)]
+        Share of the amplitude to be added, from 0 to 1.
+    missing, opening : float
+        Decades by which a band must have fallen, and over how many the change is gradual.
+    most : float
+        What amplitudes are raised by at most: a band of next to nothing has no texture.
+
+    Returns
+    -------
+    Tensor [shape=(batch, channels, frames, 513, 2)]
+        Where a band lies `missing` below what is to be heard, a texture of the power that it lacks;
+        elsewhere `delta`.
+    """
+    batch, channels, frames = delta.shape[:3]
+    coded, played = coded.transpose(1, 2), played.transpose(1, 2)
+    bins = delta[:, :, :, 1:].reshape([batch, channels, frames, coded.shape[3], -1])
+    own = bins.square().sum(4) / (bins.shape[4] // 2)
+    lacking = (torch.pow(10.0, played) - torch.pow(10.0, coded)).clamp_min(0.0)
+    gain = (lacking / (own + 1e-10)).sqrt().clamp_max(most) * amount[:, None, :, None]
+    filled = torch.sigmoid((played - coded - missing) / opening)
+    gain = torch.lerp(torch.ones_like(gain), gain, filled)
+    bins = (bins * gain[..., None]).reshape([batch, channels, frames, -1, 2])
+    return torch.cat([delta[:, :, :, :1], bins], dim=3)

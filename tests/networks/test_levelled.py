@@ -1,0 +1,136 @@
+"""A generator whose delta is given the levels that a level network says."""
+
+from __future__ import annotations
+
+import pytest
+import torch
+
+from uncodec.errors import ModelError
+from uncodec.networks import CHANNELS, Generator, GeneratorConfig, load_model, save_weights
+from uncodec.networks.generator import exchanged
+from uncodec.networks.level_features import BAND, BANDS, band_levels, level_features
+from uncodec.networks.levelled import LevelledGenerator, set_levels
+from uncodec.networks.levels import LevelConfig, LevelNetwork
+
+SMALL = GeneratorConfig(encoder=16, hidden=16, local=8)
+FEW = LevelConfig(width=16, inner=8, layers=2)
+
+
+def spectra(frames=12, seed=1, last=40):
+    """Coded frames without anything above a band, and excitations with everything."""
+    made = torch.randn(
+        1, CHANNELS, frames, SMALL.bins, 2, generator=torch.Generator().manual_seed(seed)
+    )
+    made[:, :2, :, 1 + BAND * last :] = 0.0
+    return made
+
+
+@pytest.fixture
+def generator():
+    torch.manual_seed(0)
+    made = Generator(SMALL).eval()
+    with torch.no_grad():
+        made.gate.bias.fill_(8.0)
+        made.gate.weight.zero_()
+    return made
+
+
+@pytest.fixture
+def levels():
+    torch.manual_seed(1)
+    return LevelNetwork(FEW).eval()
+
+
+@pytest.fixture
+def levelled(generator, levels):
+    return LevelledGenerator(generator, levels).eval()
+
+
+def start(network):
+    return (*network.config.initial_state(1), *network.levels.initial_state(1))
+
+
+def power_levels(delta):
+    return band_levels(torch.view_as_complex(delta.contiguous()))
+
+
+@torch.inference_mode()
+def test_what_sounds_in_an_empty_band_has_the_level_that_was_said(levelled, generator):
+    inputs = spectra()
+    delta, _, _ = levelled(inputs, start(levelled))
+    features = level_features(torch.view_as_complex(inputs[:, :2].contiguous())).transpose(1, 2)
+    _, _, played, _ = levelled.levels(features, levelled.levels.initial_state(1))
+    said = played.transpose(1, 2)[..., 41:]
+    assert torch.allclose(power_levels(delta)[..., 41:], said, atol=1e-3)
+    own = generator(inputs, generator.initial_state(1))[0]
+    assert not torch.allclose(power_levels(own)[..., 41:], said, atol=0.1)
+
+
+@torch.inference_mode()
+def test_what_the_codec_kept_keeps_the_generators_delta(generator):
+    delta = generator(spectra(), generator.initial_state(1))[0]
+    coded = torch.zeros(1, 12, 2, BANDS)
+    same = set_levels(delta, coded, coded, torch.ones(1, 12))
+    assert torch.allclose(same, delta, rtol=0.02, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_an_undamaged_signal_gets_nothing(levelled):
+    with torch.no_grad():
+        levelled.generator.gate.bias.fill_(-8.0)
+    delta, _, _ = levelled(spectra(), start(levelled))
+    assert torch.count_nonzero(delta) == 0
+
+
+@torch.inference_mode()
+def test_a_band_without_texture_is_not_raised_without_end():
+    delta = torch.full((1, 2, 3, SMALL.bins, 2), 1e-4)
+    coded = torch.full((1, 3, 2, BANDS), -8.0)
+    loud = set_levels(delta, coded, torch.full_like(coded, 3.0), torch.ones(1, 3))
+    assert torch.allclose(loud[:, :, :, 1:], delta[:, :, :, 1:] * 30.0, rtol=1e-3)
+
+
+@torch.inference_mode()
+def test_frame_by_frame_equals_one_run(levelled):
+    inputs = spectra(60)
+    whole, _, _ = levelled(inputs, start(levelled))
+    state, parts = start(levelled), []
+    for part in inputs.split([1, 2, 37, 20], dim=2):
+        delta, _, state = levelled(part, state)
+        parts.append(delta)
+    assert torch.allclose(torch.cat(parts, dim=2), whole, atol=1e-4)
+
+
+def test_an_exchange_of_mid_and_side_leaves_what_levels_remember(levelled):
+    state = start(levelled)
+    assert len(exchanged(state)) == 7
+    assert exchanged(state)[5:] == state[5:]
+
+
+@torch.inference_mode()
+def test_levels_lie_beside_the_weights(generator, levels, levelled, tmp_path):
+    save_weights(tmp_path, generator, name="small", version="1")
+    save_weights(tmp_path, levels, name="levels", version="1", file="levels.safetensors")
+    model = load_model(tmp_path)
+    inputs = spectra()
+    got, _, state = model.step(inputs, model.initial_state())
+    assert len(state) == len(model.initial_state()) == 7
+    # Levels are kept in half precision.
+    wanted = levelled(inputs, start(levelled))[0]
+    assert torch.allclose(power_levels(got), power_levels(wanted), atol=0.02)
+
+
+@pytest.mark.parametrize(
+    ("shape", "said"),
+    [
+        ({"window": 512, "hop": 256}, "levels: must go with a window of 1024 and a hop of 512"),
+        ({}, "levels: must be of one direction"),
+    ],
+)
+def test_levels_that_do_not_fit_are_refused(shape, said, tmp_path):
+    made = Generator(GeneratorConfig(encoder=16, hidden=16, local=8, **shape))
+    save_weights(tmp_path, made, name="small", version="1")
+    both = LevelNetwork(LevelConfig(width=16, inner=8, layers=2, both=not shape))
+    save_weights(tmp_path, both, name="levels", version="1", file="levels.safetensors")
+    with pytest.raises(ModelError, match=said):
+        load_model(tmp_path)
