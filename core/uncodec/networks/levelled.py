@@ -52,8 +52,9 @@ class LevelledGenerator(nn.Module):
         coded = spectra[:, 0:2]
         features = self.features(coded)
         _, _, played, (held, recurrent) = self.levels(features, (state[5], state[6]))
-        # The generator's own gate is in the delta already, and goes with its level.
-        amount = (1.0 + 0.25 * damage).clamp(0.0, 1.0)
+        # The generator's own gate is in the delta and goes with its level. Squared, for a level has
+        # nothing of the generator's caution: a gate that is half open is mostly one of clean sound.
+        amount = (1.0 + 0.25 * damage).clamp(0.0, 1.0).square()
         delta = set_levels(delta, features[..., : self.bands], played, amount)
         delta, heard = self.generator.turn_up(coded, delta, damage, own[4])
         return delta, damage, (own[0], own[1], own[2], own[3], heard, held, recurrent)
