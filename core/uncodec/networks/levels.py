@@ -25,12 +25,6 @@ from uncodec.networks.level_features import BANDS, FEATURES, FLOOR
 
 __all__ = ["LevelConfig", "LevelNetwork"]
 
-# Decades per second by which the reference falls, as in the generator; 86 frames a second.
-_FALL = 1.7 * 512 / 44100
-# Where a band counts as filled: within a decade of an envelope that falls this much per band.
-_SLOPE = 0.16
-_LEAST = -6.5
-
 
 @dataclass(frozen=True)
 class LevelConfig:
@@ -82,12 +76,21 @@ class LevelNetwork(nn.Module):
     config : LevelConfig
     """
 
+    # Decades per frame by which the reference falls, as in the generator.
+    FALL = 1.7 * 512 / 44100
+    # Where a band counts as filled: within 1.5 decades of an envelope that falls by the first in
+    # each band, and above the second.
+    SLOPE = 0.16
+    LEAST = -6.5
+    # Decades below the reference that no level falls beyond.
+    DEEP = DEEP + 1.0
+
     def __init__(self, config: LevelConfig) -> None:
         super().__init__()
         self.config = config
         # As attributes, for TorchScript knows no module's constants.
-        self.bands, self.fall, self.slope = BANDS, _FALL, _SLOPE
-        self.least, self.deep = _LEAST, DEEP + 1.0
+        self.bands, self.fall, self.slope = BANDS, self.FALL, self.SLOPE
+        self.least, self.deep = self.LEAST, self.DEEP
         # Features, the carried outline and what is filled, for mid and side; the reference.
         self.enter = nn.Linear(2 * (FEATURES + 2 * BANDS) + 1, config.width)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))

@@ -1,0 +1,350 @@
+"""The level network one frame at a time, for a live stream.
+
+`LevelNetwork.forward` is made for runs of many frames. Here one frame goes through one compiled
+kernel: most of its time is reading the weights. Parameters, state and result are those of
+`forward`; only rounding differs.
+"""
+
+from __future__ import annotations
+
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+
+from uncodec.compiled import compiled
+from uncodec.errors import InvalidValue
+from uncodec.networks.level_errors import MISSING
+from uncodec.networks.level_features import BAND, BANDS, FEATURES, FLOOR, LOW_BINS
+from uncodec.networks.levelled import MOST_GAIN, OPENING
+from uncodec.networks.levels import LevelNetwork
+from uncodec.signals import Array
+
+__all__ = ["LevelStep"]
+
+Spectrum = NDArray[np.complex64]
+
+# Single precision throughout: a bare number would make Numba compute in double.
+_ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(4.0)
+_HALF, _QUARTER, _TEN = np.float32(0.5), np.float32(0.25), np.float32(10.0)
+_FLOOR, _TINY = np.float32(10.0**FLOOR), np.float32(torch.finfo(torch.float32).eps)
+_BELOW, _DROP, _NARROWEST = np.float32(1.5), np.float32(0.05), np.float32(0.02)
+_MISSING, _OPENING, _MOST = np.float32(MISSING), np.float32(OPENING), np.float32(MOST_GAIN)
+_NOTHING = np.float32(1e-10)
+_HEARD = FEATURES + 2 * BANDS
+"""Numbers that the first layer hears of mid or of side."""
+
+
+def _product(weight: Array, bias: Array, x: Array, out: Array) -> None:
+    for row in range(len(out)):
+        total = _ZERO
+        line = weight[row]
+        for column in range(len(x)):
+            total += line[column] * x[column]
+        out[row] = bias[row] + total
+
+
+def _scale(x: Array) -> np.float32:
+    """What brings a vector to a root mean square of 1."""
+    total = _ZERO
+    for i in range(len(x)):
+        total += x[i] * x[i]
+    return _ONE / np.sqrt(total / np.float32(len(x)) + _TINY)
+
+
+_product_kernel = compiled(
+    "void(float32[:, ::1], float32[::1], float32[::1], float32[::1])",
+    _product,
+    fastmath={"reassoc", "contract"},
+)
+_scale_kernel = compiled("float32(float32[::1])", _scale, fastmath={"reassoc", "contract"})
+
+
+def _hear(
+    spectra: Spectrum, numbers: Array, held: Array, levels: Array, base: Array, heard: Array
+) -> None:
+    """Write what the first layer hears of a frame; the steps are those of `LevelNetwork`.
+
+    `levels` gets the levels of the bands, `base` what the network's levels are relative to.
+    """
+    fall, slope, least = numbers[0], numbers[1], numbers[2]
+    energy = _ZERO
+    for channel in range(2):
+        row = spectra[channel, 1:]
+        start = _HEARD * channel
+        for band in range(BANDS):
+            total, logs = _ZERO, _ZERO
+            for i in range(BAND * band, BAND * band + BAND):
+                power = row[i].real * row[i].real + row[i].imag * row[i].imag + _FLOOR
+                log = np.log10(power)
+                total += power
+                logs += log
+                if i < LOW_BINS:
+                    heard[start + BANDS + i] = log
+            energy += total
+            level = np.log10(total / np.float32(BAND))
+            levels[channel, band] = level
+            heard[start + band] = level
+            heard[start + BANDS + LOW_BINS + band] = logs / np.float32(BAND) - level
+    held[0] = max(np.log10(energy / np.float32(2 * BANDS * BAND)), held[0] - fall)
+    heard[2 * _HEARD] = _QUARTER * held[0]
+    for channel in range(2):
+        start = _HEARD * channel
+        for i in range(start, start + BANDS + LOW_BINS):
+            heard[i] = min(max(_ONE + _QUARTER * (heard[i] - held[0]), -_ONE), _TWO)
+        envelope, last = np.float32(-np.inf), 0
+        start += 2 * BANDS + LOW_BINS
+        for band in range(BANDS):
+            level = levels[channel, band]
+            tilt = slope * np.float32(band)
+            envelope = max(envelope, level + tilt)
+            filled = level > max(envelope - tilt - _BELOW, least)
+            if filled:
+                last = band
+            carried = levels[channel, last] - _DROP * np.float32(band - last)
+            base[channel, band] = max(level, carried)
+            heard[start + band] = min(max(_ONE + _QUARTER * (carried - held[0]), -_ONE), _TWO)
+            heard[start + BANDS + band] = _ONE if filled else _ZERO
+
+
+_hear_kernel = compiled(
+    "void(complex64[:, :], float32[::1], float32[::1], float32[:, ::1], float32[:, ::1],"
+    " float32[::1])",
+    _hear,
+    fastmath={"reassoc", "contract"},
+)
+
+
+def _think(
+    heard: Array,
+    recurrent: Array,
+    enter: Array,
+    enter_bias: Array,
+    mix: Array,
+    mix_bias: Array,
+    back: Array,
+    back_bias: Array,
+    up: Array,
+    up_bias: Array,
+    down: Array,
+    down_bias: Array,
+    leave: Array,
+    leave_bias: Array,
+    stream: Array,
+    normal: Array,
+    mixed: Array,
+    passed: Array,
+    fed: Array,
+    said: Array,
+) -> None:
+    """All layers of a frame; the last seven arrays are room to work in and get the result."""
+    layers, inner = recurrent.shape
+    _product_kernel(enter, enter_bias, heard, stream)
+    width = len(stream)
+    for layer in range(layers):
+        scale = _scale_kernel(stream)
+        for i in range(width):
+            normal[i] = stream[i] * scale
+        _product_kernel(mix[layer], mix_bias[layer], normal, mixed)
+        memory = recurrent[layer]
+        for i in range(inner):
+            update = _ONE / (_ONE + np.exp(-mixed[inner + i]))
+            memory[i] += update * (mixed[i] - memory[i])
+            open_ = mixed[2 * inner + i]
+            passed[i] = memory[i] * open_ / (_ONE + np.exp(-open_))
+        _product_kernel(back[layer], back_bias[layer], passed, normal)
+        for i in range(width):
+            stream[i] += normal[i]
+        scale = _scale_kernel(stream)
+        for i in range(width):
+            normal[i] = stream[i] * scale
+        _product_kernel(up[layer], up_bias[layer], normal, fed)
+        for i in range(len(fed)):
+            fed[i] = fed[i] / (_ONE + np.exp(-fed[i]))
+        _product_kernel(down[layer], down_bias[layer], fed, normal)
+        for i in range(width):
+            stream[i] += normal[i]
+    scale = _scale_kernel(stream)
+    for i in range(width):
+        normal[i] = stream[i] * scale
+    _product_kernel(leave, leave_bias, normal, said)
+
+
+_think_kernel = compiled(
+    "void(float32[::1], float32[:, ::1], float32[:, ::1], float32[::1], float32[:, :, ::1],"
+    " float32[:, ::1], float32[:, :, ::1], float32[:, ::1], float32[:, :, ::1], float32[:, ::1],"
+    " float32[:, :, ::1], float32[:, ::1], float32[:, ::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])",
+    _think,
+    fastmath={"reassoc", "contract"},
+)
+
+
+def _play(said: Array, base: Array, held: Array, deep: float, played: Array) -> None:
+    """Write the levels to be played."""
+    bottom = held[0] - np.float32(deep)
+    for channel in range(2):
+        for band in range(BANDS):
+            place = channel * BANDS + band
+            level = max(base[channel, band] + _FOUR * said[place], bottom)
+            wide = _FOUR * said[2 * BANDS + place]
+            soft = max(wide, _ZERO) + np.log(_ONE + np.exp(-abs(wide)))
+            spread = _HALF * soft + _NARROWEST
+            played[channel, band] = level - _HALF * spread + _TWO * said[4 * BANDS + place]
+
+
+_play_kernel = compiled(
+    "void(float32[::1], float32[:, ::1], float32[::1], float64, float32[:, ::1])",
+    _play,
+    fastmath={"reassoc", "contract"},
+)
+
+
+def _fill(
+    spectra: Spectrum,
+    delta: Spectrum,
+    levels: Array,
+    played: Array,
+    amount: float,
+    gain: float,
+) -> None:
+    """`set_levels` of a frame whose delta holds `gain` times coded and delta already."""
+    share, raised = np.float32(amount), np.float32(gain)
+    for channel in range(len(delta)):
+        out, coded = delta[channel, 1:], spectra[channel, 1:]
+        for band in range(BANDS):
+            there, wanted = levels[channel, band], played[channel, band]
+            filled = _ONE / (_ONE + np.exp((there + _MISSING - wanted) / _OPENING))
+            own = _ZERO
+            for i in range(BAND * band, BAND * band + BAND):
+                added = out[i] - raised * coded[i]
+                own += added.real * added.real + added.imag * added.imag
+            own /= np.float32(BAND) * (_ONE + raised) * (_ONE + raised)
+            lacking = max(_TEN**wanted - _TEN**there, _ZERO)
+            factor = min(np.sqrt(lacking / (own + _NOTHING)), _MOST) * share
+            factor = _ONE + filled * (factor - _ONE)
+            for i in range(BAND * band, BAND * band + BAND):
+                out[i] = factor * (out[i] - raised * coded[i]) + raised * coded[i]
+
+
+_fill_kernel = compiled(
+    "void(complex64[:, :], complex64[:, :], float32[:, ::1], float32[:, ::1], float64, float64)",
+    _fill,
+    fastmath={"reassoc", "contract"},
+)
+
+
+class LevelStep:
+    """A level network that goes through a stream frame by frame, with its state inside.
+
+    Parameters
+    ----------
+    network : LevelNetwork
+        Of one direction, on the CPU; its weights are copied.
+    """
+
+    def __init__(self, network: LevelNetwork) -> None:
+        if network.config.both:
+            raise InvalidValue("levels: must be of one direction to go frame by frame, got both")
+        self.config = network.config
+        self._weights = _packed(network)
+        self._begin()
+
+    def _begin(self) -> None:
+        config = self.config
+        numbers = (LevelNetwork.FALL, LevelNetwork.SLOPE, LevelNetwork.LEAST)
+        self._numbers: Array = np.array(numbers, np.float32)
+        sizes = (
+            config.width,
+            config.width,
+            3 * config.inner,
+            config.inner,
+            2 * config.width,
+            6 * BANDS,
+        )
+        self._room = tuple(np.zeros(size, np.float32) for size in sizes)
+        self._heard: Array = np.zeros(2 * _HEARD + 1, np.float32)
+        self._base: Array = np.zeros((2, BANDS), np.float32)
+        self.coded: Array = np.zeros((2, BANDS), np.float32)
+        self.played: Array = np.zeros((2, BANDS), np.float32)
+        self.load(config.initial_state(1))
+
+    def load(self, state: tuple[Tensor, Tensor]) -> None:
+        """Go on from a state of the network, of batch 1; it is copied."""
+        held, recurrent = (
+            tensor.detach().to("cpu", torch.float32, copy=True).contiguous() for tensor in state
+        )
+        self._held: Array = held.numpy()[0]
+        self._recurrent: Array = np.ascontiguousarray(recurrent.numpy()[:, 0])
+
+    def state(self) -> tuple[Tensor, Tensor]:
+        """A copy of the state, as the network keeps it."""
+        return (
+            torch.from_numpy(self._held.copy())[None],
+            torch.from_numpy(self._recurrent.copy())[:, None],
+        )
+
+    def clone(self) -> LevelStep:
+        """An independent copy that goes on from the same state; the weights are shared."""
+        twin: LevelStep = object.__new__(LevelStep)
+        twin.config, twin._weights = self.config, self._weights
+        twin._begin()
+        twin.load(self.state())
+        return twin
+
+    def hear(self, spectra: Spectrum) -> None:
+        """Take the next frame; `coded` and `played` hold its levels then.
+
+        Parameters
+        ----------
+        spectra : ndarray [shape=(2 or more, 513)], complex64
+            Of coded mid and side, un-normalised.
+        """
+        _hear_kernel(spectra, self._numbers, self._held, self.coded, self._base, self._heard)
+        _think_kernel(self._heard, self._recurrent, *self._weights, *self._room)
+        _play_kernel(self._room[-1], self._base, self._held, LevelNetwork.DEEP, self.played)
+
+    def fill_into(self, spectra: Spectrum, delta: Spectrum, amount: float, gain: float) -> None:
+        """Give the delta of the frame last heard the levels to be played, see `set_levels`.
+
+        Parameters
+        ----------
+        spectra : ndarray [shape=(2 or more, 513)], complex64
+        delta : ndarray [shape=(1 or 2, 513)], complex64
+            Changed in place. It holds `gain` times itself and the coded frame besides.
+        amount : float
+            Share of the amplitude to be added, from 0 to 1.
+        gain : float
+            The encoder gain less 1.
+        """
+        _fill_kernel(spectra, delta, self.coded, self.played, amount, gain)
+
+
+def _packed(network: LevelNetwork) -> tuple[Array, ...]:
+    """Weights as the kernel takes them; those of the norms are part of what follows them."""
+
+    def plain(tensor: Tensor) -> Array:
+        made: Array = np.array(tensor.detach().cpu().numpy(), np.float32, order="C")
+        return made
+
+    def stack(tensors: list[Tensor]) -> Array:
+        return plain(torch.stack([tensor.detach() for tensor in tensors]))
+
+    layers: list[Any] = list(network.layers)
+    leave = torch.cat([network.leave.weight, network.choose.weight]) * network.norm.weight
+    return (
+        plain(network.enter.weight),
+        plain(network.enter.bias),
+        stack([layer.mix.weight * layer.norm.weight for layer in layers]),
+        stack([layer.mix.bias for layer in layers]),
+        stack([layer.out.weight for layer in layers]),
+        stack([layer.out.bias for layer in layers]),
+        stack([layer.up.weight * layer.norm_forward.weight for layer in layers]),
+        stack([layer.up.bias for layer in layers]),
+        stack([layer.down.weight for layer in layers]),
+        stack([layer.down.bias for layer in layers]),
+        plain(leave),
+        plain(torch.cat([network.leave.bias, network.choose.bias])),
+    )
