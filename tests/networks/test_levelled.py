@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import numpy as np
 import pytest
 import torch
 
@@ -118,6 +119,29 @@ def test_levels_lie_beside_the_weights(generator, levels, levelled, tmp_path):
     # Levels are kept in half precision.
     wanted = levelled(inputs, start(levelled))[0]
     assert torch.allclose(power_levels(got), power_levels(wanted), atol=0.02)
+
+
+@torch.inference_mode()
+def test_a_hop_is_levelled_as_in_runs(generator, levels, tmp_path):
+    save_weights(tmp_path, generator, name="small", version="1")
+    save_weights(tmp_path, levels, name="levels", version="1", file="levels.safetensors")
+    model = load_model(tmp_path)
+    inputs = spectra(40)
+    wanted, _, state = model.step(inputs, model.initial_state())
+    hops, got = model.hops.clone(), torch.zeros(40, 2, SMALL.bins, dtype=torch.complex64)
+    frames = torch.view_as_complex(inputs)[0].transpose(0, 1).contiguous().numpy()
+    for heard, added in zip(frames, got.numpy(), strict=True):
+        hops.step_into(heard, added)
+    found = torch.view_as_real(got).transpose(0, 1)[None]
+    assert torch.allclose(found, wanted, rtol=1e-3, atol=1e-3 * float(wanted.abs().max()))
+    for one, other in zip(hops.state(), state, strict=True):
+        assert torch.allclose(one, other, atol=1e-3)
+    twin = model.hops.clone()
+    twin.load(hops.state())
+    again, other = np.zeros((2, 2, SMALL.bins), np.complex64)
+    twin.step_into(frames[0], again)
+    hops.step_into(frames[0], other)
+    assert np.array_equal(again, other)
 
 
 @pytest.mark.parametrize(

@@ -18,7 +18,9 @@ from torch import Tensor, nn
 
 from uncodec.compiled import compiled
 from uncodec.networks.encoder_gain import GROUP, STATISTICS, EncoderGain
-from uncodec.networks.generator import AROUND, BAND, PATCH, Generator, State
+from uncodec.networks.generator import AROUND, BAND, PATCH, Generator
+from uncodec.networks.level_step import LevelStep
+from uncodec.networks.levelled import opened
 from uncodec.signals import Array
 
 __all__ = ["HopLayers", "HopStep"]
@@ -263,8 +265,8 @@ def _hear(
 
 
 _SOUND = (
-    "void(complex64[:, :], boolean, float32[::1], float32[:, ::1], float32[:, ::1], float32[::1],"
-    " float32[::1], float32[::1], float32[:, ::1], float32[:, ::1], complex64[:, :])"
+    "float32(complex64[:, :], boolean, float32[::1], float32[:, ::1], float32[:, ::1],"
+    " float32[::1], float32[::1], float32[::1], float32[:, ::1], float32[:, ::1], complex64[:, :])"
 )
 
 
@@ -280,8 +282,11 @@ def _sound(
     lowered: Array,
     unit: Array,
     delta: Spectrum,
-) -> None:
-    """Write the delta of what the layers say of a frame, as `Generator.forward` does."""
+) -> np.float32:
+    """Write the delta of what the layers say of a frame, as `Generator.forward` does.
+
+    The encoder gain less 1 is returned.
+    """
     keep, rise, enough, most = numbers[4:]
     sounds = _ONE if sounding else _ZERO
     gate = _ONE + _QUARTER * damage[0]
@@ -323,6 +328,7 @@ def _sound(
                 one = np.exp(_DECADES * min(max(one, _LOWEST), _HIGHEST)) * loud
                 two = np.exp(_DECADES * min(max(two, _LOWEST), _HIGHEST)) * clear
                 out[i] = bend * coded[i] + one * noise[i] + two * tones[i]
+    return np.float32(gain)
 
 
 _hear_kernel = compiled(_HEAR, _hear, fastmath={"reassoc", "contract"})
@@ -338,9 +344,11 @@ class HopStep:
         On the CPU, in single precision.
     layers : callable
         `HopLayers` of it, compiled or not; clones share them.
+    levels : LevelStep, optional
+        Sets the levels of the delta, as in `LevelledGenerator`; it is copied.
     """
 
-    def __init__(self, generator: Generator, layers: Any) -> None:
+    def __init__(self, generator: Generator, layers: Any, levels: LevelStep | None = None) -> None:
         config, gain = generator.config, generator.encoder_gain
         bins, patches = config.bins - 1, generator.patches
         numbers = (
@@ -356,6 +364,7 @@ class HopStep:
         self.config = config
         self._generator = generator
         self._layers = layers
+        self._levels = None if levels is None else levels.clone()
         self._numbers: Array = np.array(numbers, np.float32)
         self._whole: Array = np.zeros(6 * patches + 1, np.float32)
         self._local: Array = np.zeros((patches, _NEAR + _PLACE), np.float32)
@@ -369,30 +378,34 @@ class HopStep:
         self._unit: Array = np.zeros((4, patches), np.float32)
         self.load(config.initial_state(1))
 
-    def load(self, state: State) -> None:
-        """Go on from a state of the generator, of batch 1; it is copied."""
+    def load(self, state: tuple[Tensor, ...]) -> None:
+        """Go on from a state of the network, of batch 1; it is copied."""
         hidden, held, previous, peaks, heard = (
-            tensor.detach().to("cpu", torch.float32, copy=True).contiguous() for tensor in state
+            tensor.detach().to("cpu", torch.float32, copy=True).contiguous() for tensor in state[:5]
         )
+        if self._levels is not None and len(state) > 5:
+            self._levels.load((state[5], state[6]))
         self._hidden = hidden.flatten()
         self._held: Array = held.numpy()[0]
         self._previous: Array = previous.numpy()[0, :, 0]
         self._peaks: Array = peaks.numpy()[0, :, 0]
         self._heard: Array = heard.numpy()[0]
 
-    def state(self) -> State:
-        """A copy of the state, as the generator keeps it."""
+    def state(self) -> tuple[Tensor, ...]:
+        """A copy of the state, as the network keeps it."""
+        levels = () if self._levels is None else self._levels.state()
         return (
             self._hidden.clone()[None, None],
             torch.from_numpy(self._held.copy())[None],
             torch.from_numpy(self._previous.copy())[None, :, None],
             torch.from_numpy(self._peaks.copy())[None, :, None],
             torch.from_numpy(self._heard.copy())[None],
+            *levels,
         )
 
     def clone(self) -> HopStep:
         """An independent copy that goes on from the same state."""
-        twin = HopStep(self._generator, self._layers)
+        twin = HopStep(self._generator, self._layers, self._levels)
         twin.load(self.state())
         return twin
 
@@ -424,7 +437,7 @@ class HopStep:
         chosen, laid, damage, odds, self._hidden = self._layers(
             self._heard_whole, self._hidden, self._heard_local, self._heard_holes
         )
-        _sound_kernel(
+        gain = _sound_kernel(
             spectra,
             sounding,
             self._numbers,
@@ -437,3 +450,6 @@ class HopStep:
             unit,
             delta,
         )
+        if self._levels is not None:
+            self._levels.hear(spectra)
+            self._levels.fill_into(spectra, delta, float(opened(damage)[0]), gain)

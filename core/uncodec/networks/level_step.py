@@ -51,7 +51,7 @@ def _scale(x: Array) -> np.float32:
     total = _ZERO
     for i in range(len(x)):
         total += x[i] * x[i]
-    return _ONE / np.sqrt(total / np.float32(len(x)) + _TINY)
+    return np.float32(_ONE / np.sqrt(total / np.float32(len(x)) + _TINY))
 
 
 _product_kernel = compiled(

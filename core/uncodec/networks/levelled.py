@@ -16,7 +16,7 @@ from uncodec.networks.level_errors import MISSING
 from uncodec.networks.level_features import BAND, BANDS, FLOOR, LOW_BINS
 from uncodec.networks.levels import LevelNetwork
 
-__all__ = ["LevelledGenerator", "set_levels"]
+__all__ = ["LevelledGenerator", "opened", "set_levels"]
 
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
@@ -52,10 +52,7 @@ class LevelledGenerator(nn.Module):
         coded = spectra[:, 0:2]
         features = self.features(coded)
         _, _, played, (held, recurrent) = self.levels(features, (state[5], state[6]))
-        # The generator's own gate is in the delta and goes with its level. Squared, for a level has
-        # nothing of the generator's caution: a gate that is half open is mostly one of clean sound.
-        amount = (1.0 + 0.25 * damage).clamp(0.0, 1.0).square()
-        delta = set_levels(delta, features[..., : self.bands], played, amount)
+        delta = set_levels(delta, features[..., : self.bands], played, opened(damage))
         delta, heard = self.generator.turn_up(coded, delta, damage, own[4])
         return delta, damage, (own[0], own[1], own[2], own[3], heard, held, recurrent)
 
@@ -68,6 +65,15 @@ class LevelledGenerator(nn.Module):
         level = torch.log10(power.reshape(shape).mean(4))
         flatness = bins.reshape(shape).mean(4) - level
         return torch.cat([level, flatness, bins[..., : self.low]], dim=3).transpose(1, 2)
+
+
+def opened(damage: Tensor) -> Tensor:
+    """Share of the amplitude to be added, from the log odds that a signal is damaged.
+
+    The generator's own gate is in its delta and goes with the delta's level. Squared, for a level
+    has nothing of the generator's caution: a gate half open is mostly one of clean sound.
+    """
+    return (1.0 + 0.25 * damage).clamp(0.0, 1.0).square()
 
 
 def set_levels(

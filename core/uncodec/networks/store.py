@@ -33,6 +33,7 @@ from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import CHANNELS, Generator, GeneratorConfig
 from uncodec.networks.hop_step import HopLayers, HopStep
 from uncodec.networks.level_features import HOP, WINDOW
+from uncodec.networks.level_step import LevelStep
 from uncodec.networks.levelled import LevelledGenerator
 from uncodec.networks.levels import LevelConfig, LevelNetwork
 from uncodec.networks.study import StudyConfig, StudyNetwork
@@ -299,20 +300,21 @@ def _ready(
         config=generator.config,
         step=_compile(network),
         device=device,
-        hops=_hops(generator) if torch.device(device).type == "cpu" else None,
+        hops=_hops(generator, levels) if torch.device(device).type == "cpu" else None,
         levels=None if levels is None else levels.config,
     )
 
 
-def _hops(generator: Generator) -> HopStep:
+def _hops(generator: Generator, levels: LevelNetwork | None) -> HopStep:
     """A generator frame by frame, compiled and past the slow first calls."""
     layers = _compile(HopLayers(generator).eval())
-    trial = HopStep(generator, layers)
+    step = None if levels is None else LevelStep(levels)
+    trial = HopStep(generator, layers, step)
     spectra = np.zeros((CHANNELS, generator.config.bins), np.complex64)
     with torch.inference_mode():
         for _ in range(3):
             trial.step_into(spectra, spectra[:2].copy())
-    return HopStep(generator, layers)
+    return HopStep(generator, layers, step)
 
 
 def _check_levels(levels: LevelConfig, generator: GeneratorConfig, path: str) -> None:
