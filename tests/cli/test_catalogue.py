@@ -63,3 +63,32 @@ def test_two_runs_over_the_same_files_are_told(run, put, tmp_path):
         outcome = run("restore", source, "--receipts", tmp_path / "notes")
     assert outcome.code == 1
     assert "another run is at work on these files" in outcome.error_lines[0]
+
+
+def test_the_plan_tells_what_would_be_done_and_does_nothing(run, put, tmp_path, only_left):
+    done, changed = put("in/done.wav"), put("in/changed.wav")
+    command = ("restore", tmp_path / "in", "--skip-done")
+    assert run(*command).code == 0
+    changed = put("in/changed.wav", sample_rate=48000)
+    fresh, taken = put("in/fresh.wav"), put("in/taken.wav")
+    (tmp_path / "in/taken.restored.flac").write_bytes(b"mine")
+    before = sorted(tmp_path.rglob("*"))
+    outcome = run(*command, "--plan")
+    assert outcome.code == 1
+    assert sorted(tmp_path.rglob("*")) == before
+
+    def result(source):
+        return source.with_suffix(".restored.flac")
+
+    assert {
+        f"again: {changed} -> {result(changed)} (the source changed)",
+        f"skip: {done} -> {result(done)}",
+        f"restore: {fresh} -> {result(fresh)}",
+        f"fail: {taken} -> {result(taken)} ({result(taken)}: exists already; "
+        "--overwrite replaces it)",
+    } <= set(outcome.stdout.splitlines())
+    rows = [json.loads(line) for line in run(*command, "--plan", "--json").stdout.splitlines()]
+    assert {row["action"] for row in rows} == {"again", "skip", "restore", "fail", "pass over"}
+    assert run("restore", fresh, "--plan").stdout == f"restore: {fresh} -> {result(fresh)}\n"
+    gone = run("restore", tmp_path / "gone.wav", "--plan")
+    assert (gone.code, "does not exist" in gone.stdout) == (1, True)

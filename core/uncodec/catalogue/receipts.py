@@ -44,16 +44,16 @@ class Decision:
 
     Attributes
     ----------
-    action : {"new", "again", "skip"}
+    action : {"new", "again", "skip", "fail"}
     reason : str
-        Why it is done again: "the source changed".
+        Why it is done again, "the source changed"; or why it cannot be done.
     ours : bool
         What is there under the name of the result comes from an earlier run and may be replaced.
     resume : bool
         An earlier run was stopped at the same work, which can go on.
     """
 
-    action: Literal["new", "again", "skip"]
+    action: Literal["new", "again", "skip", "fail"]
     reason: str = ""
     ours: bool = False
     resume: bool = False

@@ -9,15 +9,15 @@ from functools import partial
 from pathlib import Path
 from typing import Protocol
 
-from uncodec.catalogue.receipts import Attempt, ReceiptBook
+from uncodec.catalogue.receipts import Attempt, Decision, ReceiptBook
 from uncodec.catalogue.work import Work
 from uncodec.errors import ModelError
 from uncodec.files.batch import do_job
-from uncodec.files.planning import Job, Plan
+from uncodec.files.planning import STANDARD, Job, Plan
 from uncodec.files.reporting import Reporter, ReportLost, describe
 from uncodec.files.restore import RestoreReport
 
-__all__ = ["Events", "Outcome", "Tally", "perform", "run"]
+__all__ = ["Events", "Outcome", "Tally", "foresee", "perform", "run"]
 
 
 class Events(Protocol):
@@ -121,6 +121,29 @@ def perform(job: Job, work: Work, events: Events, book: ReceiptBook | None) -> O
         return Outcome("failed", again)
     events.finished(report)
     return Outcome("done", again)
+
+
+def foresee(job: Job, work: Work, book: ReceiptBook | None, *, overwrite: bool) -> Decision:
+    """What `perform` would do for a job, without doing anything.
+
+    The action "fail" comes with the reason; `overwrite` says that any result may be replaced.
+    """
+    try:
+        if book is None:
+            decision = Decision("new")
+            if not job.source.exists():
+                return Decision("fail", f"{job.source}: does not exist")
+        else:
+            attempt = book.attempt(job, work.made_with(job))
+            if attempt.error is not None:
+                return Decision("fail", str(attempt.error))
+            decision = attempt.decision
+        taken = job.target.exists()
+    except OSError as error:
+        return Decision("fail", describe(error))
+    if taken and not (decision.ours or overwrite or job.target == STANDARD):
+        return Decision("fail", f"{job.target}: exists already; --overwrite replaces it")
+    return decision
 
 
 def _done(job: Job, work: Work, events: Events, attempt: Attempt | None) -> RestoreReport:

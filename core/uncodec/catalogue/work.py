@@ -6,7 +6,7 @@ from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
 from functools import cached_property
 from pathlib import Path
-from typing import TYPE_CHECKING, Any, Protocol
+from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
 from uncodec.files.chunks import digest_file
 from uncodec.files.planning import Job, Settings
@@ -56,6 +56,8 @@ class Work(Protocol):
 class Restoring:
     """``uncodec restore``: one effect for all files."""
 
+    command: ClassVar = "restore"
+
     settings: Settings
     model: str = "live-gan"
     amount: float = 1.0
@@ -69,7 +71,7 @@ class Restoring:
     def made_with(self, job: Job) -> dict[str, Any]:
         """Command, model and settings."""
         return {
-            "command": "restore",
+            "command": self.command,
             "model": self._weights,
             "settings": {"amount": self.amount, "seed": self.seed, **_described(self.settings)},
         }
@@ -102,6 +104,8 @@ class Restoring:
 class Rendering:
     """``uncodec render``. The arguments are those of `uncodec.files.render.RenderSettings`."""
 
+    command: ClassVar = "render"
+
     settings: Settings
     arguments: dict[str, Any]
     resume: bool = False
@@ -126,7 +130,7 @@ class Rendering:
         # Where it was computed makes no difference that a listener could hear.
         del wanted["model"], wanted["device"]
         return {
-            "command": "render",
+            "command": self.command,
             "model": self._weights,
             "settings": {**wanted, **_described(self.settings)},
         }

@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import json as json_module
 import os
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
@@ -15,7 +16,7 @@ from uncodec.errors import InvalidValue
 
 if TYPE_CHECKING:
     from uncodec.catalogue.receipts import ReceiptBook
-    from uncodec.catalogue.work import Work
+    from uncodec.catalogue.work import Rendering, Restoring
     from uncodec.files.planning import Plan
 
 __all__ = ["Batch", "run_batch"]
@@ -29,13 +30,14 @@ class Batch:
     receipts: str | None = None
     skip_done: bool = False
     shard: str | None = None
+    plan_only: bool = False
     json: bool = False
     quiet: bool = False
     debug: bool = False
 
 
-def run_batch(planned: Plan, work: Work, batch: Batch) -> None:
-    """Do the jobs of a plan.
+def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
+    """Do the jobs of a plan, or tell them.
 
     Raises
     ------
@@ -60,6 +62,9 @@ def run_batch(planned: Plan, work: Work, batch: Batch) -> None:
         _check_receipts(planned)
     place = None if book is None else _place(planned, book)
     planned = replace(planned, jobs=shard.of(planned.jobs))
+    if batch.plan_only:
+        _tell_plan(planned, work, book, as_json=batch.json)
+        return
     check_terminal(planned.jobs)
     if min(processes, len(planned.jobs)) == 1:
         with loading():
@@ -72,6 +77,31 @@ def run_batch(planned: Plan, work: Work, batch: Batch) -> None:
         ) as reporter,
     ):
         failures = run(planned, work, reporter, processes=processes, book=book)
+    if failures:
+        raise typer.Exit(FAILED)
+
+
+def _tell_plan(
+    planned: Plan, work: Restoring | Rendering, book: ReceiptBook | None, *, as_json: bool
+) -> None:
+    from uncodec.catalogue.run import foresee
+    from uncodec.files.reporting import describe, one_line
+
+    failures = len(planned.failures)
+    rows = [(str(path), "", "fail", describe(error)) for path, error in planned.failures]
+    rows += [(str(passed.path), "", "pass over", passed.reason) for passed in planned.passed_over]
+    for job in planned.jobs:
+        decision = foresee(job, work, book, overwrite=work.settings.overwrite)
+        failures += decision.action == "fail"
+        action = {"new": work.command}.get(decision.action, decision.action)
+        rows.append((str(job.source), str(job.target), action, decision.reason))
+    for source, target, action, reason in rows:
+        if as_json:
+            row = {"source": source, "target": target, "action": action, "reason": reason}
+            typer.echo(json_module.dumps({"event": "plan", **row}))
+        else:
+            way = f"{source} -> {target}" if target else source
+            typer.echo(one_line(f"{action}: {way}" + (f" ({reason})" if reason else "")))
     if failures:
         raise typer.Exit(FAILED)
 

@@ -15,6 +15,7 @@ __all__ = [
     "Jobs",
     "Json",
     "Overwrite",
+    "PlanOnly",
     "Quiet",
     "Rate",
     "Receipts",
@@ -120,6 +121,10 @@ ShardText = Annotated[
         "no word between them.",
         show_default=False,
     ),
+]
+PlanOnly = Annotated[
+    bool,
+    typer.Option("--plan", help="Print what would be done with each file, and do nothing."),
 ]
 Json = Annotated[
     bool,

@@ -64,6 +64,7 @@ def render(
     receipts: options.Receipts = None,
     skip_done: options.SkipDone = False,
     shard: options.ShardText = None,
+    plan_only: options.PlanOnly = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -98,4 +99,5 @@ def render(
         )
         planned = plan(inputs, output, settings=settings, mark=RENDERED, takes=takes)
         work = Rendering(settings, arguments, resume)
-        run_batch(planned, work, Batch(jobs, receipts, skip_done, shard, json, quiet, debug))
+        batch = Batch(jobs, receipts, skip_done, shard, plan_only, json, quiet, debug)
+        run_batch(planned, work, batch)

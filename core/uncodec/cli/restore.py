@@ -33,6 +33,7 @@ def restore(
     receipts: options.Receipts = None,
     skip_done: options.SkipDone = False,
     shard: options.ShardText = None,
+    plan_only: options.PlanOnly = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
     debug: options.Debug = False,
@@ -57,4 +58,5 @@ def restore(
         )
         planned = plan(inputs, output, settings=settings)
         work = Restoring(settings, model, amount, seed)
-        run_batch(planned, work, Batch(jobs, receipts, skip_done, shard, json, quiet, debug))
+        batch = Batch(jobs, receipts, skip_done, shard, plan_only, json, quiet, debug)
+        run_batch(planned, work, batch)
