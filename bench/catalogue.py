@@ -1,4 +1,4 @@
-"""Throughput of ``uncodec restore --jobs 2`` against ``--jobs 1``: 40 clips, whole commands, in turns.
+"""Throughput of ``uncodec restore --jobs 2`` against ``--jobs 1``: whole commands, in turns.
 
 ``python bench/catalogue.py [--clips 40] [--seconds 10] [--rounds 3]`` prints the median time of
 each, their ratio, and the peak memory of all processes together.

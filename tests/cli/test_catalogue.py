@@ -1,11 +1,13 @@
 """Catalogue runs from the command line."""
 
 import json
+import re
 
 import pytest
 
 from uncodec.catalogue.run_lock import locked
 from uncodec.catalogue.shards import Shard
+from uncodec.io import open_audio
 
 
 def test_a_second_run_passes_over_what_is_done(run, put, tmp_path):
@@ -92,3 +94,22 @@ def test_the_plan_tells_what_would_be_done_and_does_nothing(run, put, tmp_path, 
     assert run("restore", fresh, "--plan").stdout == f"restore: {fresh} -> {result(fresh)}\n"
     gone = run("restore", tmp_path / "gone.wav", "--plan")
     assert (gone.code, "does not exist" in gone.stdout) == (1, True)
+
+
+@pytest.mark.parametrize("ending", [".flac", ".wav"])
+def test_a_result_says_what_it_was_made_with(run, put, tmp_path, ending):
+    source, result = put("a.wav"), tmp_path / f"b{ending}"
+    assert run("restore", source, "-o", result, "--amount", 0.5).code == 0
+    with open_audio(result) as reader:
+        (text,) = reader.all_tags.fields["restoration"]
+    assert re.fullmatch(r"uncodec [\d.]+ restore, model live-gan [\d.]+, amount 0\.5", text)
+    # A second restoration is told besides the first.
+    again = tmp_path / f"c{ending}"
+    assert run("restore", result, "-o", again).code == 0
+    with open_audio(again) as reader:
+        first, second = reader.all_tags.fields["restoration"]
+    assert (first, second[-8:]) == (text, "amount 1")
+    plain = tmp_path / f"d{ending}"
+    assert run("restore", source, "-o", plain, "--no-provenance").code == 0
+    with open_audio(plain) as reader:
+        assert "restoration" not in reader.all_tags.fields

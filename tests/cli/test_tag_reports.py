@@ -19,6 +19,13 @@ LEFT = {
 }
 
 
+def carried(path):
+    """Fields of a result that come from its source."""
+    fields = dict(read_tags(path).fields)
+    assert fields.pop("restoration")
+    return fields
+
+
 @pytest.fixture
 def tagged(song, tmp_path):
     path = tmp_path / "song.mp3"
@@ -45,7 +52,7 @@ def test_the_json_report_names_what_is_not_carried(ending, run, tagged, tmp_path
     events = [json.loads(line) for line in outcome.stdout.splitlines()]
     (done,) = [event for event in events if event["event"] == "done"]
     assert {item["field"]: item["reason"] for item in done["not_carried"]} == LEFT
-    assert read_tags(target).fields == WANTED
+    assert carried(target) == WANTED
 
 
 def test_the_report_for_people_has_a_line_for_each_reason(run, tagged, tmp_path, monkeypatch):
@@ -72,7 +79,7 @@ def test_tags_go_through_pipes(run, tagged, tmp_path):
     assert outcome.code == 0
     target = tmp_path / "out.wav"
     target.write_bytes(outcome.stdout_bytes)
-    assert read_tags(target).fields == WANTED
+    assert carried(target) == WANTED
 
 
 def test_render_reports_it_too(tagged, tmp_path, diffusion_folder, run_model):
@@ -83,4 +90,4 @@ def test_render_reports_it_too(tagged, tmp_path, diffusion_folder, run_model):
     assert outcome.code == 0
     done = json.loads(outcome.stdout.splitlines()[-2])
     assert {item["field"] for item in done["not_carried"]} == set(LEFT)
-    assert read_tags(target).fields == WANTED
+    assert carried(target) == WANTED

@@ -107,7 +107,7 @@ def sum_up(folder: Path) -> Status:
         raise InvalidValue(f"folder={str(folder)!r}: must hold receipts, and holds none")
     # Folders of receipts are in no order that means anything.
     for rows in (status.missing, status.failed, status.stopped, status.unread):
-        rows.sort()  # type: ignore[attr-defined]
+        rows.sort()
     return status
 
 

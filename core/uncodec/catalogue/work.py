@@ -11,11 +11,15 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from uncodec.files.chunks import digest_file
 from uncodec.files.planning import Job, Settings
 from uncodec.files.restore import RestoreReport, StreamingEffect, restore_file
+from uncodec.version import __version__
 
 if TYPE_CHECKING:
     from uncodec.files.render import RenderSettings
 
-__all__ = ["Notice", "Progress", "Rendering", "Restoring", "Work"]
+__all__ = ["PROVENANCE", "Notice", "Progress", "Rendering", "Restoring", "Work"]
+
+PROVENANCE = "restoration"
+"""The field of the tags that says what a file was made with."""
 
 Progress = Callable[[int, int | None], None]
 """Called with ``(frames_done, frames_total)``."""
@@ -80,6 +84,10 @@ class Restoring:
     def _weights(self) -> dict[str, str]:
         return _model(self.model)
 
+    @cached_property
+    def _provenance(self) -> dict[str, str]:
+        return _provenance(self.command, self.model, self.amount)
+
     def do(
         self, job: Job, *, ours: bool, resume: bool, progress: Progress, notice: Notice
     ) -> RestoreReport:
@@ -96,6 +104,7 @@ class Restoring:
             headroom=settings.headroom,
             overwrite=settings.overwrite or ours,
             salvage=settings.salvage,
+            add_tags=self._provenance if settings.provenance else None,
             progress=progress,
         )
 
@@ -139,6 +148,10 @@ class Rendering:
     def _weights(self) -> dict[str, str]:
         return _model(self._wanted.model)
 
+    @cached_property
+    def _provenance(self) -> dict[str, str]:
+        return _provenance(self.command, self._wanted.model, self._wanted.amount)
+
     def do(
         self, job: Job, *, ours: bool, resume: bool, progress: Progress, notice: Notice
     ) -> RestoreReport:
@@ -155,6 +168,7 @@ class Rendering:
             headroom=settings.headroom,
             overwrite=settings.overwrite or ours,
             salvage=settings.salvage,
+            add_tags=self._provenance if settings.provenance else None,
             resume=resume or self.resume,
             progress=progress,
             notice=notice,
@@ -185,3 +199,12 @@ def _model(model: str) -> dict[str, str]:
     from uncodec.networks.store import WEIGHTS
 
     return {"name": Path(model).name, "sha256": digest_file(find_model(model) / WEIGHTS)}
+
+
+def _provenance(command: str, model: str, amount: float) -> dict[str, str]:
+    """The tag of a result that says what it was made with."""
+    from uncodec.networks.store import model_version
+
+    name, release = model_version(model)
+    text = f"uncodec {__version__} {command}, model {name} {release}, amount {amount:g}"
+    return {PROVENANCE: text}

@@ -14,6 +14,7 @@ __all__ = [
     "Inputs",
     "Jobs",
     "Json",
+    "NoProvenance",
     "Overwrite",
     "PlanOnly",
     "Quiet",
@@ -120,6 +121,13 @@ ShardText = Annotated[
         help="Do part K of N of the files only. The parts are the same on every machine, and need "
         "no word between them.",
         show_default=False,
+    ),
+]
+NoProvenance = Annotated[
+    bool,
+    typer.Option(
+        "--no-provenance",
+        help="Leave out the tag RESTORATION, which says what a result was made with.",
     ),
 ]
 PlanOnly = Annotated[

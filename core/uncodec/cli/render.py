@@ -60,6 +60,7 @@ def render(
     ] = False,
     overwrite: options.Overwrite = False,
     salvage: options.Salvage = False,
+    no_provenance: options.NoProvenance = False,
     jobs: options.Jobs = 1,
     receipts: options.Receipts = None,
     skip_done: options.SkipDone = False,
@@ -96,6 +97,7 @@ def render(
             headroom=parse_headroom(headroom),
             overwrite=overwrite,
             salvage=salvage,
+            provenance=not no_provenance,
         )
         planned = plan(inputs, output, settings=settings, mark=RENDERED, takes=takes)
         work = Rendering(settings, arguments, resume)

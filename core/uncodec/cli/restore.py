@@ -29,6 +29,7 @@ def restore(
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "live-gan",
     overwrite: options.Overwrite = False,
     salvage: options.Salvage = False,
+    no_provenance: options.NoProvenance = False,
     jobs: options.Jobs = 1,
     receipts: options.Receipts = None,
     skip_done: options.SkipDone = False,
@@ -55,6 +56,7 @@ def restore(
             headroom=parse_headroom(headroom),
             overwrite=overwrite,
             salvage=salvage,
+            provenance=not no_provenance,
         )
         planned = plan(inputs, output, settings=settings)
         work = Restoring(settings, model, amount, seed)

@@ -63,13 +63,17 @@ class Plan:
 
 @dataclass(frozen=True, slots=True)
 class Settings:
-    """How results are written: see :func:`uncodec.files.restore.restore_file`."""
+    """How results are written: see :func:`uncodec.files.restore.restore_file`.
+
+    With `provenance` their tags say what they were made with.
+    """
 
     bits: int = 24
     rate: int | None = None
     headroom: Headroom = 0.0
     overwrite: bool = False
     salvage: bool = False
+    provenance: bool = True
 
     @property
     def suffix(self) -> str:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable
+from collections.abc import Callable, Mapping
 from dataclasses import dataclass, replace
 from pathlib import Path
 from typing import Any
@@ -96,6 +96,7 @@ def render_file(
     headroom: Headroom = 0.0,
     overwrite: bool = False,
     salvage: bool = False,
+    add_tags: Mapping[str, str] | None = None,
     resume: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
     notice: Callable[[str], None] | None = None,
@@ -111,7 +112,7 @@ def render_file(
     ----------
     source, target : path
     settings : RenderSettings, optional
-    bits, rate, headroom, overwrite, salvage
+    bits, rate, headroom, overwrite, salvage, add_tags
         See `restore_file`. A number of dB is taken off before the ceiling is kept.
     resume : bool
         Go on with the chunks of an earlier call, if there are any. They must have been made of the
@@ -203,6 +204,7 @@ def render_file(
             headroom=headroom,
             overwrite=overwrite,
             salvage=salvage,
+            add_tags=add_tags,
             master=master,
         )
     except BaseException:

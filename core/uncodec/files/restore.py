@@ -5,7 +5,7 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator
+from collections.abc import Callable, Iterable, Iterator, Mapping
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
@@ -140,6 +140,7 @@ def restore_file(
     headroom: Headroom = 0.0,
     overwrite: bool = False,
     salvage: bool = False,
+    add_tags: Mapping[str, str] | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     master: Callable[[Iterable[Audio], int, int], Iterable[Audio]] | None = None,
 ) -> RestoreReport:
@@ -175,6 +176,8 @@ def restore_file(
     salvage : bool
         Restore what can be read of a damaged or cut-off source, and list what is wrong with it in
         the report, instead of refusing it.
+    add_tags : mapping of str to str, optional
+        Fields that the result has besides the tags of the source, such as what it was made with.
     progress : callable, optional
         Called as ``progress(frames_done, frames_total)`` after each block. The total is an estimate
         for formats that do not state their length, and None where there is none.
@@ -220,6 +223,7 @@ def restore_file(
                 subtype=SUBTYPES[bits],
                 overwrite=overwrite,
                 tags_from=reader,
+                add_tags=add_tags,
                 layout=reader.speakers or None,
             ) as writer:
                 channels = reader.channels

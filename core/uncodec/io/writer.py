@@ -4,7 +4,8 @@ from __future__ import annotations
 
 import contextlib
 import os
-from collections.abc import Iterator, Sequence
+from collections.abc import Iterator, Mapping, Sequence
+from dataclasses import replace
 from pathlib import Path
 from typing import Any
 
@@ -278,6 +279,7 @@ def create_audio(
     seed: int = 0,
     overwrite: bool = False,
     tags_from: str | os.PathLike[str] | AudioReader | Tags | None = None,
+    add_tags: Mapping[str, str] | None = None,
     layout: str | Sequence[str] | None = None,
 ) -> AudioWriter:
     """Begin a WAV or FLAC file.
@@ -308,6 +310,8 @@ def create_audio(
         the loudness (ReplayGain, R128, iTunNORM) and the notes of its encoder are not copied, as
         they are wrong for other audio; Tags are written as they are. `not_carried` of the writer
         tells what is missing. Broken tags never keep the audio from being written.
+    add_tags : mapping of str to str, optional
+        Fields to write besides; a field that is there already gets one more value.
     layout : str or sequence of str, optional
         What the channels are for: a common name ("5.1", "7.1", ...), or the names of the speakers
         in the order of a WAV ("FL", "FR", "FC", "LFE", "BL", "BR", ...), as a reader's `speakers`
@@ -341,6 +345,10 @@ def create_audio(
     speakers = writable_layout(layout, count)
     number = check_seed(seed)
     tags, left = _tags_of(tags_from)
+    if add_tags:
+        added = {name: (*tags.fields.get(name, ()), value) for name, value in add_tags.items()}
+        tags = replace(tags, fields={**tags.fields, **added})
+        check_tags(tags)
     return AudioWriter(
         place,
         rate,

@@ -137,6 +137,17 @@ def list_models() -> list[str]:
     return sorted({p.parent.name for root in model_roots() for p in root.glob(f"*/{WEIGHTS}")})
 
 
+def model_version(model: str | os.PathLike[str]) -> tuple[str, str]:
+    """Name and version of a model, as its weights say; errors as `find_model`."""
+    path = find_model(model) / WEIGHTS
+    try:
+        with safe_open(path, framework="np") as file:
+            header = file.metadata() or {}
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
+    return header.get("name", path.parent.name), header.get("version", "")
+
+
 def model_roots() -> list[Path]:
     """Folders that hold the models which came with the package, a folder each."""
     return [root for root in (_PACKAGED, _SOURCE) if root.is_dir()]
