@@ -111,7 +111,7 @@ def test_an_exchange_of_mid_and_side_leaves_what_levels_remember(levelled):
 @torch.inference_mode()
 def test_levels_lie_beside_the_weights(generator, levels, levelled, tmp_path):
     save_weights(tmp_path, generator, name="small", version="1")
-    save_weights(tmp_path, levels, name="levels", version="1", file="levels.safetensors")
+    save_weights(tmp_path, levels, name="levels", version="1")
     model = load_model(tmp_path)
     inputs = spectra()
     got, _, state = model.step(inputs, model.initial_state())
@@ -124,7 +124,7 @@ def test_levels_lie_beside_the_weights(generator, levels, levelled, tmp_path):
 @torch.inference_mode()
 def test_a_hop_is_levelled_as_in_runs(generator, levels, tmp_path):
     save_weights(tmp_path, generator, name="small", version="1")
-    save_weights(tmp_path, levels, name="levels", version="1", file="levels.safetensors")
+    save_weights(tmp_path, levels, name="levels", version="1")
     model = load_model(tmp_path)
     inputs = spectra(40)
     wanted, _, state = model.step(inputs, model.initial_state())
@@ -155,6 +155,6 @@ def test_levels_that_do_not_fit_are_refused(shape, said, tmp_path):
     made = Generator(GeneratorConfig(encoder=16, hidden=16, local=8, **shape))
     save_weights(tmp_path, made, name="small", version="1")
     both = LevelNetwork(LevelConfig(width=16, inner=8, layers=2, both=not shape))
-    save_weights(tmp_path, both, name="levels", version="1", file="levels.safetensors")
+    save_weights(tmp_path, both, name="levels", version="1")
     with pytest.raises(ModelError, match=said):
         load_model(tmp_path)

@@ -153,24 +153,24 @@ def model_roots() -> list[Path]:
     return [root for root in (_PACKAGED, _SOURCE) if root.is_dir()]
 
 
-def find_model(model: str | os.PathLike[str]) -> Path:
+def find_model(model: str | os.PathLike[str], file: str = WEIGHTS) -> Path:
     """Folder of a model, given the name of a released one or a path of one's own.
 
     Raises
     ------
     ModelError
-        No such model.
+        No such model, or none with `file`.
     """
     own = Path(model)
-    if (own / WEIGHTS).is_file():
+    if (own / file).is_file():
         return own
     if own.name == str(model):
         for root in model_roots():
-            if (root / own / WEIGHTS).is_file():
+            if (root / own / file).is_file():
                 return root / own
     known = ", ".join(list_models()) or "none installed"
     raise ModelError(
-        f"model={str(model)!r}: must be a released model ({known}) or a folder with {WEIGHTS}"
+        f"model={str(model)!r}: must be a released model ({known}) or a folder with {file}"
     )
 
 
@@ -180,18 +180,17 @@ def save_weights(
     *,
     name: str,
     version: str,
-    file: str = WEIGHTS,
 ) -> Path:
     """Write the weights of `network` into `folder`, whole or not at all.
 
-    `file` is ``levels.safetensors`` for a level network that belongs to the folder's generator.
+    A level network becomes ``levels.safetensors``, which goes beside a generator's weights.
 
     Returns
     -------
     Path
         The weights file.
     """
-    target = Path(folder) / file
+    target = Path(folder) / (LEVELS if isinstance(network, LevelNetwork) else WEIGHTS)
     target.parent.mkdir(parents=True, exist_ok=True)
     kind, precision = next(
         (kind, kept) for kind, (_, shape, kept) in KINDS.items() if isinstance(network, shape)
@@ -268,13 +267,13 @@ def load_study(model: str | os.PathLike[str], device: str = "cpu") -> StudyNetwo
 
 
 def load_levels(model: str | os.PathLike[str], device: str = "cpu") -> LevelNetwork:
-    """Load and check a level network; parameters and errors as `load_model`."""
-    path, _ = _locate(model, device)
+    """Load and check the level network of a folder; parameters and errors as `load_model`."""
+    path, _ = _locate(model, device, LEVELS)
     return cast(LevelNetwork, _build(path, "levels", device)[0])
 
 
-def _locate(model: str | os.PathLike[str], device: str) -> tuple[str, int]:
-    path = find_model(model) / WEIGHTS
+def _locate(model: str | os.PathLike[str], device: str, file: str = WEIGHTS) -> tuple[str, int]:
+    path = find_model(model, file) / file
     try:
         torch.empty(1, device=device)
     except (RuntimeError, AssertionError) as error:
