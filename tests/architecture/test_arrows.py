@@ -32,7 +32,10 @@ ARROWS = {
     "catalogue": {"files", "effects", "networks", "io"},
     "files": {"io", "live", "diffusion", "repair", "networks", "_native"},
     "training": {"networks", "codecs", "diffusion.flow_path", "diffusion.ddim"},
-    "analysis": {"effects", "diffusion", "live", "networks", "bridge", "codecs", "_native"},
+    "analysis": {
+        *("effects", "diffusion", "live", "networks", "bridge", "codecs", "io", "listening"),
+        "_native",
+    },
 }
 # The package's own names, and its command line, which may use everything.
 TOP = {"__init__": {"effects", "bridge"}, "__main__": {"cli"}}

@@ -36,6 +36,7 @@ print(*sys.modules)
         ["restore", "--bits", "x"],
         ["evaluate", "-h"],
         ["train", "-h"],
+        ["compare", "-h"],
     ],
 )
 def test_command_line_imports_nothing_heavy(arguments):

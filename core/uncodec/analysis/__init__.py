@@ -1,8 +1,24 @@
-"""Measuring: metrics, score tables, pictures, and the evaluation of a restorer on a folder.
+"""Measuring: metrics, score tables, pictures, evaluation on a folder, comparison of engines.
 
-Nothing else in the package depends on this one. The metrics need numpy only.
+Only the command line depends on this one. The metrics need numpy only; `compare` is loaded on
+first use.
 """
+
+from __future__ import annotations
+
+from typing import TYPE_CHECKING, Any
 
 from uncodec.analysis.metrics import score
 
-__all__ = ["score"]
+if TYPE_CHECKING:
+    from uncodec.analysis.comparison import compare as compare
+
+__all__ = ["compare", "score"]
+
+
+def __getattr__(name: str) -> Any:
+    if name == "compare":
+        from uncodec.analysis.comparison import compare
+
+        return compare
+    raise AttributeError(f"module 'uncodec.analysis' has no attribute {name!r}")

@@ -14,6 +14,7 @@ from pathlib import Path
 
 import numpy as np
 
+from uncodec.analysis.dullness import score_dullness
 from uncodec.analysis.levels import LevelReference
 from uncodec.analysis.metrics import MIN_SAMPLES, Reference, null_depth
 from uncodec.analysis.report import CLEAN, UNTOUCHED, ClipScore, Row, aggregate
@@ -25,6 +26,8 @@ __all__ = [
     "DEFAULT_CODECS",
     "Clip",
     "Coding",
+    "Judge",
+    "code",
     "evaluate",
     "find_recordings",
     "read_clip",
@@ -147,6 +150,81 @@ def read_clip(folder: str | Path, path: Path, *, seconds: float, seed: int) -> C
     return Clip(name, material, np.ascontiguousarray(audio), rate)
 
 
+def code(audio: Array, sample_rate: int, coding: Coding) -> Array:
+    """Send audio through a codec, or through none.
+
+    Parameters
+    ----------
+    audio : array, shape (channels, samples)
+    sample_rate : int
+        In Hz.
+    coding : (str, float or None)
+        See `Coding`.
+
+    Raises
+    ------
+    CodecError
+        The codec refuses the rate, the channels or the bit rate.
+    """
+    from uncodec.codecs import round_trip
+
+    codec, kbps = coding
+    if codec == CLEAN:
+        return audio
+    name, _, at = codec.partition("@")
+    rate = sample_rate if at == "same" else int(at) if at else None
+    return round_trip(audio, sample_rate, name, kbps=kbps, codec_rate=rate)
+
+
+class Judge:
+    """Scores restorers by all metrics against an original and what a codec made of it.
+
+    Parameters
+    ----------
+    original : array, shape (channels, samples)
+    sample_rate : int
+        In Hz.
+    coded : array, optional
+        Of the shape of the original; without it nothing is asked about what the codec kept.
+    perceptual : bool
+        ViSQOL as well.
+    """
+
+    def __init__(
+        self,
+        original: Array,
+        sample_rate: int,
+        coded: Array | None = None,
+        *,
+        perceptual: bool = False,
+    ) -> None:
+        self.original, self.sample_rate = original, sample_rate
+        self._perceptual = perceptual
+        self._reference = Reference(original, sample_rate)
+        self._kept = None if coded is None else self._reference.kept_cells(coded)
+        self._levels = None if coded is None else LevelReference(original, coded)
+
+    def score(self, restored: Array) -> dict[str, float]:
+        """All scores by the keys of `uncodec.analysis.report.HEADINGS`, NaN where undefined.
+
+        Raises
+        ------
+        InvalidValue
+            Another shape than that of the original, or NaN.
+        """
+        from uncodec.analysis.perceptual import visqol
+
+        scores = self._reference.score(restored, kept=self._kept)
+        if self._levels is not None:
+            scores |= self._levels.score(restored)
+            scores |= score_dullness(self.original, restored, self.sample_rate)
+        if self._perceptual:
+            scores["visqol"] = visqol(self.original, restored, self.sample_rate)
+        if self._levels is None:
+            scores["null_depth_db"] = null_depth(self.original, restored)
+        return scores
+
+
 def score_clip(
     effects: Mapping[str, Restore],
     clip: Clip,
@@ -173,38 +251,29 @@ def score_clip(
         For each codec the untouched input, then every effect. A codec that refuses the clip is
         left out with a warning in the log.
     """
-    from uncodec.analysis.perceptual import visqol
-    from uncodec.codecs import round_trip
-
     restorers: dict[str, Restore] = {UNTOUCHED: _untouched, **effects}
-    reference = Reference(clip.audio, clip.sample_rate)
-    for codec, kbps in codecs:
-        wanted = [name for name in restorers if ((codec, kbps), name) not in known]
+    for coding in codecs:
+        wanted = [name for name in restorers if (coding, name) not in known]
         if not wanted:
             continue
-        coded = clip.audio
-        if codec != CLEAN:
-            try:
-                name, _, at = codec.partition("@")
-                rate = clip.sample_rate if at == "same" else int(at) if at else None
-                coded = round_trip(clip.audio, clip.sample_rate, name, kbps=kbps, codec_rate=rate)
-            except CodecError as error:
-                _log.warning("%s, %s %s: left out (%s)", clip.name, codec, kbps, error)
-                continue
-        kept = reference.kept_cells(coded) if codec != CLEAN else None
-        levels = LevelReference(clip.audio, coded) if codec != CLEAN else None
+        codec, kbps = coding
+        try:
+            coded = code(clip.audio, clip.sample_rate, coding)
+        except CodecError as error:
+            _log.warning("%s, %s %s: left out (%s)", clip.name, codec, kbps, error)
+            continue
+        judge = Judge(
+            clip.audio,
+            clip.sample_rate,
+            None if codec == CLEAN else coded,
+            perceptual=perceptual,
+        )
         for name in wanted:
             restored = np.asarray(restorers[name](coded, clip.sample_rate), dtype=np.float32)
             try:
-                scores = reference.score(restored, kept=kept)
-                if levels is not None:
-                    scores |= levels.score(restored)
+                scores = judge.score(restored)
             except InvalidValue as error:
                 raise InvalidValue(f"{name} on {clip.name}, {codec}: {error}") from error
-            if perceptual:
-                scores["visqol"] = visqol(clip.audio, restored, clip.sample_rate)
-            if codec == CLEAN:
-                scores["null_depth_db"] = null_depth(clip.audio, restored)
             yield ClipScore(clip.name, codec, kbps, name, clip.material, scores)
 
 

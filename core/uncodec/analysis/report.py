@@ -15,6 +15,7 @@ from typing import Any
 
 import numpy as np
 
+from uncodec.analysis.dullness import DULLNESS_METRICS
 from uncodec.analysis.levels import LEVEL_METRICS
 from uncodec.analysis.metrics import METRICS
 from uncodec.errors import AudioFileError, InvalidValue
@@ -26,12 +27,14 @@ __all__ = [
     "FURTHER_COLUMNS",
     "HEADINGS",
     "UNTOUCHED",
+    "Cells",
     "ClipScore",
     "Interval",
     "Row",
     "aggregate",
     "bootstrap_mean",
     "heading",
+    "to_cells",
     "to_json",
     "to_markdown",
     "write_text",
@@ -45,6 +48,7 @@ CLEAN = "clean"
 HEADINGS: dict[str, str] = {
     **METRICS,
     **LEVEL_METRICS,
+    **DULLNESS_METRICS,
     "stereo_kept_db": "Stereo error, kept bands dB",
     "visqol": "ViSQOL",
     "null_depth_db": "Worst change of clean dB",
@@ -288,23 +292,43 @@ def _cell(key: str, value: Interval | None) -> str:
     return text
 
 
-def to_markdown(rows: Sequence[Row], *, columns: Sequence[str] | None = None) -> str:
-    """A Markdown table, aligned so that it also reads well as plain text.
+@dataclass(frozen=True)
+class Cells:
+    """A table as texts: the header, the rows, and for each column whether it holds numbers."""
+
+    header: list[str]
+    rows: list[list[str]]
+    numbers: list[bool]
+
+    def to_markdown(self) -> str:
+        """A Markdown table, aligned so that it also reads well as plain text."""
+        lines = [self.header, *self.rows]
+        widths = [max(len(line[i]) for line in lines) for i in range(len(self.header))]
+        rule = [
+            "-" * (width - 1) + ":" if right else "-" * width
+            for width, right in zip(widths, self.numbers, strict=True)
+        ]
+        out = []
+        for line in [self.header, rule, *self.rows]:
+            cells = [
+                cell.rjust(width) if right else cell.ljust(width)
+                for cell, width, right in zip(line, widths, self.numbers, strict=True)
+            ]
+            out.append("| " + " | ".join(cells) + " |")
+        return "\n".join(out) + "\n"
+
+
+def to_cells(rows: Sequence[Row], *, columns: Sequence[str] | None = None) -> Cells:
+    """A table of scores as texts.
 
     Parameters
     ----------
     rows : sequence of Row
-        Printed in this order. Columns for codec, rate, material and clips appear where they say
+        In this order. Columns for codec, rate, material and clips appear where they say
         something.
     columns : sequence of str, optional
         Keys of `HEADINGS`, also with `CHANGE` behind; `DEFAULT_COLUMNS` by default. Those without
         any value are left out.
-
-    Returns
-    -------
-    str
-        Ends in a newline. "0.86 ± 0.03" is the mean and half of the 95 % interval; the null
-        depth is that of the worst clip.
 
     Raises
     ------
@@ -329,25 +353,31 @@ def to_markdown(rows: Sequence[Row], *, columns: Sequence[str] | None = None) ->
         labels.insert(0, ("Material", lambda row: row.material or "all"))
     if any(row.clips > 1 for row in rows):
         labels.append(("Clips", lambda row: str(row.clips)))
-    table = [[name for name, _ in labels] + [heading(key) for key in keys]]
-    table += [
-        [text(row) for _, text in labels] + [_cell(key, _value(row, key)) for key in keys]
-        for row in rows
-    ]
-    widths = [max(len(line[i]) for line in table) for i in range(len(table[0]))]
-    to_right = [name in ("kb/s", "Clips") for name, _ in labels] + [True] * len(keys)
-    rule = [
-        "-" * (width - 1) + ":" if right else "-" * width
-        for width, right in zip(widths, to_right, strict=True)
-    ]
-    lines = []
-    for line in [table[0], rule, *table[1:]]:
-        cells = [
-            cell.rjust(width) if right else cell.ljust(width)
-            for cell, width, right in zip(line, widths, to_right, strict=True)
-        ]
-        lines.append("| " + " | ".join(cells) + " |")
-    return "\n".join(lines) + "\n"
+    return Cells(
+        [name for name, _ in labels] + [heading(key) for key in keys],
+        [
+            [text(row) for _, text in labels] + [_cell(key, _value(row, key)) for key in keys]
+            for row in rows
+        ],
+        [name in ("kb/s", "Clips") for name, _ in labels] + [True] * len(keys),
+    )
+
+
+def to_markdown(rows: Sequence[Row], *, columns: Sequence[str] | None = None) -> str:
+    """A Markdown table, aligned so that it also reads well as plain text; see `to_cells`.
+
+    Returns
+    -------
+    str
+        Ends in a newline. "0.86 ± 0.03" is the mean and half of the 95 % interval; the null
+        depth is that of the worst clip.
+
+    Raises
+    ------
+    InvalidValue
+        An unknown column.
+    """
+    return to_cells(rows, columns=columns).to_markdown()
 
 
 def _number(value: float) -> float | None:

@@ -2,7 +2,8 @@
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterable
+import inspect
+from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
 from importlib import import_module
 from pathlib import Path
@@ -52,8 +53,13 @@ class Restorer:
     source: str
     fingerprint: str = ""
 
-    def open(self) -> Restore:
+    def open(self, **settings: Any) -> Restore:
         """Load it.
+
+        Parameters
+        ----------
+        **settings
+            For its effect, ``seed`` and ``steps`` for instance; what it does not know is left out.
 
         Raises
         ------
@@ -62,9 +68,27 @@ class Restorer:
         """
         if self.source in PLAIN:
             return PLAIN[self.source][1]
-        module, name = EFFECTS[_read_header(self.source)["kind"]]
-        effect: Restore = getattr(import_module(module), name)(model=self.source)
+        module, name = EFFECTS[self.kind]
+        make = getattr(import_module(module), name)
+        known = {key: value for key, value in settings.items() if key in self._parameters(make)}
+        effect: Restore = make(model=self.source, **known)
         return effect
+
+    def takes(self, setting: str) -> bool:
+        """Whether its effect has a parameter of this name."""
+        if self.source in PLAIN:
+            return False
+        module, name = EFFECTS[self.kind]
+        return setting in self._parameters(getattr(import_module(module), name))
+
+    @property
+    def kind(self) -> str:
+        """Kind of its model, a key of `EFFECTS`; empty without weights."""
+        return "" if self.source in PLAIN else _read_header(self.source)["kind"]
+
+    @staticmethod
+    def _parameters(make: Any) -> Mapping[str, Any]:
+        return inspect.signature(make).parameters
 
 
 def find_restorers(names: Iterable[str]) -> list[Restorer]:

@@ -3,9 +3,9 @@
 from __future__ import annotations
 
 import io
-from collections.abc import Mapping
+from collections.abc import Mapping, Sequence
 from pathlib import Path
-from typing import TYPE_CHECKING
+from typing import TYPE_CHECKING, BinaryIO
 
 import numpy as np
 from numpy.typing import ArrayLike, NDArray
@@ -18,7 +18,7 @@ from uncodec.errors import InvalidValue
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
-__all__ = ["spectrogram_db", "spectrogram_picture"]
+__all__ = ["save_palette_png", "spectrogram_db", "spectrogram_picture"]
 
 N_FFT = 2048
 RANGE_DB = 100.0
@@ -27,7 +27,9 @@ _MAX_COLUMNS = 1500
 _MAX_PANELS = 6
 
 
-def spectrogram_db(audio: ArrayLike, sample_rate: float) -> tuple[NDArray[np.float32], float]:
+def spectrogram_db(
+    audio: ArrayLike, sample_rate: float, *, columns: int = _MAX_COLUMNS
+) -> tuple[NDArray[np.float32], float]:
     """Level over time and frequency, in dB against a full-scale sine.
 
     Channels are summed as energies, so that what is out of phase between them stays visible. The
@@ -40,6 +42,8 @@ def spectrogram_db(audio: ArrayLike, sample_rate: float) -> tuple[NDArray[np.flo
         At least 2048 samples.
     sample_rate : float
         In Hz.
+    columns : int
+        About so many at most.
 
     Returns
     -------
@@ -55,7 +59,7 @@ def spectrogram_db(audio: ArrayLike, sample_rate: float) -> tuple[NDArray[np.flo
     """
     rate = check_rate(sample_rate)
     signal = check_signal(audio, "audio", at_least=N_FFT)
-    hop = max(N_FFT // 8, -(-signal.shape[1] // _MAX_COLUMNS))
+    hop = max(N_FFT // 8, -(-signal.shape[1] // columns))
     power = np.zeros((1 + signal.shape[1] // hop, N_FFT // 2 + 1))
     for channel in signal:
         power += power_spectra(stft(channel[np.newaxis], N_FFT, hop))[0]
@@ -115,19 +119,29 @@ def spectrogram_picture(
 
 
 def _save_png(figure: Figure, target: Path) -> None:
-    # Everything in the picture is the colour map or grey: a palette of both halves the file. It is
-    # given, because one chosen from the picture leaves no colours for the rarely used top end.
+    save_palette_png(figure, target, (COLOURS,))
+
+
+def save_palette_png(figure: Figure, target: Path | BinaryIO, colour_maps: Sequence[str]) -> None:
+    """Write a figure as a PNG of 256 colours: those of some colour maps, and greys.
+
+    It halves the file. The palette is given, because one chosen from the picture leaves no colours
+    for the rarely used top end.
+    """
     from matplotlib import colormaps
     from PIL import Image
 
     buffer = io.BytesIO()
     figure.savefig(buffer, format="png")
-    colours = colormaps[COLOURS](np.linspace(0.0, 1.0, 240))[:, :3]
+    share = np.linspace(0.0, 1.0, 240 // len(colour_maps))
+    colours = [colormaps[name](share)[:, :3] for name in colour_maps]
     greys = np.repeat(np.linspace(0.0, 1.0, 16)[:, np.newaxis], 3, axis=1)
+    table = np.concatenate([*colours, greys])
     palette = Image.new("P", (1, 1))
-    palette.putpalette(np.round(255.0 * np.concatenate([colours, greys])).astype("u1").tobytes())
+    palette.putpalette(np.round(255.0 * table).astype("u1").tobytes())
     picture = Image.open(buffer).convert("RGB")
-    picture.quantize(palette=palette, dither=Image.Dither.NONE).save(target, optimize=True)
+    flat = picture.quantize(palette=palette, dither=Image.Dither.NONE)
+    flat.save(target, format="PNG", optimize=True)
 
 
 def _draw(

@@ -17,7 +17,7 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from uncodec.cli import catalogue, core, evaluate, export, live, render, restore, train
+from uncodec.cli import catalogue, compare, core, evaluate, export, live, render, restore, train
 from uncodec.cli.common import INTERRUPTED
 from uncodec.version import __version__
 
@@ -33,7 +33,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (restore, live, evaluate, render, train, core, export, catalogue):
+for commands in (restore, live, evaluate, compare, render, train, core, export, catalogue):
     commands.register(app)
 
 

@@ -55,9 +55,9 @@ def told_errors(debug: bool = False, stopped: str = "stopped") -> Iterator[None]
     except UncodecError as error:
         if debug:
             traceback.print_exception(error, file=sys.stderr)
-        from uncodec.files.reporting import one_line
+        from uncodec.files.reporting import describe, one_line
 
-        typer.echo(f"uncodec: error: {one_line(str(error))}", err=True)
+        typer.echo(f"uncodec: error: {one_line(describe(error))}", err=True)
         wrong_use = isinstance(error, (InvalidValue, InvalidType, ModelError))
         raise typer.Exit(USAGE if wrong_use else FAILED) from None
     except KeyboardInterrupt:

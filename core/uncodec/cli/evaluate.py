@@ -20,7 +20,7 @@ if TYPE_CHECKING:
     from uncodec.analysis.campaign import Plan
     from uncodec.analysis.report import Row
 
-__all__ = ["register"]
+__all__ = ["parse_codec", "register"]
 
 
 def register(app: typer.Typer) -> None:
@@ -119,7 +119,7 @@ def evaluate(
         if plot is not None:
             # A missing package or a wrong name is told before the work, not after it.
             check_plot(plot)
-        codings = [_parse_codec(text) for text in codec or ()]
+        codings = [parse_codec(text) for text in codec or ()]
 
         with loading():
             from uncodec.analysis.campaign import Plan, run
@@ -146,7 +146,14 @@ def evaluate(
         _write(rows, plan, len({score.clip for score in found}), json, markdown, plot)
 
 
-def _parse_codec(text: str) -> tuple[str, float | None]:
+def parse_codec(text: str) -> tuple[str, float | None]:
+    """Read CODEC[@RATE][:KBPS].
+
+    Raises
+    ------
+    InvalidValue
+        No such codec, or a rate that is none.
+    """
     from uncodec.codecs import CODECS
 
     name, _, rate = text.partition(":")
