@@ -41,8 +41,8 @@ def test_python_code_runs(tmp_path):
 
 
 def test_every_option_is_described(run):
-    shown = set(re.findall(r"(--[a-z]+)", run("restore", "--help").stdout)) - {"--help"}
-    described = set(re.findall(r"`(?:-\w`, `)?(--[a-z]+)", README))
+    shown = set(re.findall(r"(--[a-z-]+)", run("restore", "--help").stdout)) - {"--help"}
+    described = set(re.findall(r"`(?:-\w`, `)?(--[a-z-]+)", README))
     assert shown == described
 
 

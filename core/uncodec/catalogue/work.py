@@ -77,7 +77,11 @@ class Restoring:
         return {
             "command": self.command,
             "model": self._weights,
-            "settings": {"amount": self.amount, "seed": self.seed, **_described(self.settings)},
+            "settings": {
+                "amount": self.amount,
+                "seed": self.seed,
+                **_described(self.settings, job),
+            },
         }
 
     @cached_property
@@ -105,6 +109,7 @@ class Restoring:
             overwrite=settings.overwrite or ours,
             salvage=settings.salvage,
             add_tags=self._provenance if settings.provenance else None,
+            delta=job.delta,
             progress=progress,
         )
 
@@ -141,7 +146,7 @@ class Rendering:
         return {
             "command": self.command,
             "model": self._weights,
-            "settings": {**wanted, **_described(self.settings)},
+            "settings": {**wanted, **_described(self.settings, job)},
         }
 
     @cached_property
@@ -169,6 +174,7 @@ class Rendering:
             overwrite=settings.overwrite or ours,
             salvage=settings.salvage,
             add_tags=self._provenance if settings.provenance else None,
+            delta=job.delta,
             resume=resume or self.resume,
             progress=progress,
             notice=notice,
@@ -187,8 +193,8 @@ def open_effect(model: str, amount: float, seed: int) -> StreamingEffect:
     return GANRestorer(amount=amount, seed=seed, model=model)
 
 
-def _described(settings: Settings) -> dict[str, Any]:
-    told = asdict(settings)
+def _described(settings: Settings, job: Job) -> dict[str, Any]:
+    told = {**asdict(settings), "delta": job.delta is not None}
     del told["overwrite"]
     return told
 

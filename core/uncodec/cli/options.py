@@ -10,6 +10,7 @@ __all__ = [
     "Amount",
     "Bits",
     "Debug",
+    "Delta",
     "Headroom",
     "Inputs",
     "Jobs",
@@ -101,7 +102,7 @@ Receipts = Annotated[
         "--receipts",
         metavar="DIR",
         help="Leave a receipt for each file in this folder, which tells what its result was made "
-        "of and with what. With --skip-done alone the receipts lie beside the results.",
+        "of and with what.",
         show_default=False,
     ),
 ]
@@ -110,7 +111,7 @@ SkipDone = Annotated[
     typer.Option(
         "--skip-done",
         help="Pass over what a receipt shows to be done and whose result is intact; do again what "
-        "has changed, failed or was stopped.",
+        "has changed, failed or was stopped. Without --receipts they lie beside the results.",
     ),
 ]
 ShardText = Annotated[
@@ -128,6 +129,16 @@ NoProvenance = Annotated[
     typer.Option(
         "--no-provenance",
         help="Leave out the tag RESTORATION, which says what a result was made with.",
+    ),
+]
+Delta = Annotated[
+    str | None,
+    typer.Option(
+        "--delta",
+        metavar="PATH",
+        help="Also write what was added, alone: to a .wav (32-bit float) or .flac file, or to a "
+        "folder, by the names of the results.",
+        show_default=False,
     ),
 ]
 PlanOnly = Annotated[

@@ -60,6 +60,7 @@ def render(
     ] = False,
     overwrite: options.Overwrite = False,
     salvage: options.Salvage = False,
+    delta: options.Delta = None,
     no_provenance: options.NoProvenance = False,
     jobs: options.Jobs = 1,
     receipts: options.Receipts = None,
@@ -79,7 +80,7 @@ def render(
     with told_errors(debug, stopped="stopped; --resume goes on with what is finished"):
         with loading():
             from uncodec.catalogue.work import Rendering
-            from uncodec.files.planning import Settings, plan
+            from uncodec.files.planning import Settings, plan, with_deltas
             from uncodec.files.sources import RENDERED
 
         arguments = {
@@ -100,6 +101,8 @@ def render(
             provenance=not no_provenance,
         )
         planned = plan(inputs, output, settings=settings, mark=RENDERED, takes=takes)
+        if delta is not None:
+            planned = with_deltas(planned, delta, settings)
         work = Rendering(settings, arguments, resume)
         batch = Batch(jobs, receipts, skip_done, shard, plan_only, json, quiet, debug)
         run_batch(planned, work, batch)

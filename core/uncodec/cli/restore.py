@@ -29,6 +29,7 @@ def restore(
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "live-gan",
     overwrite: options.Overwrite = False,
     salvage: options.Salvage = False,
+    delta: options.Delta = None,
     no_provenance: options.NoProvenance = False,
     jobs: options.Jobs = 1,
     receipts: options.Receipts = None,
@@ -48,7 +49,7 @@ def restore(
     with told_errors(debug):
         with loading():
             from uncodec.catalogue.work import Restoring
-            from uncodec.files.planning import Settings, plan
+            from uncodec.files.planning import Settings, plan, with_deltas
 
         settings = Settings(
             bits=bits,
@@ -59,6 +60,8 @@ def restore(
             provenance=not no_provenance,
         )
         planned = plan(inputs, output, settings=settings)
+        if delta is not None:
+            planned = with_deltas(planned, delta, settings)
         work = Restoring(settings, model, amount, seed)
         batch = Batch(jobs, receipts, skip_done, shard, plan_only, json, quiet, debug)
         run_batch(planned, work, batch)

@@ -33,7 +33,7 @@ def do_job(job: Job, make: Make) -> RestoreReport:
     """
     if STANDARD in (job.source, job.target):
         return _do_piped(job, make)
-    created = _create_folder(job)
+    created = _create_folders(job)
     try:
         return make(job)
     except BaseException:
@@ -98,20 +98,19 @@ def _give_output(result: Path) -> None:
         raise AudioFileError(f"standard output: cannot be written: {reason_of(error)}") from error
 
 
-def _create_folder(job: Job) -> list[Path]:
-    """Create the target's folder; return the new ones, innermost first."""
-    if job.folder is None:
-        return []
-    wanted = (job.target.parent, *job.target.parent.parents)
+def _create_folders(job: Job) -> list[Path]:
+    """Create the folders of the results; return the new ones, innermost first."""
+    wanted = [] if job.folder is None else [job.target.parent]
+    wanted += [] if job.delta is None else [job.delta.parent]
     missing: list[Path] = []
-    try:
-        missing += [folder for folder in wanted if not folder.exists()]
-        job.target.parent.mkdir(parents=True, exist_ok=True)
-    except OSError as error:
-        _remove_empty(missing)
-        raise AudioFileError(
-            f"{job.target.parent}: cannot create this folder: {reason_of(error)}"
-        ) from error
+    for folder in wanted:
+        try:
+            missing += [one for one in (folder, *folder.parents) if not one.exists()]
+            folder.mkdir(parents=True, exist_ok=True)
+        except OSError as error:
+            _remove_empty(missing)
+            reason = reason_of(error)
+            raise AudioFileError(f"{folder}: cannot create this folder: {reason}") from error
     return missing
 
 

@@ -14,7 +14,7 @@ from uncodec.files.headroom import Headroom, check_headroom
 from uncodec.files.restore import check_format
 from uncodec.files.sources import MARK, PROMISING, PassedOver, find_sources
 
-__all__ = ["STANDARD", "Job", "Plan", "Settings", "plan"]
+__all__ = ["STANDARD", "Job", "Plan", "Settings", "plan", "with_deltas"]
 
 STANDARD = Path("-")
 """As a source standard input, as a target standard output."""
@@ -34,6 +34,8 @@ class Job:
         Which of several results of one source, from 0 on.
     name : str
         The source below the folder in which it was found, with slashes: the same on every machine.
+    delta : Path or None
+        The file that gets what is added, alone.
     """
 
     source: Path
@@ -41,6 +43,7 @@ class Job:
     folder: Path | None = None
     take: int = 0
     name: str = ""
+    delta: Path | None = None
 
 
 @dataclass(frozen=True, slots=True)
@@ -291,6 +294,47 @@ def _with_takes(jobs: Iterable[Job], takes: int) -> tuple[Job, ...]:
         for job in jobs
         for take in range(takes)
     )
+
+
+def with_deltas(planned: Plan, place: str | Path, settings: Settings) -> Plan:
+    """Give every job of a plan a file for what is added, alone.
+
+    Parameters
+    ----------
+    planned : Plan
+    place : path
+        A .wav or .flac file for a single result; or a folder, where they are called as the results
+        are and lie below the same sub-folders.
+    settings : Settings
+
+    Raises
+    ------
+    InvalidValue
+        One file for several results, several results with the same name, or a delta that would be
+        one of the sources or results.
+    """
+    if str(place) in ("", str(STANDARD)):
+        raise InvalidValue(f"delta={str(place)!r}: must be the name of a file or a folder")
+    jobs = planned.jobs
+    if Path(place).suffix.lower() in (".wav", ".flac") and not _is_folder(place):
+        if len(jobs) > 1:
+            raise InvalidValue(
+                f"delta={str(place)!r}: must be a folder for several results, and is a file"
+            )
+        paths = [Path(place)] * len(jobs)
+    else:
+        paths = []
+        for job in jobs:
+            stem = "standard" if job.target == STANDARD else job.target.stem
+            paths.append(Path(place, Path(job.name).parent, stem + settings.suffix))
+    if groups := _groups(paths):
+        names = _listed(sorted({str(paths[min(numbers)]) for numbers in groups}))
+        raise InvalidValue(f"delta: several would be written to {names}; restore them separately")
+    files = {_key(path) for job in jobs for path in (job.source, job.target)}
+    if taken := [str(path) for path in paths if _key(path) in files]:
+        raise InvalidValue(f"delta: {_listed(taken)} would replace a source or a result")
+    made = (replace(job, delta=path) for job, path in zip(jobs, paths, strict=True))
+    return replace(planned, jobs=tuple(made))
 
 
 def _is_folder(output: str | Path) -> bool:

@@ -97,6 +97,7 @@ def render_file(
     overwrite: bool = False,
     salvage: bool = False,
     add_tags: Mapping[str, str] | None = None,
+    delta: str | Path | None = None,
     resume: bool = False,
     progress: Callable[[int, int | None], None] | None = None,
     notice: Callable[[str], None] | None = None,
@@ -112,7 +113,7 @@ def render_file(
     ----------
     source, target : path
     settings : RenderSettings, optional
-    bits, rate, headroom, overwrite, salvage, add_tags
+    bits, rate, headroom, overwrite, salvage, add_tags, delta
         See `restore_file`. A number of dB is taken off before the ceiling is kept.
     resume : bool
         Go on with the chunks of an earlier call, if there are any. They must have been made of the
@@ -205,6 +206,7 @@ def render_file(
             overwrite=overwrite,
             salvage=salvage,
             add_tags=add_tags,
+            delta=delta,
             master=master,
         )
     except BaseException:

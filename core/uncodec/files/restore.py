@@ -15,6 +15,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.files.added import Added, check_delta
 from uncodec.files.headroom import (
     Headroom,
     Spool,
@@ -141,6 +142,7 @@ def restore_file(
     overwrite: bool = False,
     salvage: bool = False,
     add_tags: Mapping[str, str] | None = None,
+    delta: str | Path | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     master: Callable[[Iterable[Audio], int, int], Iterable[Audio]] | None = None,
 ) -> RestoreReport:
@@ -178,6 +180,10 @@ def restore_file(
         the report, instead of refusing it.
     add_tags : mapping of str to str, optional
         Fields that the result has besides the tags of the source, such as what it was made with.
+    delta : path, optional
+        Write what the effect adds, alone, to this ``.wav`` (32-bit float) or ``.flac`` file, too:
+        the source at the rate at which it is restored, plus this, is the result before a change of
+        its rate, its headroom and `master`.
     progress : callable, optional
         Called as ``progress(frames_done, frames_total)`` after each block. The total is an estimate
         for formats that do not state their length, and None where there is none.
@@ -203,6 +209,8 @@ def restore_file(
     source, target = Path(source), Path(target)
     check_format(bits, rate)
     check_target(source, target, bits)
+    if delta is not None:
+        check_delta(Path(delta), source, target)
     auto = check_headroom(headroom) == "auto" and bits != 32
     gain = 1.0 if headroom == "auto" else 10 ** (-headroom / 20)
     started = time.perf_counter()
@@ -216,23 +224,29 @@ def restore_file(
             total = reader.frames
             if total is None and reader.seconds is not None:
                 total = round(reader.seconds * rate_in)
-            with create_audio(
-                target,
-                rate_out,
-                reader.channels,
-                subtype=SUBTYPES[bits],
-                overwrite=overwrite,
-                tags_from=reader,
-                add_tags=add_tags,
-                layout=reader.speakers or None,
-            ) as writer:
+            layout = reader.speakers or None
+            with (
+                _added(delta, rate_work, reader.channels, layout, overwrite) as added,
+                create_audio(
+                    target,
+                    rate_out,
+                    reader.channels,
+                    subtype=SUBTYPES[bits],
+                    overwrite=overwrite,
+                    tags_from=reader,
+                    add_tags=add_tags,
+                    layout=layout,
+                ) as writer,
+            ):
                 channels = reader.channels
                 blocks: Iterable[Audio] = reader.blocks(BLOCK_FRAMES)
                 originals = _Originals(bits)
                 if rate_in == rate_work == rate_out and bits != 32:
                     blocks = originals.noted(blocks)
                 wide = _at_rate(blocks, rate_in, rate_work, channels)
-                restored = _through_effect(wide, effect, rate_work)
+                restored = _through_effect(added.noted(wide) if added else wide, effect, rate_work)
+                if added:
+                    restored = added.written(restored)
                 finished: Iterable[Audio] = _at_rate(restored, rate_work, rate_out, channels)
                 finished = turned(finished, gain)
                 if master is not None:
@@ -280,6 +294,22 @@ def restore_file(
         warnings=tuple(warning for warning in reader.warnings if not warning.lost),
         not_carried=writer.not_carried,
     )
+
+
+@contextmanager
+def _added(
+    path: str | Path | None,
+    sample_rate: int,
+    channels: int,
+    layout: tuple[str, ...] | None,
+    overwrite: bool,
+) -> Iterator[Added | None]:
+    """The file that gets what is added alone, if it is asked for."""
+    if path is None:
+        yield None
+        return
+    with Added(Path(path), sample_rate, channels, layout, overwrite=overwrite) as added:
+        yield added
 
 
 class _Originals:
