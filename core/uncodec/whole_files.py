@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import contextlib
 import errno
 import os
 from pathlib import Path
@@ -50,6 +51,9 @@ def write_whole(path: Path, content: bytes | memoryview) -> None:
             # Else a name may outlive a power failure that its content did not.
             os.fsync(file.fileno())
         part.replace(path)
-    except OSError as error:
-        part.unlink(missing_ok=True)
-        raise UncodecError(f"{path}: cannot be written: {reason_of(error)}") from error
+    except BaseException as error:
+        with contextlib.suppress(OSError):
+            part.unlink()
+        if isinstance(error, OSError):
+            raise UncodecError(f"{path}: cannot be written: {reason_of(error)}") from error
+        raise

@@ -86,11 +86,11 @@ def break_receipt(put, tmp_path):
         (change_model, "another model"),
         (damage_result, "the result changed"),
         (remove_result, "the result is missing"),
-        (break_receipt, "its receipt is damaged"),
-        (rewrite_receipt(receipt=99), "its receipt is of another version (format 99)"),
+        (break_receipt, "this receipt is damaged"),
+        (rewrite_receipt(receipt=99), "this receipt is of another version (format 99)"),
         (rewrite_receipt(state="begun"), "it was stopped before"),
         (rewrite_receipt(state="failed"), "it failed before"),
-        (rewrite_receipt(state="odd"), "its receipt is damaged"),
+        (rewrite_receipt(state="odd"), "this receipt is damaged"),
     ],
 )
 def test_what_has_changed_is_done_again(put, go, tmp_path, change, reason):
@@ -193,3 +193,34 @@ def test_a_receipt_that_cannot_be_read_says_why(tmp_path):
     (tmp_path / "folder.receipt.json").mkdir()
     assert "cannot be read" in read_receipt(tmp_path / "folder.receipt.json")["unread"]
     assert read_receipt(tmp_path / "none") is None
+
+
+def test_a_receipt_of_another_version_is_told(put, go, tmp_path):
+    put("a.wav")
+    go()
+    rewrite_receipt(receipt=99)(put, tmp_path)
+    told = go()
+    assert told.names("notice") == ["a.wav"]
+    assert told.end["restored"] == 1
+
+
+class Asked(Halving):
+    """Remembers whether it was to go on with something."""
+
+    def do(self, job, *, ours, resume, progress, notice):
+        self.asked = (ours, resume)
+        return super().do(job, ours=ours, resume=resume, progress=progress, notice=notice)
+
+
+def test_what_was_stopped_goes_on_if_nothing_has_changed(put, go, tmp_path):
+    put("a.wav")
+    work = Asked()
+    go(work)
+    assert work.asked == (False, False)
+    rewrite_receipt(state="begun")(put, tmp_path)
+    go(work)
+    assert work.asked == (True, True)
+    rewrite_receipt(state="begun")(put, tmp_path)
+    put("a.wav", seed=1)
+    go(work)
+    assert work.asked == (True, False)

@@ -30,7 +30,7 @@ def test_receipts_are_summed_up(catalogue):
     assert status.missing == [f"{catalogue}/out/gone.flac"]
     assert status.reasons() == {"is not wanted": 2}
     assert status.stopped == [f"{catalogue}/in/stopped.wav"]
-    assert [reason for _, reason in status.unread] == ["its receipt is damaged"]
+    assert [reason for _, reason in status.unread] == ["this receipt is damaged"]
     assert status.audio_s == 1.0
     assert status.times_real_time > 0
 

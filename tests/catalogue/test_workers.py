@@ -84,3 +84,30 @@ def test_a_run_that_is_killed_goes_on_with_nothing_lost(put, go, tmp_path, kills
         assert (places[1] / name).read_bytes() == (tmp_path / "out" / name).read_bytes()
     assert len(list(places[2].rglob("*.receipt.json"))) == 12
     assert not list(places[2].rglob("*.part"))
+
+
+def test_ctrl_c_ends_all_processes_and_leaves_nothing_half_done(put, tmp_path):
+    for number in range(4):
+        put(f"{number}.wav", number, samples=200_000)
+    places = tmp_path / "in", tmp_path / "out", tmp_path / "book"
+    command = [sys.executable, str(HERE / "light_work.py"), *map(str, places)]
+    process = subprocess.Popen(command, start_new_session=True, stderr=subprocess.DEVNULL)
+    deadline = time.monotonic() + 60
+    while not list(places[1].glob(".uncodec-*.part")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) != 0
+    assert not list(tmp_path.rglob("*.part"))
+    assert is_gone(process.pid)
+
+
+def is_gone(group):
+    """Whether no process of a group is left, soon."""
+    deadline = time.monotonic() + 20
+    while time.monotonic() < deadline:
+        try:
+            os.killpg(group, 0)
+        except ProcessLookupError:
+            return True
+        time.sleep(0.05)
+    return False

@@ -16,3 +16,13 @@ def test_what_is_there_stays_until_the_new_is_complete(full_disk, tmp_path):
     assert [p.name for p in tmp_path.iterdir()] == ["a.bin"]
     with pytest.raises(UncodecError, match="the folder does not exist"):
         write_whole(tmp_path / "absent" / "a.bin", b"")
+
+
+def test_an_interrupt_leaves_nothing(tmp_path, monkeypatch):
+    def interrupt(descriptor):
+        raise KeyboardInterrupt
+
+    monkeypatch.setattr("os.fsync", interrupt)
+    with pytest.raises(KeyboardInterrupt):
+        write_whole(tmp_path / "note", b"text")
+    assert list(tmp_path.iterdir()) == []

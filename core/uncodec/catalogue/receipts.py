@@ -109,15 +109,20 @@ class Attempt:
     Attributes
     ----------
     decision : Decision
+    path : Path
+        Of the receipt.
+    unread : str
+        Why an earlier receipt cannot be used; empty if it can, or if there is none.
     error : AudioFileError or None
         The source cannot be read.
     """
 
     def __init__(self, book: ReceiptBook, job: Job, made_with: Mapping[str, Any]) -> None:
         self._job = job
-        self._path = book.path(job)
+        self.path = book.path(job)
         self._made_with = json.loads(json.dumps(dict(made_with)))  # as it will be read
-        self._before = read_receipt(self._path) if book.skip_done else None
+        self._before = read_receipt(self.path) if book.skip_done else None
+        self.unread = str((self._before or {}).get("unread", ""))
         self._source: Receipt = {"path": str(job.source), "name": job.name}
         self.error: AudioFileError | None = None
         try:
@@ -131,8 +136,8 @@ class Attempt:
         before = self._before
         if before is None:
             return Decision("new")
-        if "unread" in before:
-            return Decision("again", str(before["unread"]), ours=True)
+        if self.unread:
+            return Decision("again", self.unread, ours=True)
         ours = bool(before.get("ours"))
         then, here = before["source"], self._source
         same_source = all(then.get(key) == here.get(key) for key in ("bytes", "sha256"))
@@ -214,14 +219,14 @@ class Attempt:
             **more,
         }
         try:
-            self._path.parent.mkdir(parents=True, exist_ok=True)
+            self.path.parent.mkdir(parents=True, exist_ok=True)
         except OSError as error:
             reason = reason_of(error)
             raise AudioFileError(
-                f"{self._path.parent}: cannot create this folder: {reason}"
+                f"{self.path.parent}: cannot create this folder: {reason}"
             ) from error
         text = json.dumps(content, indent=1, ensure_ascii=True)
-        write_whole(self._path, text.encode())
+        write_whole(self.path, text.encode())
 
 
 def read_receipt(path: Path) -> Receipt | None:
@@ -237,16 +242,16 @@ def read_receipt(path: Path) -> Receipt | None:
     except FileNotFoundError:
         return None
     except OSError as error:
-        return {"unread": f"its receipt cannot be read: {reason_of(error)}"}
+        return {"unread": f"this receipt cannot be read: {reason_of(error)}"}
     except ValueError:
-        return {"unread": "its receipt is damaged"}
+        return {"unread": "this receipt is damaged"}
     if not isinstance(content, dict) or not isinstance(content.get("receipt"), int):
-        return {"unread": "its receipt is damaged"}
+        return {"unread": "this receipt is damaged"}
     if content["receipt"] != FORMAT:
-        return {"unread": f"its receipt is of another version (format {content['receipt']})"}
+        return {"unread": f"this receipt is of another version (format {content['receipt']})"}
     whole = content.get("state") in _STATES and isinstance(content.get("source"), dict)
     if not whole or (content["state"] == "done" and not isinstance(content.get("result"), dict)):
-        return {"unread": "its receipt is damaged"}
+        return {"unread": "this receipt is damaged"}
     return content
 
 

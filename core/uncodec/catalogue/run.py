@@ -85,7 +85,8 @@ def run(
 
         outcomes: Iterable[Outcome] = perform_all(plan.jobs, work, reporter, book, processes)
     else:
-        work.begin()
+        if plan.jobs:
+            work.begin()
         outcomes = (perform(job, work, reporter, book) for job in plan.jobs)
     for outcome in outcomes:
         tally.add(outcome)
@@ -110,6 +111,8 @@ def perform(job: Job, work: Work, events: Events, book: ReceiptBook | None) -> O
                 events.skipped(job.source, job.target)
                 return Outcome("skipped")
             again = attempt.decision.reason
+            if attempt.unread:
+                events.notice(job.source, f"{attempt.path}: {attempt.unread}; done again")
         events.started(job.source, job.target)
         report = _done(job, work, events, attempt)
     except (BrokenPipeError, ReportLost, ModelError):

@@ -48,6 +48,7 @@ def locked(folder: Path, shard: Shard) -> Iterator[None]:
         return
     path = folder / _NAME.format(shard.number, shard.count)
     try:
+        created = not folder.exists()
         folder.mkdir(parents=True, exist_ok=True)
         own = _taken(path)
         try:
@@ -68,6 +69,8 @@ def locked(folder: Path, shard: Shard) -> Iterator[None]:
         finally:
             with contextlib.suppress(OSError):
                 path.unlink()
+                if created:
+                    folder.rmdir()  # unless something is in it
 
 
 def _taken(path: Path) -> IO[str]:

@@ -51,7 +51,7 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
         from uncodec.catalogue.shards import Shard
         from uncodec.parameters import check_integer
 
-    processes = check_integer("jobs", batch.jobs, 0, 1024) or os.cpu_count() or 1
+    processes = check_integer("jobs", batch.jobs, 0, 1024) or _cores()
     shard = Shard() if batch.shard is None else Shard.parse(batch.shard)
     book = None
     if batch.receipts is not None or batch.skip_done:
@@ -66,7 +66,7 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
         _tell_plan(planned, work, book, as_json=batch.json)
         return
     check_terminal(planned.jobs)
-    if min(processes, len(planned.jobs)) == 1:
+    if planned.jobs and min(processes, len(planned.jobs)) == 1:
         with loading():
             import torch  # noqa: F401 - first loaded here, where Ctrl-C cannot break it
     with (
@@ -118,4 +118,15 @@ def _place(planned: Plan, book: ReceiptBook) -> Path | None:
     if book.folder is not None:
         return book.folder
     folders = [job.folder or job.target.parent for job in planned.jobs]
-    return Path(os.path.commonpath(map(os.path.abspath, folders))) if folders else None
+    if not folders:
+        return None
+    place = Path(os.path.commonpath(map(os.path.abspath, folders)))
+    # Results in folders far apart may have none in common that can be written to.
+    return place if os.access(place, os.W_OK) or not place.exists() else None
+
+
+def _cores() -> int:
+    """Cores that this process may use: a scheduler may have given it some of a machine's."""
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

@@ -303,6 +303,7 @@ class ProgressReporter(Reporter):
         super().planned(plan)
 
     def started(self, source: Path, target: Path) -> None:
+        self._over(source)  # tried once before
         self._tasks[source] = self._bar.add_task(source.name, total=None)
 
     def progress(self, source: Path, frames_done: int, frames_total: int | None) -> None:
