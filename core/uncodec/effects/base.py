@@ -18,6 +18,7 @@ from numpy.typing import NDArray
 
 from uncodec.effects.arrays import Layout, to_channels_first
 from uncodec.effects.nodes import Node, StreamNode
+from uncodec.effects.rich_display import effect_html
 from uncodec.errors import InvalidType, InvalidValue
 from uncodec.live.channel_groups import (
     ChannelGroup,
@@ -344,11 +345,18 @@ class Effect(Processor):
         return make, (), {"_channel_layout": self._channel_layout}
 
     def __repr__(self) -> str:
+        shown = "".join(f" {name}={value!r}" for name, value in self._shown().items())
+        return f"<uncodec.{type(self).__name__}{shown} at {id(self):#x}>"
+
+    def _repr_html_(self) -> str:
+        summary = (inspect.getdoc(type(self)) or "").partition("\n")[0]
+        return effect_html(type(self).__name__, summary, self._shown())
+
+    def _shown(self) -> dict[str, Any]:
         parameters = self._parameters()
         if self._channel_layout is not None:
             parameters["channel_layout"] = self._channel_layout
-        shown = "".join(f" {name}={value!r}" for name, value in parameters.items())
-        return f"<uncodec.{type(self).__name__}{shown} at {id(self):#x}>"
+        return parameters
 
 
 def _check_rate(sample_rate: float) -> float:

@@ -11,6 +11,7 @@ import pedalboard
 from uncodec.effects.base import Processor
 from uncodec.effects.chain import ChainNode
 from uncodec.effects.nodes import Node
+from uncodec.effects.rich_display import list_html
 from uncodec.errors import InvalidType, InvalidValue
 
 __all__ = ["Board"]
@@ -213,6 +214,9 @@ class Board(Processor):
         count = len(self._items)
         plural = "" if count == 1 else "s"
         return f"<{type(self).__name__} with {count} plugin{plural}: {self._items}>"
+
+    def _repr_html_(self) -> str:
+        return list_html(type(self).__name__, self._items)
 
     def _own(self, plugin: Any) -> Any:
         if plugin is self:
