@@ -8,7 +8,7 @@ import torch
 
 from uncodec.live.engine import DeltaEngine
 from uncodec.networks import CHANNELS, Generator, GeneratorConfig, load_model
-from uncodec.networks.hop_step import HopLayers, HopStep
+from uncodec.networks.hop_step import HopStep
 
 SMALL = GeneratorConfig(window=256, hop=128, encoder=16, hidden=16, local=8)
 # Its last bins fill no group of the encoder gain.
@@ -23,7 +23,7 @@ def made(config, *, damaged=2.0, turned_down=3.0):
         generator.gate.bias.fill_(damaged)
         generator.encoder_gain.judge.bias.fill_(turned_down)
         generator.encoder_gain.judge.weight.normal_(0, 0.3)
-    return generator, HopStep(generator, HopLayers(generator).eval())
+    return generator, HopStep(generator)
 
 
 def frames(config, count, seed=1):
@@ -120,7 +120,7 @@ def test_weights_that_are_no_numbers_are_heard(layer):
     generator, _ = made(SMALL)
     with torch.no_grad():
         getattr(generator, layer).bias.fill_(float("nan"))
-    step = HopStep(generator, HopLayers(generator).eval())
+    step = HopStep(generator)
     assert np.isnan(stepped(step, frames(SMALL, 2))).any()
 
 
@@ -154,12 +154,13 @@ def test_the_bits_do_not_depend_on_how_hops_are_cut_into_calls():
     np.testing.assert_array_equal(np.concatenate(parts, axis=1), whole)
 
 
-def test_a_hop_starts_few_operations():
+def test_a_hop_starts_no_operation_of_torch():
     step = load_model("live-gan").hops.clone()
     spectra = frames(step.config, 1)[0]
     delta = np.empty((2, step.config.bins), np.complex64)
-    with torch.inference_mode(), torch.profiler.profile() as profiled:
+    with torch.profiler.profile() as profiled:
+        torch.ones(1)
         step.step_into(spectra, delta)
-    started = [event.name for event in profiled.events() if event.name.startswith("aten::")]
-    assert 10 < len(started) <= 70
-    assert not {"aten::copy_", "aten::slice", "aten::_to_copy"} & set(started)
+    started = {event.name for event in profiled.events() if event.name.startswith("aten::")}
+    assert "aten::ones" in started
+    assert started <= {"aten::ones", "aten::empty", "aten::fill_"}

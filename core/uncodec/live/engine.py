@@ -153,16 +153,15 @@ class DeltaEngine:
         was = self._polarity.flipped
         self._polarity.look_into(spectra, flipped)
         first = 0
-        with torch.inference_mode():
-            while first < len(spectra):
-                now = flipped[first]
-                if now != was:
-                    self._step.exchange()
-                    was = now
-                others = np.flatnonzero(flipped[first:] != now)
-                last = first + int(others[0]) if len(others) else len(spectra)
-                self._step.step_into(spectra[first:last], delta[first:last], now)
-                first = last
+        while first < len(spectra):
+            now = flipped[first]
+            if now != was:
+                self._step.exchange()
+                was = now
+            others = np.flatnonzero(flipped[first:] != now)
+            last = first + int(others[0]) if len(others) else len(spectra)
+            self._step.step_into(spectra[first:last], delta[first:last], now)
+            first = last
 
     def clone(self) -> DeltaEngine:
         """An independent copy that goes on from the same state."""
@@ -211,6 +210,7 @@ class _Runs:
         self._channels = channels
         self._state = model.initial_state(1)
 
+    @torch.inference_mode()
     def step_into(self, spectra: Spectra, delta: Spectra, flipped: bool) -> None:
         """Write the delta of some frames, with mid and side the other way round if `flipped`."""
         # (frames, channels, bins) to (batch, channels, frames, bins, 2) without a copy.

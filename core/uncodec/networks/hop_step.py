@@ -1,15 +1,13 @@
 """The generator one frame at a time, for a live stream.
 
 `Generator.forward` is made for runs of many frames. For a single one nearly all of its time goes
-into starting hundreds of small operations. Here a frame passes through two compiled kernels with
-the network's layers between them: the first kernel makes what the layers hear, the layers are a few
-products of matrices in TorchScript, the second kernel makes the delta of what they say. Parameters,
-state and result are those of `forward`; only rounding differs.
+into starting hundreds of small operations. Here a frame goes through three compiled kernels: the
+first makes what the layers hear, the second is the layers, the third makes the delta of what they
+say. Most of the time is then reading the weights. Parameters, state and result are those of
+`forward`; only rounding differs.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
@@ -18,12 +16,12 @@ from torch import Tensor, nn
 
 from uncodec.compiled import compiled
 from uncodec.networks.encoder_gain import GROUP, STATISTICS, EncoderGain
-from uncodec.networks.generator import AROUND, BAND, PATCH, Generator
+from uncodec.networks.generator import AROUND, BAND, LEVELS, PATCH, Generator, GeneratorConfig
 from uncodec.networks.level_step import LevelStep
 from uncodec.networks.levelled import opened
 from uncodec.signals import Array
 
-__all__ = ["HopLayers", "HopStep"]
+__all__ = ["HopStep"]
 
 Spectrum = NDArray[np.complex64]
 
@@ -40,103 +38,12 @@ _KEPT, _DECADES = np.float32(0.02), np.float32(1.1512925)
 _LOWEST, _HIGHEST, _ODDS = np.float32(-13.0), np.float32(7.0), np.float32(8.0)
 
 
-class _OfVector(nn.Module):
-    """A linear layer of one vector."""
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        # Laid out column by column, which a product with one vector gets through faster.
-        self.weight = nn.Buffer(weight.detach().t().contiguous().t())
-        self.bias = nn.Buffer(bias.detach().clone())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.addmv(self.bias, self.weight, x)
-
-
-class _OfPatches(nn.Module):
-    """A linear layer of a vector of each patch."""
-
-    def __init__(self, weight: Tensor, bias: Tensor) -> None:
-        super().__init__()
-        self.weight = nn.Buffer(weight.detach().t().contiguous())
-        self.bias = nn.Buffer(bias.detach().clone())
-
-    def forward(self, x: Tensor) -> Tensor:
-        return torch.addmm(self.bias, x, self.weight)
-
-
-class HopLayers(nn.Module):
-    """The layers of a generator, their weights packed for single frames.
-
-    Parameters
-    ----------
-    generator : Generator
-        In evaluation mode.
-    """
-
-    def __init__(self, generator: Generator) -> None:
-        super().__init__()
-        recur, gain = generator.recur, generator.encoder_gain
-        into, back, into_bias, back_bias = recur.all_weights[0]
-        width = len(into) // 3
-        forget, keep, new = (slice(gate * width, (gate + 1) * width) for gate in range(3))
-        both, shift = torch.cat([into, back], dim=1), into_bias + back_bias
-        self.encode = _OfVector(generator.encode.weight, generator.encode.bias)
-        self.forget = _OfVector(both[forget], shift[forget])
-        self.keep = _OfVector(both[keep], shift[keep])
-        self.heard = _OfVector(into[new], into_bias[new])
-        self.known = _OfVector(back[new], back_bias[new])
-        self.layout = _OfVector(generator.layout.weight, generator.layout.bias)
-        self.gate = _OfVector(generator.gate.weight, generator.gate.bias)
-        self.look = _OfPatches(generator.look.weight, generator.look.bias)
-        self.fuse = _OfPatches(generator.fuse.weight, generator.fuse.bias)
-        self.decide = _OfPatches(generator.decide.weight, generator.decide.bias)
-        self.weigh = _OfVector(gain.weigh.weight, gain.weigh.bias)
-        self.judge = _OfVector(gain.judge.weight, gain.judge.bias)
-
-    def forward(
-        self, whole: Tensor, hidden: Tensor, local: Tensor, holes: Tensor
-    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor]:
-        """All layers of one frame.
-
-        Parameters
-        ----------
-        whole : Tensor [shape=(6 * patches + 1,)]
-            What the recurrent stage hears.
-        hidden : Tensor [shape=(hidden,)]
-            What it remembers.
-        local : Tensor [shape=(patches, 72)]
-            What each patch sees of its bins and of the outline.
-        holes : Tensor [shape=(8 * groups,)]
-            Averages of the statistics of holes.
-
-        Returns
-        -------
-        chosen : Tensor [shape=(patches, 48)]
-            What the patches decide, without what is laid out.
-        laid : Tensor [shape=(patches, context)]
-        damage, odds : Tensor [shape=(1,)]
-            Log odds that the signal is damaged, and that it was turned down.
-        hidden : Tensor [shape=(hidden,)]
-        """
-        silu = torch.nn.functional.silu
-        encoded = silu(self.encode(whole), inplace=True)
-        both = torch.cat([encoded, hidden])
-        forget, keep = self.forget(both).sigmoid_(), self.keep(both).sigmoid_()
-        new = torch.addcmul(self.heard(encoded), forget, self.known(hidden)).tanh_()
-        hidden = torch.lerp(new, hidden, keep)
-        both = torch.cat([encoded, hidden])
-        laid = self.layout(both).view(local.size(0), -1)
-        seen = torch.cat([local, laid], dim=1)
-        seen = silu(self.look(seen), inplace=True)
-        seen = silu(self.fuse(seen), inplace=True)
-        found = silu(self.weigh(holes), inplace=True)
-        return self.decide(seen), laid, self.gate(both), self.judge(found), hidden
+_FAST = {"reassoc", "contract"}
 
 
 _HEAR = (
     "boolean(complex64[:, :], float32[::1], float32[::1], float32[:, ::1], float32[:, ::1],"
-    " float32[::1], float32[:, ::1], float32[::1], float32[:, ::1], float32[::1], float32[:, ::1],"
+    " float32[::1], float32[:, ::1], float32[::1], float32[:, :], float32[::1], float32[:, ::1],"
     " float32[:, ::1])"
 )
 
@@ -331,8 +238,103 @@ def _sound(
     return np.float32(gain)
 
 
-_hear_kernel = compiled(_HEAR, _hear, fastmath={"reassoc", "contract"})
-_sound_kernel = compiled(_SOUND, _sound, fastmath={"reassoc", "contract"})
+_hear_kernel = compiled(_HEAR, _hear, fastmath=_FAST)
+_sound_kernel = compiled(_SOUND, _sound, fastmath=_FAST)
+
+
+def _product(weight: Array, bias: Array, x: Array, out: Array) -> None:
+    """A linear layer of one vector, its weights [shape=(out, in)]."""
+    for row in range(len(out)):
+        total = _ZERO
+        line = weight[row]
+        for column in range(len(x)):
+            total += line[column] * x[column]
+        out[row] = bias[row] + total
+
+
+def _products(weight: Array, bias: Array, x: Array, out: Array) -> None:
+    """A linear layer of many vectors, its weights [shape=(in, out)].
+
+    Of vectors an even number, of numbers that go in a multiple of 4.
+    """
+    wide = out.shape[1]
+    for row in range(0, len(out), 2):
+        upper, lower, one, two = x[row], x[row + 1], out[row], out[row + 1]
+        for i in range(wide):
+            one[i] = two[i] = bias[i]
+        for k in range(0, len(weight), 4):
+            a, b, c, d = weight[k], weight[k + 1], weight[k + 2], weight[k + 3]
+            p, q, r, s = upper[k], upper[k + 1], upper[k + 2], upper[k + 3]
+            t, u, v, w = lower[k], lower[k + 1], lower[k + 2], lower[k + 3]
+            for i in range(wide):
+                one[i] += p * a[i] + q * b[i] + r * c[i] + s * d[i]
+                two[i] += t * a[i] + u * b[i] + v * c[i] + w * d[i]
+
+
+def _silu(x: Array) -> None:
+    for i in range(len(x)):
+        x[i] = x[i] / (_ONE + np.exp(-x[i]))
+
+
+_PRODUCT = "void(float32[:, ::1], float32[::1], float32[::1], float32[::1])"
+_PRODUCTS = "void(float32[:, ::1], float32[::1], float32[:, ::1], float32[:, ::1])"
+_product_kernel = compiled(_PRODUCT, _product, fastmath=_FAST)
+_products_kernel = compiled(_PRODUCTS, _products, fastmath=_FAST)
+_silu_kernel = compiled("void(float32[::1])", _silu, fastmath=_FAST)
+
+_THINK = (
+    "void(int64, UniTuple(float32[:, ::1], 7), UniTuple(float32[::1], 7),"
+    " UniTuple(float32[::1], 7), UniTuple(float32[::1], 7), UniTuple(float32[:, ::1], 3),"
+    " UniTuple(float32[::1], 3), UniTuple(float32[:, ::1], 4))"
+)
+
+
+def _think(
+    patches: int,
+    weights: tuple[Array, ...],
+    biases: tuple[Array, ...],
+    heard: tuple[Array, ...],
+    said: tuple[Array, ...],
+    patch_weights: tuple[Array, ...],
+    patch_biases: tuple[Array, ...],
+    rooms: tuple[Array, ...],
+) -> None:
+    """All layers of a frame.
+
+    `heard` and `said` are what goes into layers of one vector and what comes out, in the order of
+    `_packed`; what the recurrent layer remembers is among them and is brought up to date. `rooms`
+    lie between the layers of patches. Loops rather than calls one by one: each call that is written
+    out takes time to compile.
+    """
+    for number in range(2):
+        _product_kernel(weights[number], biases[number], heard[number], said[number])
+        _silu_kernel(said[number])
+    for number in range(2, 5):
+        _product_kernel(weights[number], biases[number], heard[number], said[number])
+    gates, new, known, hidden = said[2], said[3], said[4], heard[4]
+    width = len(hidden)
+    for i in range(width):
+        forget = _ONE / (_ONE + np.exp(-gates[i]))
+        keep = _ONE / (_ONE + np.exp(-gates[width + i]))
+        fresh = _ONE - _TWO / (np.exp(_TWO * (new[i] + forget * known[i])) + _ONE)
+        hidden[i] = fresh + keep * (hidden[i] - fresh)
+    for number in range(5, 7):
+        _product_kernel(weights[number], biases[number], heard[number], said[number])
+
+    laid, local = said[5], rooms[0]
+    context = (len(laid) - 1) // patches
+    for patch in range(patches):
+        for i in range(context):
+            local[patch, _NEAR + _PLACE + i] = laid[patch * context + i]
+    for number in range(3):
+        out = rooms[number + 1]
+        _products_kernel(patch_weights[number], patch_biases[number], rooms[number], out)
+        if number < 2:
+            for row in range(len(out)):
+                _silu_kernel(out[row])
+
+
+_think_kernel = compiled(_THINK, _think, fastmath=_FAST)
 
 
 class HopStep:
@@ -341,16 +343,13 @@ class HopStep:
     Parameters
     ----------
     generator : Generator
-        On the CPU, in single precision.
-    layers : callable
-        `HopLayers` of it, compiled or not; clones share them.
+        Its weights are copied.
     levels : LevelStep, optional
         Sets the levels of the delta, as in `LevelledGenerator`; it is copied.
     """
 
-    def __init__(self, generator: Generator, layers: Any, levels: LevelStep | None = None) -> None:
-        config, gain = generator.config, generator.encoder_gain
-        bins, patches = config.bins - 1, generator.patches
+    def __init__(self, generator: Generator, levels: LevelStep | None = None) -> None:
+        gain = generator.encoder_gain
         numbers = (
             generator.floor,
             generator.silence,
@@ -361,21 +360,47 @@ class HopStep:
             gain.enough,
             gain.gain,
         )
-        self.config = config
-        self._generator = generator
-        self._layers = layers
-        self._levels = None if levels is None else levels.clone()
         self._numbers: Array = np.array(numbers, np.float32)
-        self._whole: Array = np.zeros(6 * patches + 1, np.float32)
-        self._local: Array = np.zeros((patches, _NEAR + _PLACE), np.float32)
-        self._holes: Array = np.zeros(gain.statistics, np.float32)
-        # The layers read what the kernels write.
-        self._heard_whole = torch.from_numpy(self._whole)
-        self._heard_local = torch.from_numpy(self._local)
-        self._heard_holes = torch.from_numpy(self._holes)
-        self._level: Array = np.zeros((2, bins), np.float32)
-        self._lowered: Array = np.zeros((2, bins // BAND), np.float32)
-        self._unit: Array = np.zeros((4, patches), np.float32)
+        self._weights = _packed(generator)
+        self._begin(generator.config, levels)
+
+    def _begin(self, config: GeneratorConfig, levels: LevelStep | None) -> None:
+        def room(*shape: int) -> Array:
+            return np.zeros(shape, np.float32)
+
+        bins = config.bins - 1
+        patches, groups = bins // PATCH, bins // GROUP
+        # Even numbers of patches, and multiples of 4 of what each sees, see `_products`.
+        rows, wide = patches + patches % 2, _fours(config.local)
+        self.config = config
+        self._levels = None if levels is None else levels.clone()
+        self._whole = room(6 * patches + 1)
+        self._holes = room(STATISTICS * groups)
+        self._level, self._lowered = room(2, bins), room(2, bins // BAND)
+        self._unit = room(4, patches)
+        rooms = (
+            room(rows, _fours(_NEAR + _PLACE + config.context)),
+            room(rows, wide),
+            room(rows, wide),
+            room(rows, LEVELS * PATCH),
+        )
+        both = room(config.encoder + config.hidden)
+        encoded, self._hidden = both[: config.encoder], both[config.encoder :]
+        said = (
+            encoded,
+            room(len(self._weights[1][1])),
+            room(2 * config.hidden),
+            room(config.hidden),
+            room(config.hidden),
+            room(config.context * patches + 1),
+            room(1),
+        )
+        heard = (self._whole, self._holes, both, encoded, self._hidden, both, said[1])
+        self._rooms = heard, said, rooms
+        # What the layers hear of patches that there are, and what they say, as parts of that.
+        self._seen = rooms[0][:patches, : _NEAR + _PLACE]
+        self._chosen, self._odds = rooms[3][:patches], said[6]
+        self._laid, self._damage = said[5][:-1].reshape(patches, -1), said[5][-1:]
         self.load(config.initial_state(1))
 
     def load(self, state: tuple[Tensor, ...]) -> None:
@@ -385,7 +410,7 @@ class HopStep:
         )
         if self._levels is not None and len(state) > 5:
             self._levels.load((state[5], state[6]))
-        self._hidden = hidden.flatten()
+        self._hidden[:] = hidden.numpy()[0, 0]
         self._held: Array = held.numpy()[0]
         self._previous: Array = previous.numpy()[0, :, 0]
         self._peaks: Array = peaks.numpy()[0, :, 0]
@@ -395,7 +420,7 @@ class HopStep:
         """A copy of the state, as the network keeps it."""
         levels = () if self._levels is None else self._levels.state()
         return (
-            self._hidden.clone()[None, None],
+            torch.from_numpy(self._hidden.copy())[None, None],
             torch.from_numpy(self._held.copy())[None],
             torch.from_numpy(self._previous.copy())[None, :, None],
             torch.from_numpy(self._peaks.copy())[None, :, None],
@@ -404,8 +429,10 @@ class HopStep:
         )
 
     def clone(self) -> HopStep:
-        """An independent copy that goes on from the same state."""
-        twin = HopStep(self._generator, self._layers, self._levels)
+        """An independent copy that goes on from the same state; the weights are shared."""
+        twin: HopStep = object.__new__(HopStep)
+        twin._numbers, twin._weights = self._numbers, self._weights
+        twin._begin(self.config, self._levels)
         twin.load(self.state())
         return twin
 
@@ -419,37 +446,94 @@ class HopStep:
         delta : ndarray [shape=(1 or 2, bins)], complex64
             Written: mid, or mid and side.
         """
-        lowered, unit, heard = self._lowered, self._unit, self._heard
+        lowered, unit, past = self._lowered, self._unit, self._heard
         sounding = _hear_kernel(
             spectra,
             self._numbers,
             self._held,
             self._previous,
             self._peaks,
-            heard,
+            past,
             self._level,
             self._whole,
-            self._local,
+            self._seen,
             self._holes,
             lowered,
             unit,
         )
-        chosen, laid, damage, odds, self._hidden = self._layers(
-            self._heard_whole, self._hidden, self._heard_local, self._heard_holes
+        heard, said, rooms = self._rooms
+        weights, biases, patch_weights, patch_biases = self._weights
+        _think_kernel(
+            len(self._laid),
+            weights,
+            biases,
+            heard,
+            said,
+            patch_weights,
+            patch_biases,
+            rooms,
         )
         gain = _sound_kernel(
             spectra,
             sounding,
             self._numbers,
-            chosen.numpy(),
-            laid.numpy(),
-            damage.numpy(),
-            odds.numpy(),
-            heard,
+            self._chosen,
+            self._laid,
+            self._damage,
+            self._odds,
+            past,
             lowered,
             unit,
             delta,
         )
         if self._levels is not None:
             self._levels.hear(spectra)
-            self._levels.fill_into(spectra, delta, float(opened(damage)[0]), gain)
+            amount = float(opened(torch.from_numpy(self._damage))[0])
+            self._levels.fill_into(spectra, delta, amount, gain)
+
+
+def _fours(count: int) -> int:
+    """The next multiple of 4."""
+    return -(-count // 4) * 4
+
+
+_Layers = tuple[Array, ...]
+
+
+def _packed(generator: Generator) -> tuple[_Layers, _Layers, _Layers, _Layers]:
+    """Weights and biases of the layers of one vector, then those of the layers of patches."""
+
+    def plain(tensor: Tensor) -> Array:
+        made: Array = np.array(tensor.detach().cpu().numpy(), np.float32, order="C")
+        return made
+
+    def layer(linear: nn.Linear) -> tuple[Array, Array]:
+        return plain(linear.weight), plain(linear.bias)
+
+    def of_patches(linear: nn.Linear) -> tuple[Array, Array]:
+        (out, into), weight = linear.weight.shape, plain(linear.weight)
+        # Filled up with numbers that change nothing, see `_products`.
+        made = np.zeros((_fours(into), _fours(out)), np.float32)
+        made[:into, :out] = weight.T
+        return made, np.pad(plain(linear.bias), (0, _fours(out) - out))
+
+    into, back, into_bias, back_bias = (plain(part) for part in generator.recur.all_weights[0])
+    # The two gates come first, then what is new.
+    split = 2 * generator.config.hidden
+    gates = np.concatenate([into[:split], back[:split]], axis=1)
+    layout, gate = layer(generator.layout), layer(generator.gate)
+    vectors = (
+        layer(generator.encode),
+        layer(generator.encoder_gain.weigh),
+        (gates, into_bias[:split] + back_bias[:split]),
+        (into[split:].copy(), into_bias[split:].copy()),
+        (back[split:].copy(), back_bias[split:].copy()),
+        (np.concatenate([layout[0], gate[0]]), np.concatenate([layout[1], gate[1]])),
+        layer(generator.encoder_gain.judge),
+    )
+    patches = [of_patches(part) for part in (generator.look, generator.fuse, generator.decide)]
+    (weights, biases), (patch_weights, patch_biases) = (
+        zip(*vectors, strict=True),
+        zip(*patches, strict=True),
+    )
+    return weights, biases, patch_weights, patch_biases

@@ -21,7 +21,6 @@ from functools import lru_cache
 from pathlib import Path
 from typing import Any, cast
 
-import numpy as np
 import torch
 from safetensors import SafetensorError, safe_open
 from safetensors.torch import save
@@ -30,8 +29,8 @@ from torch import Tensor, nn
 from uncodec.errors import ModelError
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
-from uncodec.networks.generator import CHANNELS, Generator, GeneratorConfig
-from uncodec.networks.hop_step import HopLayers, HopStep
+from uncodec.networks.generator import Generator, GeneratorConfig
+from uncodec.networks.hop_step import HopStep
 from uncodec.networks.level_features import HOP, WINDOW
 from uncodec.networks.level_step import LevelStep
 from uncodec.networks.levelled import LevelledGenerator
@@ -316,15 +315,7 @@ def _ready(
 
 
 def _hops(generator: Generator, levels: LevelNetwork | None) -> HopStep:
-    """A generator frame by frame, compiled and past the slow first calls."""
-    layers = _compile(HopLayers(generator).eval())
-    step = None if levels is None else LevelStep(levels)
-    trial = HopStep(generator, layers, step)
-    spectra = np.zeros((CHANNELS, generator.config.bins), np.complex64)
-    with torch.inference_mode():
-        for _ in range(3):
-            trial.step_into(spectra, spectra[:2].copy())
-    return HopStep(generator, layers, step)
+    return HopStep(generator, None if levels is None else LevelStep(levels))
 
 
 def _check_levels(levels: LevelConfig, generator: GeneratorConfig, path: str) -> None:
