@@ -6,6 +6,7 @@ import numpy as np
 import pytest
 import torch
 
+from uncodec.errors import InvalidValue
 from uncodec.live.engine import DeltaEngine
 from uncodec.networks import CHANNELS, Generator, GeneratorConfig, load_model
 from uncodec.networks.hop_step import HopStep
@@ -122,6 +123,16 @@ def test_weights_that_are_no_numbers_are_heard(layer):
         getattr(generator, layer).bias.fill_(float("nan"))
     step = HopStep(generator)
     assert np.isnan(stepped(step, frames(SMALL, 2))).any()
+
+
+def test_wrong_shapes_are_refused_before_anything_is_done():
+    _, step = made(SMALL)
+    spectra, delta = frames(SMALL, 1)[0], np.zeros((2, SMALL.bins), np.complex64)
+    with pytest.raises(InvalidValue, match=r"spectra: must have shape \(6, 129\), got \(2, 129\)"):
+        step.step_into(spectra[:2], delta)
+    with pytest.raises(InvalidValue, match=r"delta: must have shape \(1 or 2, 129\), got"):
+        step.step_into(spectra, delta[:, 1:])
+    assert all(map(torch.equal, step.state(), SMALL.initial_state(1)))
 
 
 def coded(seconds, channels=2):

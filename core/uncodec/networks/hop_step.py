@@ -15,8 +15,17 @@ from numpy.typing import NDArray
 from torch import Tensor, nn
 
 from uncodec.compiled import compiled
+from uncodec.errors import InvalidValue
 from uncodec.networks.encoder_gain import GROUP, STATISTICS, EncoderGain
-from uncodec.networks.generator import AROUND, BAND, LEVELS, PATCH, Generator, GeneratorConfig
+from uncodec.networks.generator import (
+    AROUND,
+    BAND,
+    CHANNELS,
+    LEVELS,
+    PATCH,
+    Generator,
+    GeneratorConfig,
+)
 from uncodec.networks.level_step import LevelStep
 from uncodec.networks.levelled import opened
 from uncodec.signals import Array
@@ -36,10 +45,7 @@ _FEW, _FEWER = np.float32(-1.5), np.float32(-3.0)
 _UNIT, _TENTH = np.float32(1e-12), np.float32(0.31622777)
 _KEPT, _DECADES = np.float32(0.02), np.float32(1.1512925)
 _LOWEST, _HIGHEST, _ODDS = np.float32(-13.0), np.float32(7.0), np.float32(8.0)
-
-
 _FAST = {"reassoc", "contract"}
-
 
 _HEAR = (
     "boolean(complex64[:, :], float32[::1], float32[::1], float32[:, ::1], float32[:, ::1],"
@@ -445,7 +451,19 @@ class HopStep:
             As `Generator.forward` takes them.
         delta : ndarray [shape=(1 or 2, bins)], complex64
             Written: mid, or mid and side.
+
+        Raises
+        ------
+        InvalidValue
+            A shape does not fit; nothing was done then.
         """
+        bins = self.config.bins
+        if spectra.shape != (CHANNELS, bins):
+            raise InvalidValue(
+                f"spectra: must have shape ({CHANNELS}, {bins}), got {spectra.shape}"
+            )
+        if delta.shape not in ((1, bins), (2, bins)):
+            raise InvalidValue(f"delta: must have shape (1 or 2, {bins}), got {delta.shape}")
         lowered, unit, past = self._lowered, self._unit, self._heard
         sounding = _hear_kernel(
             spectra,

@@ -393,8 +393,8 @@ if hasattr(os, "register_at_fork"):
 def _compile(network: nn.Module) -> Any:
     """Script and freeze; the one place that knows TorchScript.
 
-    TorchScript is deprecated upstream and will go. It stays for now because its interpreter starts
-    a hop with less overhead than eager mode and its archives run in C++ hosts.
+    TorchScript is deprecated upstream and will go. It stays for now because its archives run in C++
+    hosts. Here it serves devices other than the CPU, which has `HopStep`.
     """
     with warnings.catch_warnings():
         warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=Warning)
