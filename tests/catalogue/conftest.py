@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from dataclasses import asdict
 from pathlib import Path
 
 import numpy as np
@@ -42,8 +43,8 @@ class Recorder(Reporter):
         self.events.append(("failed", source.name))
         self.errors = [*getattr(self, "errors", []), str(error)]
 
-    def ended(self, **counts):
-        self.end = counts
+    def ended(self, counts):
+        self.end = asdict(counts)
 
     def names(self, kind):
         return sorted(name for event, name in self.events if event == kind)

@@ -2,22 +2,21 @@
 
 from __future__ import annotations
 
-from collections import Counter
 from collections.abc import Iterable
-from dataclasses import dataclass, field
+from dataclasses import dataclass
 from functools import partial
 from pathlib import Path
-from typing import Protocol
+from typing import Literal, Protocol
 
 from uncodec.catalogue.receipts import Attempt, Decision, ReceiptBook
 from uncodec.catalogue.work import Work
 from uncodec.errors import ModelError
 from uncodec.files.batch import do_job
 from uncodec.files.planning import STANDARD, Job, Plan
-from uncodec.files.reporting import Reporter, ReportLost, describe
+from uncodec.files.reporting import Counts, Reporter, ReportLost, describe
 from uncodec.files.restore import RestoreReport
 
-__all__ = ["Events", "Outcome", "Tally", "foresee", "perform", "run"]
+__all__ = ["Events", "Outcome", "foresee", "perform", "run"]
 
 
 class Events(Protocol):
@@ -33,24 +32,17 @@ class Events(Protocol):
 
 @dataclass(frozen=True, slots=True)
 class Outcome:
-    """How a job ended: "done", "failed" or "skipped"; and why it was done again, if it was."""
+    """How a job ended.
 
-    state: str
+    Attributes
+    ----------
+    state : {"restored", "failed", "skipped"}
+    again : str
+        Why it was done anew; empty if it was not.
+    """
+
+    state: Literal["restored", "failed", "skipped"]
     again: str = ""
-
-
-@dataclass
-class Tally:
-    """How many jobs ended in which way."""
-
-    states: Counter[str] = field(default_factory=Counter)
-    again: Counter[str] = field(default_factory=Counter)
-
-    def add(self, outcome: Outcome) -> None:
-        """Count one."""
-        self.states[outcome.state] += 1
-        if outcome.again:
-            self.again[outcome.again] += 1
 
 
 def run(
@@ -79,7 +71,7 @@ def run(
         Leave receipts there, and pass over what they show as done if the book says so.
     """
     reporter.planned(plan)
-    tally = Tally()
+    counts = Counts(failed=len(plan.failures))
     if min(processes, len(plan.jobs)) > 1:
         from uncodec.catalogue.workers import perform_all
 
@@ -89,15 +81,11 @@ def run(
             work.begin()
         outcomes = (perform(job, work, reporter, book) for job in plan.jobs)
     for outcome in outcomes:
-        tally.add(outcome)
-    failures = len(plan.failures) + tally.states["failed"]
-    reporter.ended(
-        restored=tally.states["done"],
-        failed=failures,
-        skipped=tally.states["skipped"],
-        again=dict(sorted(tally.again.items())),
-    )
-    return failures
+        setattr(counts, outcome.state, getattr(counts, outcome.state) + 1)
+        if outcome.again:
+            counts.again[outcome.again] = counts.again.get(outcome.again, 0) + 1
+    reporter.ended(counts)
+    return counts.failed
 
 
 def perform(job: Job, work: Work, events: Events, book: ReceiptBook | None) -> Outcome:
@@ -123,7 +111,7 @@ def perform(job: Job, work: Work, events: Events, book: ReceiptBook | None) -> O
         events.failed(job.source, job.target, error)
         return Outcome("failed", again)
     events.finished(report)
-    return Outcome("done", again)
+    return Outcome("restored", again)
 
 
 def foresee(job: Job, work: Work, book: ReceiptBook | None, *, overwrite: bool) -> Decision:

@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from collections.abc import Callable
 from dataclasses import asdict, dataclass, field
-from functools import cached_property
+from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
@@ -88,7 +88,6 @@ class Restoring:
     def _weights(self) -> dict[str, str]:
         return _model(self.model)
 
-    @cached_property
     def _provenance(self) -> dict[str, str]:
         return _provenance(self.command, self.model, self.amount)
 
@@ -98,20 +97,8 @@ class Restoring:
         """Restore one file."""
         if self._effect is None:
             self._effect = open_effect(self.model, self.amount, self.seed)
-        settings = self.settings
-        return restore_file(
-            job.source,
-            job.target,
-            self._effect,
-            bits=settings.bits,
-            rate=settings.rate,
-            headroom=settings.headroom,
-            overwrite=settings.overwrite or ours,
-            salvage=settings.salvage,
-            add_tags=self._provenance if settings.provenance else None,
-            delta=job.delta,
-            progress=progress,
-        )
+        options = _options(self.settings, job, ours, self._provenance)
+        return restore_file(job.source, job.target, self._effect, progress=progress, **options)
 
 
 @dataclass
@@ -153,7 +140,6 @@ class Rendering:
     def _weights(self) -> dict[str, str]:
         return _model(self._wanted.model)
 
-    @cached_property
     def _provenance(self) -> dict[str, str]:
         return _provenance(self.command, self._wanted.model, self._wanted.amount)
 
@@ -163,21 +149,14 @@ class Rendering:
         """Render one file."""
         from uncodec.files.render import render_file
 
-        settings = self.settings
         return render_file(
             job.source,
             job.target,
             self._wanted.take(job.take),
-            bits=settings.bits,
-            rate=settings.rate,
-            headroom=settings.headroom,
-            overwrite=settings.overwrite or ours,
-            salvage=settings.salvage,
-            add_tags=self._provenance if settings.provenance else None,
-            delta=job.delta,
             resume=resume or self.resume,
             progress=progress,
             notice=notice,
+            **_options(self.settings, job, ours, self._provenance),
         )
 
 
@@ -191,6 +170,21 @@ def open_effect(model: str, amount: float, seed: int) -> StreamingEffect:
     # times as long and ten times the processor time, because the threads wait for each other.
     torch.set_num_threads(1)
     return GANRestorer(amount=amount, seed=seed, model=model)
+
+
+def _options(
+    settings: Settings, job: Job, ours: bool, provenance: Callable[[], dict[str, str]]
+) -> dict[str, Any]:
+    """What `restore_file` and `render_file` are told alike."""
+    return {
+        "bits": settings.bits,
+        "rate": settings.rate,
+        "headroom": settings.headroom,
+        "overwrite": settings.overwrite or ours,
+        "salvage": settings.salvage,
+        "add_tags": provenance() if settings.provenance else None,
+        "delta": job.delta,
+    }
 
 
 def _described(settings: Settings, job: Job) -> dict[str, Any]:
@@ -207,6 +201,7 @@ def _model(model: str) -> dict[str, str]:
     return {"name": Path(model).name, "sha256": digest_file(find_model(model) / WEIGHTS)}
 
 
+@cache
 def _provenance(command: str, model: str, amount: float) -> dict[str, str]:
     """The tag of a result that says what it was made with."""
     from uncodec.networks.store import model_version

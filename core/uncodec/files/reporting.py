@@ -10,8 +10,8 @@ import sys
 import time
 import traceback
 from collections import defaultdict
-from collections.abc import Iterable, Mapping
-from dataclasses import asdict
+from collections.abc import Iterable
+from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, Self, TextIO
 from unicodedata import category
@@ -26,6 +26,7 @@ if TYPE_CHECKING:
     from uncodec.files.restore import RestoreReport
 
 __all__ = [
+    "Counts",
     "JsonReporter",
     "ProgressReporter",
     "ReportLost",
@@ -77,6 +78,32 @@ def describe(error: BaseException) -> str:
         reason = reason_of(error)
         return f"{error.filename}: {reason}" if error.filename else reason
     return f"unexpected {type(error).__name__}: {text} (--debug shows where)"
+
+
+@dataclass
+class Counts:
+    """How many files ended in which way.
+
+    Attributes
+    ----------
+    restored, failed : int
+    skipped : int
+        Done before.
+    again : dict of str to int
+        Of those that were restored or failed: how many were done anew, by reason.
+    """
+
+    restored: int = 0
+    failed: int = 0
+    skipped: int = 0
+    again: dict[str, int] = field(default_factory=dict)
+
+    def __str__(self) -> str:
+        text = f"{self.restored} restored, {self.failed} failed"
+        if self.again:
+            reasons = "; ".join(f"{n}: {reason}" for reason, n in sorted(self.again.items()))
+            text += f", {sum(self.again.values())} of these anew ({reasons})"
+        return f"{text}, {self.skipped} done before" if self.skipped else text
 
 
 class Reporter:
@@ -141,20 +168,10 @@ class Reporter:
             text = f"{_name(source)}: {text}"
         self._line(f"uncodec: error: {text}")
 
-    def ended(
-        self,
-        *,
-        restored: int,
-        failed: int,
-        skipped: int = 0,
-        again: Mapping[str, int] | None = None,
-    ) -> None:
-        """The batch is through.
-
-        `skipped` were done before; `again` tells how many were done anew, by reason.
-        """
-        if (skipped or again) and not self._quiet:
-            self._line(f"uncodec: {_counted(restored, failed, skipped, again or {})}")
+    def ended(self, counts: Counts) -> None:
+        """The batch is through."""
+        if (counts.skipped or counts.again) and not self._quiet:
+            self._line(f"uncodec: {counts}")
 
     def __enter__(self) -> Self:
         return self
@@ -245,22 +262,8 @@ class JsonReporter(Reporter):
             super().failed(source, target, error)
         self._event("error", source=str(source), type=type(error).__name__, message=describe(error))
 
-    def ended(
-        self,
-        *,
-        restored: int,
-        failed: int,
-        skipped: int = 0,
-        again: Mapping[str, int] | None = None,
-    ) -> None:
-        self._event(
-            "end",
-            restored=restored,
-            failed=failed,
-            passed_over=self._passed_over,
-            skipped=skipped,
-            again=dict(again or {}),
-        )
+    def ended(self, counts: Counts) -> None:
+        self._event("end", passed_over=self._passed_over, **asdict(counts))
 
     def _event(self, event: str, **fields: Any) -> None:
         try:
@@ -330,32 +333,16 @@ class ProgressReporter(Reporter):
         self._over(source)
         super().failed(source, target, error)
 
-    def ended(
-        self,
-        *,
-        restored: int,
-        failed: int,
-        skipped: int = 0,
-        again: Mapping[str, int] | None = None,
-    ) -> None:
+    def ended(self, counts: Counts) -> None:
         self.close()
-        if failed or skipped or again:
-            self._line(_counted(restored, failed, skipped, again or {}))
+        if counts.failed or counts.skipped or counts.again:
+            self._line(str(counts))
 
     def close(self) -> None:
         self._bar.stop()
 
     def _line(self, text: str) -> None:
         self._console.print(one_line(text), soft_wrap=True)
-
-
-def _counted(restored: int, failed: int, skipped: int, again: Mapping[str, int]) -> str:
-    """``12 restored, 2 of them again (1: the source changed; 1: it failed before), ...``."""
-    text = f"{restored} restored, {failed} failed"
-    if again:
-        reasons = "; ".join(f"{count}: {reason}" for reason, count in again.items())
-        text += f", {sum(again.values())} of these anew ({reasons})"
-    return f"{text}, {skipped} done before" if skipped else text
 
 
 def _by_reason(pairs: Iterable[tuple[str, str]]) -> dict[str, list[str]]:
