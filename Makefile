@@ -37,7 +37,7 @@ help: ## list the targets
 
 setup: $(VENV)/.native-stamp ## create .venv, install the dependencies, build the native module
 
-demo: setup ## restore the bundled clip; writes audio, a picture and a score table to demo/out
+demo: setup ## restore the bundled clip; writes audio, a picture, a score table and a listening page to demo/out
 	$(PY) demo/run.py $(ARGS)
 
 plugin: setup $(PLUGIN_BINARY) ## build the VST3 plugin into target/Uncodec.vst3

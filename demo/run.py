@@ -1,8 +1,8 @@
 """Restore the bundled clip and show what came of it.
 
-Writes to demo/out: the restored audio (24 bit), a picture of the spectrograms and a table of
-scores, with the coded clip as its first row. The lossless original is composed anew for
-comparison; the restorer sees the coded clip only.
+Writes to demo/out: the restored audio (24 bit), a picture of the spectrograms, a table of scores
+with the coded clip as its first row, and a page to hear and see what several engines make of the
+clip. The lossless original is composed anew for comparison; the restorers see the coded clip only.
 """
 
 from __future__ import annotations
@@ -10,6 +10,7 @@ from __future__ import annotations
 import argparse
 import sys
 from collections.abc import Sequence
+from dataclasses import replace
 from pathlib import Path
 
 import numpy as np
@@ -17,10 +18,14 @@ from numpy.typing import NDArray
 
 from compose import CODED, CODED_KBPS, OUT, compose
 from uncodec.analysis.baselines import EXCITER, exciter
+from uncodec.analysis.comparison import ComparedClip, Comparison, Settings
+from uncodec.analysis.comparison_report import page_of
 from uncodec.analysis.metrics import score
 from uncodec.analysis.report import UNTOUCHED, ClipScore, Row, aggregate, to_markdown, write_text
+from uncodec.analysis.sources import Source
 from uncodec.analysis.spectrogram import spectrogram_picture
 from uncodec.errors import UncodecError
+from uncodec.listening import write_page
 
 Audio = NDArray[np.float32]
 
@@ -50,7 +55,7 @@ def run(model: str, amount: float, seed: int, out: Path) -> str:
     """Restore, score and draw; returns the table."""
     import torch
 
-    from uncodec import GANRestorer
+    from uncodec import DiffusionRestorer, GANRestorer
     from uncodec.files import restore_file
     from uncodec.io import read_audio
 
@@ -65,9 +70,12 @@ def run(model: str, amount: float, seed: int, out: Path) -> str:
     restored, _ = read_audio(out / "restored.wav")
     coded, restored = (fit(x, reference.shape[1]) for x in (coded, restored))
     name = f"uncodec {model}"
-    rows = score_rows(
-        reference, rate, {UNTOUCHED: coded, EXCITER: exciter(coded, rate), name: restored}
-    )
+    versions = {
+        name: restored,
+        "uncodec diffusion": DiffusionRestorer(amount=amount, seed=seed)(coded, rate),
+        EXCITER: exciter(coded, rate),
+    }
+    rows = score_rows(reference, rate, {UNTOUCHED: coded, **versions})
     table = to_markdown(rows)
     write_text(out / "scores.md", f"# Scores of the demo clip\n\n{table}\n{EXPLANATION}")
     notes = {row.restorer: _note(row) for row in rows}
@@ -86,6 +94,11 @@ def run(model: str, amount: float, seed: int, out: Path) -> str:
             "For comparison: the lossless original": "never seen by the restorer",
         },
     )
+    source = Source("demo clip", reference, coded, rate, "mp3", float(CODED_KBPS))
+    clip = ComparedClip(source, versions)
+    report = Comparison((), Settings(seed=seed), (clip,), rows, clip_count=1)
+    page = replace(page_of(report), title="A coded clip, restored", facts=())
+    write_page(page, out)
     return table
 
 
@@ -113,6 +126,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
         ("Restored", options.out / "restored.wav"),
         ("Picture", options.out / "spectrogram.png"),
         ("Scores", options.out / "scores.md"),
+        ("Listen", options.out / "index.html"),
     ):
         print(f"{label:10}  {path}")
     return 0

@@ -13,6 +13,7 @@ from uncodec.analysis.report import (
     ClipScore,
     aggregate,
     bootstrap_mean,
+    from_json,
     to_json,
     to_markdown,
     write_text,
@@ -169,3 +170,14 @@ def test_tables_that_cannot_be_written_say_so(tmp_path):
     (tmp_path / "file").write_text("")
     with pytest.raises(AudioFileError, match="cannot be written"):
         write_text(tmp_path / "file" / "table.md", "")
+
+
+def test_what_was_written_as_json_comes_back():
+    rows = aggregate(clips(), by_material=True)
+    back = from_json(to_json(rows, about={"seed": 0}))
+    assert to_markdown(back) == to_markdown(rows)
+    assert back[0].scores["lsd"].clips == 8
+    assert math.isnan(back[-1].scores["stereo_error_db"].mean)
+    for text in ("", "[]", '{"rows": [{}]}', '{"rows": 3}'):
+        with pytest.raises(InvalidValue, match="must be a table"):
+            from_json(text)

@@ -33,6 +33,7 @@ __all__ = [
     "Row",
     "aggregate",
     "bootstrap_mean",
+    "from_json",
     "heading",
     "to_cells",
     "to_json",
@@ -426,6 +427,37 @@ def to_json(rows: Sequence[Row], *, about: Mapping[str, Any] | None = None) -> s
     # A row a line: such files are kept with models, and their changes can be read.
     opening = json.dumps(head, indent=1, allow_nan=False).removesuffix("\n}")
     return opening + ',\n "rows": [\n' + ",\n".join(lines) + "\n ]\n}\n"
+
+
+def from_json(text: str) -> list[Row]:
+    """The rows that `to_json` wrote, to four decimals; what was null is NaN.
+
+    Raises
+    ------
+    InvalidValue
+        Not such a text.
+    """
+
+    def interval(value: Mapping[str, Any]) -> Interval:
+        keys = ("mean", "low", "high", "least", "most")
+        numbers = {key: math.nan if value[key] is None else float(value[key]) for key in keys}
+        return Interval(**numbers, clips=int(value["clips"]))
+
+    try:
+        return [
+            Row(
+                row["codec"],
+                row["kbps"],
+                row["restorer"],
+                row["material"] or "",
+                int(row["clips"]),
+                {key: interval(value) for key, value in row["scores"].items()},
+                {key: interval(value) for key, value in row["changes"].items()},
+            )
+            for row in json.loads(text)["rows"]
+        ]
+    except (ValueError, KeyError, TypeError, AttributeError) as error:
+        raise InvalidValue(f"text: must be a table that was written as JSON ({error!r})") from error
 
 
 def write_text(path: str | Path, text: str) -> Path:
