@@ -3,8 +3,8 @@
 A kernel is compiled for its one signature when its module is imported, never inside an audio call.
 The compiled code is kept in Numba's cache when there is a writable place for it; Numba renews that
 cache when the kernel's file or the processor changes, and kernels call nothing outside their file
-that could make the cache stale. Without a writable place they are compiled at every import, which takes
-about eight seconds.
+that could make the cache stale. Without a writable place they are compiled at every import, which
+takes about eight seconds.
 """
 
 from __future__ import annotations

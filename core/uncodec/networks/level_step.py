@@ -25,6 +25,7 @@ from uncodec.signals import Array
 __all__ = ["LevelStep"]
 
 Spectrum = NDArray[np.complex64]
+Halves = NDArray[np.uint16]
 
 # Single precision throughout: a bare number would make Numba compute in double.
 _ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(4.0)
@@ -37,12 +38,21 @@ _HEARD = FEATURES + 2 * BANDS
 """Numbers that the first layer hears of mid or of side."""
 
 
-def _product(weight: Array, bias: Array, x: Array, out: Array) -> None:
+# The sign and the rest of a number of half precision, moved to where single precision has them, are
+# that number times 2**-112.
+_SIGN, _REST, _UP, _FAR = np.uint32(0x8000), np.uint32(0x7FFF), np.uint32(13), np.uint32(16)
+_RAISED = np.float32(2.0**112)
+
+
+def _product(weight: Halves, bias: Array, x: Array, out: Array) -> None:
+    """A linear layer; its weights are the bits of numbers of half precision: half to read."""
     for row in range(len(out)):
         total = _ZERO
         line = weight[row]
         for column in range(len(x)):
-            total += line[column] * x[column]
+            bits = np.uint32(line[column])
+            moved = np.uint32(((bits & _REST) << _UP) | ((bits & _SIGN) << _FAR))
+            total += moved.view(np.float32) * _RAISED * x[column]
         out[row] = bias[row] + total
 
 
@@ -55,7 +65,7 @@ def _scale(x: Array) -> np.float32:
 
 
 _product_kernel = compiled(
-    "void(float32[:, ::1], float32[::1], float32[::1], float32[::1])",
+    "void(uint16[:, ::1], float32[::1], float32[::1], float32[::1])",
     _product,
     fastmath={"reassoc", "contract"},
 )
@@ -120,17 +130,20 @@ _hear_kernel = compiled(
 def _think(
     heard: Array,
     recurrent: Array,
-    enter: Array,
+    enter: Halves,
     enter_bias: Array,
-    mix: Array,
+    norm: Array,
+    mix: Halves,
     mix_bias: Array,
-    back: Array,
+    back: Halves,
     back_bias: Array,
-    up: Array,
+    norm_forward: Array,
+    up: Halves,
     up_bias: Array,
-    down: Array,
+    down: Halves,
     down_bias: Array,
-    leave: Array,
+    norm_last: Array,
+    leave: Halves,
     leave_bias: Array,
     stream: Array,
     normal: Array,
@@ -146,7 +159,7 @@ def _think(
     for layer in range(layers):
         scale = _scale_kernel(stream)
         for i in range(width):
-            normal[i] = stream[i] * scale
+            normal[i] = stream[i] * scale * norm[layer, i]
         _product_kernel(mix[layer], mix_bias[layer], normal, mixed)
         memory = recurrent[layer]
         for i in range(inner):
@@ -159,7 +172,7 @@ def _think(
             stream[i] += normal[i]
         scale = _scale_kernel(stream)
         for i in range(width):
-            normal[i] = stream[i] * scale
+            normal[i] = stream[i] * scale * norm_forward[layer, i]
         _product_kernel(up[layer], up_bias[layer], normal, fed)
         for i in range(len(fed)):
             fed[i] = fed[i] / (_ONE + np.exp(-fed[i]))
@@ -168,15 +181,16 @@ def _think(
             stream[i] += normal[i]
     scale = _scale_kernel(stream)
     for i in range(width):
-        normal[i] = stream[i] * scale
+        normal[i] = stream[i] * scale * norm_last[i]
     _product_kernel(leave, leave_bias, normal, said)
 
 
 _think_kernel = compiled(
-    "void(float32[::1], float32[:, ::1], float32[:, ::1], float32[::1], float32[:, :, ::1],"
-    " float32[:, ::1], float32[:, :, ::1], float32[:, ::1], float32[:, :, ::1], float32[:, ::1],"
-    " float32[:, :, ::1], float32[:, ::1], float32[:, ::1], float32[::1], float32[::1],"
-    " float32[::1], float32[::1], float32[::1], float32[::1], float32[::1])",
+    "void(float32[::1], float32[:, ::1], uint16[:, ::1], float32[::1], float32[:, ::1],"
+    " uint16[:, :, ::1], float32[:, ::1], uint16[:, :, ::1], float32[:, ::1], float32[:, ::1],"
+    " uint16[:, :, ::1], float32[:, ::1], uint16[:, :, ::1], float32[:, ::1], float32[::1],"
+    " uint16[:, ::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
+    " float32[::1], float32[::1])",
     _think,
     fastmath={"reassoc", "contract"},
 )
@@ -242,7 +256,8 @@ class LevelStep:
     Parameters
     ----------
     network : LevelNetwork
-        Of one direction, on the CPU; its weights are copied.
+        Of one direction, on the CPU. Its weights are copied in half precision, which they are kept
+        in on disk.
     """
 
     def __init__(self, network: LevelNetwork) -> None:
@@ -322,29 +337,34 @@ class LevelStep:
         _fill_kernel(spectra, delta, self.coded, self.played, amount, gain)
 
 
-def _packed(network: LevelNetwork) -> tuple[Array, ...]:
-    """Weights as the kernel takes them; those of the norms are part of what follows them."""
+def _packed(network: LevelNetwork) -> tuple[Any, ...]:
+    """Weights as the kernel takes them, in half precision as they are released."""
 
     def plain(tensor: Tensor) -> Array:
         made: Array = np.array(tensor.detach().cpu().numpy(), np.float32, order="C")
         return made
 
-    def stack(tensors: list[Tensor]) -> Array:
-        return plain(torch.stack([tensor.detach() for tensor in tensors]))
+    def halves(tensor: Tensor) -> Halves:
+        return plain(tensor).astype(np.float16).view(np.uint16)
+
+    def stack(tensors: list[Tensor]) -> Tensor:
+        return torch.stack([tensor.detach() for tensor in tensors])
 
     layers: list[Any] = list(network.layers)
-    leave = torch.cat([network.leave.weight, network.choose.weight]) * network.norm.weight
     return (
-        plain(network.enter.weight),
+        halves(network.enter.weight),
         plain(network.enter.bias),
-        stack([layer.mix.weight * layer.norm.weight for layer in layers]),
-        stack([layer.mix.bias for layer in layers]),
-        stack([layer.out.weight for layer in layers]),
-        stack([layer.out.bias for layer in layers]),
-        stack([layer.up.weight * layer.norm_forward.weight for layer in layers]),
-        stack([layer.up.bias for layer in layers]),
-        stack([layer.down.weight for layer in layers]),
-        stack([layer.down.bias for layer in layers]),
-        plain(leave),
+        plain(stack([layer.norm.weight for layer in layers])),
+        halves(stack([layer.mix.weight for layer in layers])),
+        plain(stack([layer.mix.bias for layer in layers])),
+        halves(stack([layer.out.weight for layer in layers])),
+        plain(stack([layer.out.bias for layer in layers])),
+        plain(stack([layer.norm_forward.weight for layer in layers])),
+        halves(stack([layer.up.weight for layer in layers])),
+        plain(stack([layer.up.bias for layer in layers])),
+        halves(stack([layer.down.weight for layer in layers])),
+        plain(stack([layer.down.bias for layer in layers])),
+        plain(network.norm.weight),
+        halves(torch.cat([network.leave.weight, network.choose.weight])),
         plain(torch.cat([network.leave.bias, network.choose.bias])),
     )
