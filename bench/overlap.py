@@ -13,7 +13,7 @@ from numpy.typing import NDArray
 
 from measure import Call, Row, alternate, ratio_row
 from uncodec._native import InverseFrames, synthesis_window
-from uncodec.live.overlap_add import OverlapAdd
+from uncodec.streams.overlap_add import OverlapAdd
 
 WINDOW, HOP, CHANNELS, FRAMES = 1024, 256, 2, 1024
 OTHER_SIZES = ((1024, 512), (768, 256), (882, 441), (2048, 512))

@@ -32,6 +32,12 @@ def _hop() -> list[Row]:
     return hop.rows()
 
 
+def _copies() -> list[Row]:
+    import copies
+
+    return copies.rows()
+
+
 def _whole_file() -> list[Row]:
     import whole_file
 
@@ -54,6 +60,7 @@ SECTIONS: dict[str, tuple[str, Callable[[], list[Row]]]] = {
     "transforms": ("STFT and inverse STFT of one hop, 2 channels, one thread", _transforms),
     "overlap-add": ("Overlap-add, one thread", _overlap),
     "hop": ("A hop of the live engine, 2 channels, one thread", _hop),
+    "copies": ("Copies of a block between the public face and the engine", _copies),
     "restore": ("Whole files", _whole_file),
     "live-path": ("Live paths in real time, 48 kHz, stereo, budget of ours 10 ms", _live_path),
     "plugin": ("Loading the plugin without a core, in fresh processes", _plugin),

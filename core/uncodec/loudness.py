@@ -3,12 +3,12 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 from functools import lru_cache
 
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.cloning import Cloneable
 from uncodec.compiled import compiled
 from uncodec.signals import Array
 
@@ -140,7 +140,7 @@ _kernel = compiled(
 )
 
 
-class LoudnessMeter:
+class LoudnessMeter(Cloneable):
     """Gated loudness of everything heard so far, in memory that does not grow.
 
     Blocks of 400 ms every 100 ms, the gate at -70 LUFS and the one 10 LU below the mean of what
@@ -207,10 +207,3 @@ class LoudnessMeter:
         gate = lufs_of(0.1 * self._energies.sum() / count)
         first = max(0, int((gate - ABSOLUTE_GATE_LUFS) * _BINS_PER_LU))
         return lufs_of(self._energies[first:].sum() / self._counts[first:].sum())
-
-    def clone(self) -> LoudnessMeter:
-        """An independent copy of the whole state."""
-        twin = copy(self)
-        for name in ("_state", "_recent", "_counts", "_energies"):
-            setattr(twin, name, getattr(self, name).copy())
-        return twin

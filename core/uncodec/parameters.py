@@ -4,17 +4,30 @@ from __future__ import annotations
 
 import numbers
 import operator
+import os
+from typing import Literal
 
 from uncodec.errors import InvalidType, InvalidValue
 
 __all__ = [
+    "MAX_STEPS",
+    "Sampler",
     "check_amount",
+    "check_device",
     "check_integer",
+    "check_model",
     "check_name",
     "check_number",
     "check_positive",
+    "check_sampler",
     "check_seed",
+    "check_steps",
 ]
+
+Sampler = Literal["ode", "sde"]
+
+MAX_STEPS = 32
+"""Most calls of the diffusion network."""
 
 
 def check_number(name: str, value: float, lowest: float, highest: float) -> float:
@@ -91,3 +104,28 @@ def check_name(name: str, value: str) -> str:
     if not value:
         raise InvalidValue(f"{name}={value!r}: must not be empty")
     return value
+
+
+def check_model(value: str | os.PathLike[str]) -> str:
+    """Return the name or the folder of a model, if it is a string or a path."""
+    return check_name("model", os.fspath(value) if isinstance(value, os.PathLike) else value)
+
+
+def check_device(value: str) -> str:
+    """Return where a network runs, if it is a string with something in it."""
+    return check_name("device", value)
+
+
+def check_steps(value: int) -> int:
+    """Return the number of calls of the diffusion network, if it is an integer from 1 to 32."""
+    return check_integer("steps", value, 1, MAX_STEPS)
+
+
+def check_sampler(value: str) -> Sampler:
+    """Return how the diffusion network is sampled, if it is "ode" or "sde"."""
+    name = check_name("sampler", value)
+    if name == "ode":
+        return "ode"
+    if name == "sde":
+        return "sde"
+    raise InvalidValue(f"sampler={value!r}: must be 'ode' or 'sde'")

@@ -57,13 +57,17 @@ def _has(instance: object, name: str) -> bool:
     return any(name in vars(cls) or name in inspect.get_annotations(cls) for cls in classes)
 
 
+def _is_settable(member: object) -> bool:
+    return hasattr(member, "__set__") and getattr(member, "fset", member) is not None
+
+
 def _refusal(instance: object, name: str) -> str:
     settable = sorted(
         {
             attribute
             for cls in type(instance).__mro__
             for attribute, member in vars(cls).items()
-            if isinstance(member, property) and member.fset is not None
+            if not attribute.startswith("_") and _is_settable(member)
         }
         | {attribute for attribute in vars(instance) if not attribute.startswith("_")}
     )

@@ -14,9 +14,9 @@ LEFT_OUT = [
     "torch",
     "uncodec.networks",
     "uncodec.live.engine",
-    "uncodec.live.overlap_add",
+    "uncodec.streams.overlap_add",
     "uncodec.live.live_session",
-    "uncodec.live.source",
+    "uncodec.streams.delta",
     "uncodec.live.stream",
 ]
 

@@ -7,7 +7,7 @@ import pytest
 
 from uncodec.bridge.plugin_session import PluginSession
 from uncodec.live import open_stream
-from uncodec.live.hop_runner import MOST_FAILURES
+from uncodec.live.restored_hops import MOST_FAILURES
 
 HOP = 64
 
@@ -135,7 +135,7 @@ def test_after_a_hole_the_hops_stay_dry_until_the_model_has_seen_enough(serving,
         out.append(host.pull(HOP, 2))
     told, counters = session.describe(), host.path.counters()
     assert told["resyncs"] == 1
-    memory = session._hops.runner.memory
+    memory = session._hops.memory
     assert told["published_hops"] == 10 + 200 - memory
     assert counters["wet"] > before["wet"]
     dry = later(audio, host.late)[:, half:]
@@ -177,7 +177,7 @@ def test_an_engine_that_fails_leaves_hops_dry_and_then_gives_up(serving, monkeyp
     def fail(*_):
         raise broken
 
-    monkeypatch.setattr(type(session._hops.runner._engine), "push_into", fail)
+    monkeypatch.setattr(type(session._hops._engine), "push_into", fail)
 
     def go_on(start):
         host.push(audio[:, start : start + HOP])

@@ -23,30 +23,27 @@ class Halving:
     """Halves the level, with 700 samples of latency that it hides as every effect must."""
 
     def __init__(self) -> None:
-        self.held: Audio | None = None
+        self.held: Audio = np.zeros((1, 0), np.float32)
         self.blocks: list[tuple[int, ...]] = []
 
-    def process(
-        self, input_array: Any, sample_rate: float, buffer_size: int = 8192, reset: bool = True
-    ) -> Audio:
-        block = np.asarray(input_array, dtype=np.float32)
-        if block.shape[0] > block.shape[1]:
-            raise InvalidValue(f"shape={block.shape}: would be taken as (samples, channels)")
-        if block.shape[0] > 2:
-            raise InvalidValue(f"channels={block.shape[0]}: must be 1 or 2")
+    def open_stream(self, sample_rate: float, channels: int, channel_layout: Any = None) -> Halving:
+        if channels > 2:
+            raise InvalidValue(f"channels={channels}: must be 1 or 2")
+        self.held = np.zeros((channels, 0), np.float32)
+        return self
+
+    def push(self, block: Audio) -> Audio:
         self.blocks.append(block.shape)
-        if self.held is not None:
-            block = np.concatenate([self.held, block], axis=1)
+        block = np.concatenate([self.held, block], axis=1)
         ready = max(0, block.shape[1] - 700)
         self.held = block[:, ready:]
         return 0.5 * block[:, :ready]
 
-    def flush(self) -> Audio:
-        rest, self.held = self.held, None
-        return np.zeros((0, 0), dtype=np.float32) if rest is None else 0.5 * rest
+    def finish(self) -> Audio:
+        return 0.5 * self.held
 
     def reset(self) -> None:
-        self.held = None
+        self.held = self.held[:, :0]
 
 
 @dataclass

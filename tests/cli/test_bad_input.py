@@ -287,7 +287,7 @@ def test_fault_of_the_program_is_one_line_too(run, put, effect, monkeypatch, onl
     def fail(*arguments, **options):
         raise ZeroDivisionError("division by zero")
 
-    monkeypatch.setattr(effect, "process", fail)
+    monkeypatch.setattr(effect, "push", fail)
     source = put("song.wav")
     assert_refused(run("restore", source), "unexpected ZeroDivisionError", "--debug")
     only_left(source)
@@ -344,7 +344,7 @@ def test_interrupt_inside_a_file(run, put, effect, monkeypatch, only_left):
     def interrupt(*arguments, **options):
         raise KeyboardInterrupt
 
-    monkeypatch.setattr(effect, "flush", interrupt)
+    monkeypatch.setattr(effect, "finish", interrupt)
     outcome = run("restore", *sources)
     assert outcome.code == 130
     assert outcome.error_lines == ["uncodec: stopped"]
@@ -359,9 +359,9 @@ from uncodec import cli
 from uncodec.catalogue import work
 
 class Slow(Halving):
-    def process(self, *arguments, **options):
+    def push(self, *arguments, **options):
         time.sleep(0.2)
-        return super().process(*arguments, **options)
+        return super().push(*arguments, **options)
 
 work.open_effect = lambda model, amount, seed: Slow()
 cli.main()
@@ -474,13 +474,13 @@ def test_a_name_that_is_too_long(run, put, tmp_path, only_left):
 
 def test_a_file_that_vanishes_before_its_turn(run, put, effect, monkeypatch, only_left, tmp_path):
     first, second, third = put("a.wav"), put("b.wav"), put("c.wav")
-    flush = effect.flush
+    finish = effect.finish
 
     def remove_next():
         second.unlink(missing_ok=True)
-        return flush()
+        return finish()
 
-    monkeypatch.setattr(effect, "flush", remove_next)
+    monkeypatch.setattr(effect, "finish", remove_next)
     outcome = run("restore", first, second, third)
     assert_refused(outcome, "b.wav: does not exist")
     only_left(first, third, tmp_path / "a.restored.flac", tmp_path / "c.restored.flac")
@@ -488,13 +488,13 @@ def test_a_file_that_vanishes_before_its_turn(run, put, effect, monkeypatch, onl
 
 def test_a_file_that_is_cut_while_it_is_read(run, put, make_tones, effect, monkeypatch, only_left):
     source, other = put("a.wav", make_tones(2, 400_000, 44_100)), put("b.wav")
-    process = effect.process
+    push = effect.push
 
     def cut(*arguments, **options):
         os.truncate(source, 300_000)
-        return process(*arguments, **options)
+        return push(*arguments, **options)
 
-    monkeypatch.setattr(effect, "process", cut)
+    monkeypatch.setattr(effect, "push", cut)
     outcome = run("restore", source, other)
     assert_refused(outcome, "a.wav: holds only ", "salvage")
     only_left(source, other, other.with_name("b.restored.flac"))
@@ -515,7 +515,7 @@ def test_the_folder_of_the_results_vanishes(
         return remove
 
     if command == "restore":
-        monkeypatch.setattr(effect, "flush", removing(effect.flush))
+        monkeypatch.setattr(effect, "finish", removing(effect.finish))
         options = []
     else:
         from uncodec.files.chunks import GroupStore

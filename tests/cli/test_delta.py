@@ -32,7 +32,7 @@ def test_deltas_of_several_go_into_a_folder(run, put, tmp_path):
 
 
 def test_what_adds_nothing_has_a_silent_delta(run, put, tmp_path, monkeypatch, effect):
-    monkeypatch.setattr(type(effect), "process", lambda self, audio, *_, **__: audio)
+    monkeypatch.setattr(type(effect), "push", lambda self, audio, *_, **__: audio)
     delta = tmp_path / "d.flac"
     assert run("restore", put("a.wav"), "--delta", delta).code == 0
     assert not read_audio(delta)[0].any()

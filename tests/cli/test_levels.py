@@ -20,17 +20,18 @@ class Unchanged:
     def __init__(self):
         self.held = None
 
-    def process(self, input_array, sample_rate, buffer_size=8192, reset=True):
-        block = input_array
-        if self.held is not None:
-            block = np.concatenate([self.held, block], axis=1)
+    def open_stream(self, sample_rate, channels, channel_layout=None):
+        self.held = np.zeros((channels, 0), np.float32)
+        return self
+
+    def push(self, audio):
+        block = np.concatenate([self.held, audio], axis=1)
         ready = max(0, block.shape[1] - 700)
         self.held = block[:, ready:]
         return block[:, :ready]
 
-    def flush(self):
-        rest, self.held = self.held, None
-        return np.zeros((0, 0), np.float32) if rest is None else rest
+    def finish(self):
+        return self.held
 
     def reset(self):
         self.held = None
@@ -43,12 +44,12 @@ class Touching(Unchanged):
         super().__init__()
         self.position = 0
 
-    def process(self, input_array, sample_rate, buffer_size=8192, reset=True):
-        block = input_array.copy()
+    def push(self, audio):
+        block = audio.copy()
         at = self.position + np.arange(block.shape[1])
         block[:, (at >= 40_000) & (at < 50_000)] += np.float32(1e-3 / 3)
         self.position += block.shape[1]
-        return super().process(block, sample_rate, buffer_size, reset)
+        return super().push(block)
 
 
 def read_steps(path):

@@ -37,13 +37,15 @@ RESTORED_SHARE = 3
 class Through:
     """An effect that changes nothing."""
 
-    def process(
-        self, input_array: Any, sample_rate: float, buffer_size: int = 8192, reset: bool = True
-    ) -> Any:
-        return np.asarray(input_array, np.float32)
+    def open_stream(self, sample_rate: float, channels: int, channel_layout: Any = None) -> Through:
+        self.channels = channels
+        return self
 
-    def flush(self) -> Any:
-        return np.zeros((0, 0), np.float32)
+    def push(self, audio: Any) -> Any:
+        return audio
+
+    def finish(self) -> Any:
+        return np.zeros((self.channels, 0), np.float32)
 
     def reset(self) -> None: ...
 

@@ -17,6 +17,7 @@ from uncodec.networks import (
 )
 from uncodec.diffusion.engine import DiffusionEngine
 from uncodec.diffusion.source import DiffusionSource
+from uncodec.streams.line import Line
 
 torch.set_num_threads(1)
 torch.manual_seed(0)
@@ -31,8 +32,12 @@ def render(piece):
     engine = DiffusionEngine(model, 1, 0, piece=piece)
     engine.on_memory = told.append
     source = DiffusionSource(engine, 2, piece)
-    silence = np.zeros((2, source.lead), np.float32)
-    return source.push(np.concatenate([audio, silence], axis=1))[:, :350_000], told
+    line, delta = Line(2, source.lead), Line(2)
+    for block in (audio, np.zeros((2, source.lead), np.float32)):
+        line.append(block)
+        source.push(block, line, delta)
+        line.drop(block.shape[1])
+    return delta.view(0, 350_000), told
 
 def room():
     with open("/proc/self/statm") as file:

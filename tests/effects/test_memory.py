@@ -87,8 +87,8 @@ def test_an_effect_remembers_its_own_stream_and_not_a_copy(noise):
     aligner, makeup = PhaseAligner(), MakeupGain()
     board = Board([aligner, makeup])
     board(noise(5000), RATE)
-    nodes = [stage.node for stage in board._running._stages]
-    assert [node._stream for node in nodes] == [aligner._stream, makeup._stream]
+    running = [stage.runs for stage in board._running._stages]
+    assert [each._stream for each in running] == [aligner._stream, makeup._stream]
 
 
 @pytest.mark.parametrize(

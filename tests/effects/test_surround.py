@@ -19,9 +19,9 @@ from uncodec import (
 )
 from uncodec.analysis.loudness import integrated_loudness
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.live.channel_groups import channel_groups, group_seed
 from uncodec.repair.limiter import true_peak
 from uncodec.speakers import LAYOUTS
+from uncodec.streams.channel_groups import channel_groups, group_seed
 
 RATE = 44100
 

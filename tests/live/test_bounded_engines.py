@@ -9,7 +9,6 @@ from hypothesis import strategies as st
 from uncodec.diffusion.engine import DiffusionEngine
 from uncodec.diffusion.source import DiffusionSource
 from uncodec.live import LiveSession
-from uncodec.live.delta_bound import CEILING_DB, FALL_DB, MEMORY
 from uncodec.live.engine import DeltaEngine
 from uncodec.live.hop_engine import restoring_engine
 from uncodec.networks import (
@@ -21,6 +20,8 @@ from uncodec.networks import (
     load_model,
     save_weights,
 )
+from uncodec.streams.delta_bound import CEILING_DB, FALL_DB, MEMORY
+from uncodec.streams.line import Line
 
 RATE, SAMPLES, WINDOW, HOP = 44100, 9000, 256, 64
 SHAPE = GeneratorConfig(window=WINDOW, hop=HOP, encoder=16, hidden=16, local=4)
@@ -88,7 +89,11 @@ def from_session(folder, audio):
 
 def from_diffusion(model, audio):
     source = DiffusionSource(DiffusionEngine(model, 2, 0), 2, 32)
-    return source.push(np.pad(audio, ((0, 0), (0, source.lead))))[:, : audio.shape[1]]
+    padded = np.pad(audio, ((0, 0), (0, source.lead)))
+    line, delta = Line(2, source.lead), Line(2)
+    line.append(padded)
+    source.push(padded, line, delta)
+    return delta.view(0, audio.shape[1]).copy()
 
 
 ENGINES = {
@@ -234,7 +239,7 @@ def test_without_the_bound_these_networks_break_it(engine, monkeypatch):
     """The tests above can fail."""
     run, window = engine
     audio = scene(0, "noise", "opposed", 0, 8000)
-    monkeypatch.setattr("uncodec.live.delta_bound.DeltaBound.hold_into", lambda *_: None)
+    monkeypatch.setattr("uncodec.streams.delta_bound.DeltaBound.hold_into", lambda *_: None)
     with pytest.raises(AssertionError):
         check(audio, run(audio), window)
 

@@ -12,7 +12,7 @@ import pytest
 
 from uncodec.live import LiveSession
 from uncodec.live.hop_engine import PassingEngine
-from uncodec.live.hop_runner import MOST_FAILURES
+from uncodec.live.restored_hops import MOST_FAILURES
 
 HOP, DELAY = 64, 192
 RATE, BLOCK = 48000, 96
@@ -32,11 +32,6 @@ class Tampered(PassingEngine):
         if self.tamper is not None and threading.current_thread().name == "uncodec-live":
             self.tamper(audio)
         super().push_into(audio, out)
-
-    def clone(self):
-        twin = Tampered(self.channels, self.tamper)
-        twin._past = self._past
-        return twin
 
 
 def open_session(tamper=None, **options):

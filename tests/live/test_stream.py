@@ -92,7 +92,7 @@ class Passing:
 @pytest.mark.parametrize("channels", [1, 2])
 def test_the_delta_lands_on_the_sample_it_belongs_to(monkeypatch, rate, channels):
     config = GeneratorConfig(window=256, hop=64, encoder=4, hidden=4, local=2)
-    monkeypatch.setattr("uncodec.networks.load_model", lambda *_: Passing(config))
+    monkeypatch.setattr("uncodec.live.stream.load_model", lambda *_: Passing(config))
     stream = open_stream("any", sample_rate=rate, channels=channels, amount=1.0)
     samples = 12000
     # In the band that every resampler passes whole.

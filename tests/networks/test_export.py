@@ -12,10 +12,10 @@ from typer.testing import CliRunner
 from uncodec.cli import app
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import DeltaEngine
-from uncodec.live.noise import HopNoise
 from uncodec.networks import Generator, GeneratorConfig, load_model, save_weights
 from uncodec.networks.export import export_model
 from uncodec.networks.generator import CHANNELS
+from uncodec.streams.noise import HopNoise
 
 
 @pytest.fixture

@@ -4,7 +4,8 @@ import numpy as np
 import pytest
 
 from uncodec.errors import InvalidValue
-from uncodec.repair.limiter import limited, true_peak
+from uncodec.repair.limiter import PeakLimiter, true_peak
+from uncodec.streams.aligned import AlignedStream, through
 
 RATE = 44100
 
@@ -20,8 +21,8 @@ def in_blocks(audio, sizes):
 def limit(audio, ceiling_db, seed=0):
     rng = np.random.default_rng(seed)
     sizes = iter(lambda: int(rng.integers(1, 5_000)), None)
-    blocks = list(limited(in_blocks(audio, sizes), RATE, audio.shape[0], ceiling_db))
-    return np.concatenate(blocks, axis=1)
+    limiter = AlignedStream(PeakLimiter(RATE, audio.shape[0], ceiling_db))
+    return np.concatenate(list(through(in_blocks(audio, sizes), limiter)), axis=1)
 
 
 def test_the_peak_between_two_samples_is_seen():

@@ -5,9 +5,8 @@ import pytest
 
 from uncodec.analysis.metrics import coherence_error, si_sdr, stereo_error
 from uncodec.codecs import round_trip
-from uncodec.live.source import NativeSource
-from uncodec.live.stream import RestoringStream
 from uncodec.repair.side_filler import SideFiller
+from uncodec.streams.delta import DeltaStream, HopSource
 
 RATE = 44100
 SECONDS = 5
@@ -15,7 +14,7 @@ SAMPLES = SECONDS * RATE
 
 
 def repaired(audio, rate=RATE):
-    stream = RestoringStream(NativeSource(SideFiller(rate, audio.shape[0])))
+    stream = DeltaStream(HopSource(SideFiller(rate, audio.shape[0])))
     late = stream.latency_samples
     return stream.process(np.pad(audio, ((0, 0), (0, late))))[:, late:]
 

@@ -12,7 +12,7 @@ import numpy as np
 from uncodec.errors import InvalidValue, UncodecError
 from uncodec.live.budget import Pattern, check_settings
 from uncodec.live.engine import DeltaEngine
-from uncodec.live.hop_engine import HopEngine, PassingEngine, RestoringEngine
+from uncodec.live.hop_engine import HopEngine, PassingEngine
 from uncodec.live.live_session import LiveSession
 from uncodec.live.playback import HostClock, no_collection
 from uncodec.live.times import Percentiles
@@ -371,7 +371,7 @@ def measure_latency(
     check_host(pattern, seconds)
     check_settings(sample_rate, channels, block, turnaround_s, "fixed")
     if engine is None:
-        engine = RestoringEngine(DeltaEngine(load_model(model), channels, seed))
+        engine = DeltaEngine(load_model(model), channels, seed)
     impulse, wet = measure_impulse(
         engine, sample_rate=sample_rate, block=block, pattern=pattern, turnaround_s=turnaround_s
     )

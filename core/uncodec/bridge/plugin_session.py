@@ -176,7 +176,7 @@ class PluginSession:
             "worst_callback_s": host["worst_callback_ns"] * 1e-9,
             "published_hops": core["published"],
             "resyncs": core["resyncs"],
-            "failures": self._hops.runner.failures,
+            "failures": self._hops.failures,
             "load": self.load,
             "work": self.work_times.percentiles().described(),
             "turnaround": self.turnarounds.percentiles().described(),

@@ -9,7 +9,6 @@ from __future__ import annotations
 
 import contextlib
 from collections.abc import Callable
-from typing import Literal
 
 import numpy as np
 import torch
@@ -17,29 +16,22 @@ from torch import Tensor
 
 from uncodec.diffusion.flow_path import advance, time_grid
 from uncodec.errors import InvalidValue, UncodecError
-from uncodec.live.delta_bound import DeltaBound
 from uncodec.live.engine import DeltaEngine
-from uncodec.live.noise import HopNoise
 from uncodec.networks import LoadedDiffusion
 from uncodec.networks.diffusion import JUDGED
 from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
-from uncodec.parameters import check_integer, check_seed
+from uncodec.parameters import Sampler, check_sampler, check_seed, check_steps
 from uncodec.signals import Array
+from uncodec.streams.delta_bound import DeltaBound
+from uncodec.streams.noise import HopNoise
 
 __all__ = [
     "CHUNK",
     "CHURN",
-    "MAX_STEPS",
     "DiffusionEngine",
-    "Sampler",
-    "check_sampler",
-    "check_steps",
 ]
 
-Sampler = Literal["ode", "sde"]
-
-MAX_STEPS = 32
 CHURN = 0.5
 """Share of the amplitude that the stochastic sampler gives other phases in each step."""
 
@@ -48,20 +40,6 @@ CHUNK = 640
 
 # Frames that a piece is not cut below when memory runs out.
 _SMALLEST_PIECE = 64
-
-
-def check_steps(steps: int) -> int:
-    """Return `steps` if it is an integer from 1 to 32."""
-    return check_integer("steps", steps, 1, MAX_STEPS)
-
-
-def check_sampler(sampler: str) -> Sampler:
-    """Return `sampler` if it is "ode" or "sde", raise `InvalidValue` otherwise."""
-    if sampler == "ode":
-        return "ode"
-    if sampler == "sde":
-        return "sde"
-    raise InvalidValue(f"sampler={sampler!r}: must be 'ode' or 'sde'")
 
 
 class DiffusionEngine:

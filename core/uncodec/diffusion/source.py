@@ -12,10 +12,12 @@ from typing import Protocol
 
 import numpy as np
 
+from uncodec.cloning import Cloneable
 from uncodec.diffusion.engine import CHUNK, DiffusionEngine
 from uncodec.errors import InvalidValue
-from uncodec.live.engine import RUN, DeltaEngine
+from uncodec.live.engine import RUN
 from uncodec.signals import Array, mid_side_into
+from uncodec.streams.line import Line
 
 __all__ = ["ChunkStore", "DiffusionSource"]
 
@@ -37,8 +39,8 @@ class ChunkStore(Protocol):
         ...
 
 
-class DiffusionSource:
-    """A source of the delta (see `uncodec.live.source.DeltaSource`) for whole files.
+class DiffusionSource(Cloneable):
+    """A source of the delta (see `uncodec.streams.delta.DeltaSource`) for whole files.
 
     Parameters
     ----------
@@ -73,33 +75,47 @@ class DiffusionSource:
         self.channels = channels
         self.delay = 0
         self._engine = engine
-        self._chunk = chunk
         self._size = chunk * engine.hop
         self._store = store
         self._on_chunk = on_chunk
         self._kept = store.finished if store is not None else 0
         # Chunks that a step needs beyond the end of the one it works on.
         self._ahead = -(-engine.margin // self._size)
-        self._start = _Start(engine.start(channels))
+        # The live engine goes before all steps. It gets runs of one length, so that not a bit of
+        # what it gives depends on how samples come.
+        self._live = engine.start(channels)
+        self._run = RUN * self._live.hop
+        self._short = 0
+        # What it has not given for samples that are behind it.
+        self._late = self._live.delay
         self.lead = self._size - 1 + engine.margin + (engine.steps - 1) * self._ahead * self._size
-        self.lead += self._start.lead
+        self.lead += self._live.delay + self._run - 1
         self._stages = [_Stage(self._size, engine.margin) for _ in range(engine.steps)]
 
-    def push(self, x: Array) -> Array:
-        """Take (channels, n) samples, give (channels, m) samples of the delta."""
-        coded, begun = self._start.push(x)
-        finished: list[Array] = []
-        self._pass_on(0, _mid_side(coded), _mid_side(begun), finished)
-        if not finished:
-            return np.zeros((self.channels, 0), np.float32)
-        delta = np.concatenate(finished, axis=1)
-        if self.channels == 2:
-            return np.stack([delta[0] + delta[1], delta[0] - delta[1]])
-        return delta[:1]
+    def push(self, x: Array, line: Line, delta: Line) -> None:
+        """Take samples and put what is ready of the delta into `delta`."""
+        self._short += x.shape[1]
+        first = len(line) - self._short
+        while self._short >= self._run:
+            stop = first + self._run
+            begun: Array = np.empty((self.channels, self._run), np.float32)
+            self._live.push_into(line.view(first, stop), begun)
+            dropped = min(self._late, self._run)
+            self._late -= dropped
+            begun = begun[:, dropped:]
+            coded = line.view(stop - self._live.delay - begun.shape[1], stop - self._live.delay)
+            self._pass_on(0, _mid_side(coded), _mid_side(begun), delta)
+            first = stop
+            self._short -= self._run
 
-    def _pass_on(self, number: int, coded: Array, missing: Array, finished: list[Array]) -> None:
+    def _pass_on(self, number: int, coded: Array, missing: Array, delta: Line) -> None:
         if number == len(self._stages):
-            finished.append(missing.copy())
+            out = delta.room(missing.shape[1])
+            if self.channels == 2:
+                np.add(missing[0], missing[1], out=out[0])
+                np.subtract(missing[0], missing[1], out=out[1])
+            else:
+                out[0] = missing[0]
             return
         stage, margin = self._stages[number], self._engine.margin
         begin = 0
@@ -112,7 +128,7 @@ class DiffusionSource:
             if self._on_chunk is not None:
                 self._on_chunk(index, 1.0 / len(self._stages))
             coded_then = stage.coded[:, margin : margin + self._size]
-            self._pass_on(number + 1, coded_then, stage.after, finished)
+            self._pass_on(number + 1, coded_then, stage.after, delta)
             stage.go_on()
 
     def _work(self, number: int, stage: _Stage) -> None:
@@ -132,9 +148,8 @@ class DiffusionSource:
 
     def clone(self) -> DiffusionSource:
         """An independent copy of the whole state; it does not write to the store."""
-        twin = DiffusionSource(self._engine, self.channels, self._chunk)
-        twin._start = self._start.clone()
-        twin._stages = [stage.clone() for stage in self._stages]
+        twin = super().clone()
+        twin._store = twin._on_chunk = None
         return twin
 
 
@@ -144,43 +159,7 @@ def _mid_side(audio: Array) -> Array:
     return image
 
 
-class _Start:
-    """The live engine, which goes before all steps.
-
-    It gets runs of one length, so that not a bit of what it gives depends on how samples come.
-    """
-
-    def __init__(self, engine: DeltaEngine) -> None:
-        self._engine = engine
-        self._run = RUN * engine.hop
-        self.lead = engine.delay + self._run - 1
-        self._late = engine.delay
-        # Samples that do not make a run yet, and those whose delta has not come yet.
-        self._short: Array = np.zeros((engine.channels, 0), np.float32)
-        self._waiting: Array = np.zeros((engine.channels, 0), np.float32)
-
-    def push(self, x: Array) -> tuple[Array, Array]:
-        """Take samples; give those that the engine is done with, and its delta for them."""
-        fresh = np.concatenate([self._short, x], axis=1, dtype=np.float32)
-        whole = fresh.shape[1] // self._run * self._run
-        self._short = fresh[:, whole:].copy()
-        begun = self._engine.push(fresh[:, :whole])
-        dropped = min(self._late, whole)
-        self._late -= dropped
-        begun = begun[:, dropped:]
-        coded = np.concatenate([self._waiting, fresh[:, :whole]], axis=1)
-        self._waiting = coded[:, begun.shape[1] :].copy()
-        return coded[:, : begun.shape[1]], begun
-
-    def clone(self) -> _Start:
-        """An independent copy."""
-        twin = _Start(self._engine.clone())
-        # Replaced by every push, never written to.
-        twin._late, twin._short, twin._waiting = self._late, self._short, self._waiting
-        return twin
-
-
-class _Stage:
+class _Stage(Cloneable):
     """What one step waits with: both signals of its next chunk and the margins around it.
 
     Attributes
@@ -222,10 +201,3 @@ class _Stage:
             signal[:, : 2 * self._margin] = signal[:, self._size :].copy()
         self._filled = 2 * self._margin
         self.done += 1
-
-    def clone(self) -> _Stage:
-        """An independent copy."""
-        twin = _Stage(self._size, self._margin)
-        twin.coded[:], twin.missing[:] = self.coded, self.missing
-        twin.done, twin._filled = self.done, self._filled
-        return twin

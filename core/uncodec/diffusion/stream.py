@@ -5,17 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
-from uncodec.diffusion.engine import CHUNK, DiffusionEngine, check_sampler
+from uncodec.diffusion.engine import CHUNK, DiffusionEngine
 from uncodec.diffusion.source import ChunkStore, DiffusionSource
-from uncodec.live.source import DeltaSource, ResampledSource
-from uncodec.live.stream import RestoringStream
 from uncodec.networks import load_diffusion
+from uncodec.parameters import check_sampler
 from uncodec.rates import network_rate
+from uncodec.streams.delta import DeltaStream, at_rate
 
-__all__ = ["BLOCK", "open_diffusion"]
-
-BLOCK = 65536
-"""Samples to hand over at once: the stream is long, and every call moves all of it."""
+__all__ = ["open_diffusion"]
 
 
 def open_diffusion(
@@ -32,7 +29,7 @@ def open_diffusion(
     store: ChunkStore | None = None,
     on_chunk: Callable[[int, float], None] | None = None,
     on_memory: Callable[[float], None] | None = None,
-) -> RestoringStream:
+) -> DeltaStream:
     """Open a stream that restores with many calls of the network, late by many seconds.
 
     Parameters
@@ -74,7 +71,5 @@ def open_diffusion(
     engine = DiffusionEngine(loaded, steps, seed, check_sampler(sampler), piece=chunk)
     if on_memory is not None:
         engine.on_memory = lambda piece: on_memory(piece * engine.hop / inner_rate)
-    source: DeltaSource = DiffusionSource(engine, channels, chunk, store, on_chunk)
-    if inner_rate != sample_rate:
-        source = ResampledSource(source, int(sample_rate), inner_rate)
-    return RestoringStream(source, amount)
+    source = DiffusionSource(engine, channels, chunk, store, on_chunk)
+    return DeltaStream(at_rate(source, sample_rate, inner_rate), amount)

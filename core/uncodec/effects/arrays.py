@@ -80,7 +80,8 @@ def to_channels_first(
     Returns
     -------
     audio : ndarray [shape=(channels, samples)], float32
-        C-contiguous; shares memory with `input_array` where nothing had to be converted.
+        In the order of memory that `input_array` has, and sharing its memory, unless the type had
+        to be converted.
     layout : Layout
         How `input_array` was read; `Layout.restore` undoes it.
 
@@ -119,9 +120,11 @@ def to_channels_first(
             f"input_array.shape={input_array.shape}: must have 1 to {MOST_CHANNELS} channels, "
             f"got {source.shape[0]} (the smaller axis is channels)"
         )
-    with np.errstate(over="ignore"):
-        # What overflows becomes infinite and is reported with its place below.
-        audio = np.ascontiguousarray(source, dtype=np.float32)
+    audio = source
+    if source.dtype != np.float32:
+        with np.errstate(over="ignore"):
+            # What overflows becomes infinite and is reported with its place below.
+            audio = source.astype(np.float32)
     if not np.isfinite(audio).all():
         wrong = ~np.isfinite(audio)
         # The first in time.

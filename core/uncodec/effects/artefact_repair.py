@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uncodec.effects.delta_effect import DeltaEffect
 
 if TYPE_CHECKING:
-    from uncodec.live.source import Engine
+    from uncodec.streams.delta import Engine
 
 __all__ = ["ArtefactRepair"]
 
@@ -45,7 +45,7 @@ class ArtefactRepair(DeltaEffect):
     """
 
     def _engine(self, sample_rate: float, channels: int, number: int) -> Engine:
-        from uncodec.live.channel_groups import group_seed
         from uncodec.repair.holes import HoleFiller
+        from uncodec.streams.channel_groups import group_seed
 
         return HoleFiller(sample_rate, channels, group_seed(0, number))

@@ -11,31 +11,26 @@ from abc import ABC, abstractmethod
 from collections.abc import Sequence
 from dataclasses import replace
 from functools import partial
-from typing import TYPE_CHECKING, Any, ClassVar
+from typing import Any, ClassVar
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.effects.arrays import Layout, to_channels_first
-from uncodec.effects.nodes import Node, StreamNode
 from uncodec.effects.rich_display import effect_html
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.live.channel_groups import (
+from uncodec.sealed import Sealed
+from uncodec.speakers import DISCRETE, named_speakers, speakers_of
+from uncodec.streams.aligned import BUFFER_SIZE, Aligned, AlignedStream
+from uncodec.streams.channel_groups import (
     ChannelGroup,
     channel_groups,
     group_streams,
     open_grouped,
 )
-from uncodec.sealed import Sealed
-from uncodec.speakers import DISCRETE, named_speakers, speakers_of
+from uncodec.streams.stream import Stream
 
-if TYPE_CHECKING:
-    from uncodec.live.stream import Stream
-
-__all__ = ["DEFAULT_BUFFER_SIZE", "NATIVE_RATE", "Effect", "Processor"]
-
-DEFAULT_BUFFER_SIZE = 8192
-"""Samples per internal block unless the caller says otherwise; pedalboard's number."""
+__all__ = ["NATIVE_RATE", "Effect", "Processor"]
 
 NATIVE_RATE = 44100.0
 """Rate, in Hz, that a latency refers to before any audio was processed."""
@@ -44,22 +39,49 @@ NATIVE_RATE = 44100.0
 class Processor(Sealed, ABC):
     """The calls that effects and boards share: those of ``pedalboard.Plugin``, and two more.
 
-    Subclasses say what runs (`_node`) and how late it is (`latency_samples`).
+    Subclasses say what runs (`_aligned`) and how late it is (`latency_samples`).
     """
 
     def __init__(self) -> None:
         # Reentrant, because a subclass may take it around several calls.
         self._lock = threading.RLock()
-        self._running: Node | None = None
+        self._running: Aligned | None = None
         self._sample_rate: float | None = None
         self._channels: int | None = None
         self._layout: Layout | None = None
-        self._buffer_size = DEFAULT_BUFFER_SIZE
+        self._buffer_size = BUFFER_SIZE
         self._channel_layout: str | None = None
 
     @abstractmethod
-    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
+    def _aligned(self, sample_rate: float, channels: int, channel_layout: str | None) -> Aligned:
         """Make what runs one stream, in its initial state."""
+
+    def open_stream(
+        self, sample_rate: float, channels: int, channel_layout: str | Sequence[str] | None = None
+    ) -> Aligned:
+        """Open a stream besides those of `process`, for callers that know their axes.
+
+        Parameters
+        ----------
+        sample_rate : float
+            In Hz.
+        channels : int
+        channel_layout : str or sequence of str, optional
+            Used where the effect has none.
+
+        Returns
+        -------
+        Aligned
+            ``push`` takes (channels, samples) float32 and gives what is ready, ``finish`` the rest.
+
+        Raises
+        ------
+        InvalidValue
+            The effect does not take such sound.
+        """
+        layout = self._channel_layout or _joined(channel_layout)
+        speakers_of(layout, channels)
+        return self._aligned(sample_rate, channels, layout)
 
     @property
     def channel_layout(self) -> str | None:
@@ -81,11 +103,9 @@ class Processor(Sealed, ABC):
 
     @channel_layout.setter
     def channel_layout(self, value: str | Sequence[str] | None) -> None:
-        if value is not None:
-            if value != DISCRETE:
-                named_speakers(value)
-            value = value if isinstance(value, str) else "+".join(value)
-        self._channel_layout = value
+        if value is not None and value != DISCRETE:
+            named_speakers(value)
+        self._channel_layout = _joined(value)
 
     @property
     @abstractmethod
@@ -106,7 +126,7 @@ class Processor(Sealed, ABC):
         self,
         input_array: NDArray[np.floating[Any]],
         sample_rate: float,
-        buffer_size: int = DEFAULT_BUFFER_SIZE,
+        buffer_size: int = BUFFER_SIZE,
         reset: bool = True,
     ) -> NDArray[np.float32]:
         """Process audio.
@@ -173,11 +193,11 @@ class Processor(Sealed, ABC):
                 return layout.restore(np.zeros(audio.shape, np.float32))
             if self._running is not None:
                 self._check_unchanged(rate, channels)
-            node, self._running = self._running, None
-            if node is None:
-                node = self._node(rate, channels, self._channel_layout)
-            result = node.whole(audio, block) if reset else node.push(audio, block)
-            self._running = node
+            running, self._running = self._running, None
+            if running is None:
+                running = self._aligned(rate, channels, self._channel_layout)
+            result = running.whole(audio, block) if reset else running.push(audio, block)
+            self._running = running
             self._sample_rate, self._channels, self._layout = rate, channels, layout
             self._buffer_size = block
             return layout.restore(result)
@@ -186,7 +206,7 @@ class Processor(Sealed, ABC):
         self,
         input_array: NDArray[np.floating[Any]],
         sample_rate: float,
-        buffer_size: int = DEFAULT_BUFFER_SIZE,
+        buffer_size: int = BUFFER_SIZE,
         reset: bool = True,
     ) -> NDArray[np.float32]:
         """Process audio: the same as `process`."""
@@ -201,11 +221,11 @@ class Processor(Sealed, ABC):
             Every position not given yet, as though silence followed; empty if there is none.
         """
         with self._lock:
-            node, self._running = self._running, None
-            if node is None:
+            running, self._running = self._running, None
+            if running is None:
                 rest = np.zeros((self._channels or 1, 0), np.float32)
             else:
-                rest = node.drain(self._buffer_size)
+                rest = running.finish(self._buffer_size)
             return (self._layout or Layout.MONO).restore(rest)
 
     def reset(self) -> None:
@@ -307,11 +327,11 @@ class Effect(Processor):
         groups = channel_groups(channel_layout, channels)
         return [replace(each, touched=each.touched or self._touches_lfe) for each in groups]
 
-    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
+    def _aligned(self, sample_rate: float, channels: int, channel_layout: str | None) -> Aligned:
         def open_group(number: int, count: int) -> Stream:
             return self._open_group(sample_rate, count, number)
 
-        return StreamNode(
+        return AlignedStream(
             open_grouped(self._groups(channels, channel_layout), open_group), self._apply_to_all
         )
 
@@ -357,6 +377,10 @@ class Effect(Processor):
         if self._channel_layout is not None:
             parameters["channel_layout"] = self._channel_layout
         return parameters
+
+
+def _joined(layout: str | Sequence[str] | None) -> str | None:
+    return layout if layout is None or isinstance(layout, str) else "+".join(layout)
 
 
 def _check_rate(sample_rate: float) -> float:

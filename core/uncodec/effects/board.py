@@ -9,10 +9,10 @@ from typing import Any, SupportsIndex, overload
 import pedalboard
 
 from uncodec.effects.base import Processor
-from uncodec.effects.chain import ChainNode
-from uncodec.effects.nodes import Node
+from uncodec.effects.chain import Chain
 from uncodec.effects.rich_display import list_html
 from uncodec.errors import InvalidType, InvalidValue
+from uncodec.streams.aligned import Aligned
 
 __all__ = ["Board"]
 
@@ -84,8 +84,8 @@ class Board(Processor):
             raise InvalidType(f"plugins={plugins!r}: must be a list of plugins and effects")
         self._items = [_checked(plugin) for plugin in plugins]
 
-    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
-        return ChainNode(lambda: self._items, sample_rate, channels, channel_layout)
+    def _aligned(self, sample_rate: float, channels: int, channel_layout: str | None) -> Aligned:
+        return Chain(lambda: self._items, sample_rate, channels, channel_layout)
 
     @property
     def latency_samples(self) -> int:

@@ -1,4 +1,4 @@
-"""Nodes for a chain in which native pedalboard plugins and our effects are mixed.
+"""A chain in which native pedalboard plugins and our effects are mixed.
 
 Facts about pedalboard 0.9.26 that shape this module, all found by trying:
 
@@ -28,11 +28,11 @@ import numpy as np
 import pedalboard
 
 from uncodec.effects.base import Processor
-from uncodec.effects.nodes import Node
 from uncodec.errors import InvalidValue
 from uncodec.signals import Array
+from uncodec.streams.aligned import BUFFER_SIZE, Aligned
 
-__all__ = ["ChainNode", "NativeNode"]
+__all__ = ["Chain", "NativePlugins"]
 
 _SMALLEST_BLOCK = 512
 """A stream that starts with less is prepared for so many samples, because blocks must not grow."""
@@ -95,7 +95,7 @@ def _no_samples(audio: Array) -> Array:
     return np.zeros((audio.shape[0], 0), np.float32)
 
 
-class NativeNode(Node):
+class NativePlugins(Aligned):
     """Consecutive native plugins, run by one `pedalboard.Pedalboard`.
 
     Parameters
@@ -143,14 +143,14 @@ class NativeNode(Node):
     def continues(self) -> bool:
         return not self.holds
 
-    def whole(self, audio: Array, buffer_size: int) -> Array:
+    def whole(self, audio: Array, size: int = BUFFER_SIZE) -> Array:
         if self._is_too_short(audio):
-            self._prepare(buffer_size)
+            self._prepare(size)
         else:
-            self.block = min(buffer_size, audio.shape[1])
-        return self._call(audio, min(buffer_size, audio.shape[1]), reset=True)
+            self.block = min(size, audio.shape[1])
+        return self._call(audio, min(size, audio.shape[1]), reset=True)
 
-    def push(self, audio: Array, buffer_size: int) -> Array:
+    def push(self, audio: Array, size: int = BUFFER_SIZE) -> Array:
         self._consumed += audio.shape[1]
         if self._waiting.size:
             audio = np.concatenate([self._waiting, audio], axis=1)
@@ -161,24 +161,24 @@ class NativeNode(Node):
             return _no_samples(audio)
         self._waiting = _no_samples(audio)
         if self.block is None:
-            self.block = min(buffer_size, audio.shape[1])
-            if audio.shape[1] < min(buffer_size, _SMALLEST_BLOCK):
-                self._prepare(buffer_size)
+            self.block = min(size, audio.shape[1])
+            if audio.shape[1] < min(size, _SMALLEST_BLOCK):
+                self._prepare(size)
             # Nothing must sound that the plugins were used for before.
             self._board.reset()
             self._knows_layout = False
-        ready = self._call(audio, min(buffer_size, self.block), reset=False)
+        ready = self._call(audio, min(size, self.block), reset=False)
         self._given += ready.shape[1]
         return ready
 
-    def drain(self, buffer_size: int) -> Array:
+    def finish(self, size: int = BUFFER_SIZE) -> Array:
         due = self._consumed - self._given
         parts = []
         silence = 0
         while due > 0 and silence < _LONGEST_DRAIN_S * self._sample_rate:
-            count = max(min(due, buffer_size), self._shortest)
+            count = max(min(due, size), self._shortest)
             silence += count
-            ready = self.push(np.zeros((self._channels, count), np.float32), buffer_size)[:, :due]
+            ready = self.push(np.zeros((self._channels, count), np.float32), size)[:, :due]
             parts.append(ready)
             due -= ready.shape[1]
         parts.append(np.zeros((self._channels, due), np.float32))
@@ -189,17 +189,17 @@ class NativeNode(Node):
         few = audio.shape[1] < self._shortest
         return few and self._channels > 1 and not self._knows_layout
 
-    def _prepare(self, buffer_size: int) -> None:
+    def _prepare(self, size: int) -> None:
         """Make the plugins ready for larger blocks than the first one."""
-        block = max(min(buffer_size, _SMALLEST_BLOCK), self._shortest)
+        block = max(min(size, _SMALLEST_BLOCK), self._shortest)
         self.block = block
         self._call(np.zeros((self._channels, block), np.float32), block, reset=False)
 
-    def _call(self, audio: Array, buffer_size: int, *, reset: bool) -> Array:
+    def _call(self, audio: Array, size: int, *, reset: bool) -> Array:
         # One channel is passed as one dimension, which cannot be misread.
-        given = audio[0] if self._channels == 1 else audio
+        given = audio[0] if self._channels == 1 else np.ascontiguousarray(audio)
         try:
-            result = self._board.process(given, self._sample_rate, buffer_size, reset)
+            result = self._board.process(given, self._sample_rate, size, reset)
         except ValueError as error:
             # An external plugin that has not so many channels, a rate that a codec does not know.
             raise InvalidValue(f"plugins: {error}") from error
@@ -207,7 +207,7 @@ class NativeNode(Node):
         return np.asarray(result, np.float32).reshape(self._channels, -1)
 
 
-class ChainNode(Node):
+class Chain(Aligned):
     """Runs a list of native plugins and effects, and follows it when it changes.
 
     Parameters
@@ -243,51 +243,51 @@ class ChainNode(Node):
 
     @property
     def latency(self) -> int:
-        return sum(stage.node.latency for stage in self._stages)
+        return sum(stage.runs.latency for stage in self._stages)
 
     @property
     def holds(self) -> bool:
         self._follow()
-        return any(stage.node.holds for stage in self._stages)
+        return any(stage.runs.holds for stage in self._stages)
 
     @property
     def streams(self) -> bool:
         self._follow()
-        return all(stage.node.streams for stage in self._stages)
+        return all(stage.runs.streams for stage in self._stages)
 
     @property
     def copyable(self) -> bool:
         self._follow()
-        return all(stage.node.copyable for stage in self._stages)
+        return all(stage.runs.copyable for stage in self._stages)
 
-    def clone(self) -> ChainNode:
+    def clone(self) -> Chain:
         twin = copy(self)
-        twin._stages = [_Stage(stage.items, stage.node.clone()) for stage in self._stages]
+        twin._stages = [_Stage(stage.items, stage.runs.clone()) for stage in self._stages]
         return twin
 
-    def whole(self, audio: Array, buffer_size: int) -> Array:
+    def whole(self, audio: Array, size: int = BUFFER_SIZE) -> Array:
         self._follow()
         self._begun = True
         if self.copyable:
-            body = self._through(audio, buffer_size)
-            tail = self.clone().drain(buffer_size)
+            body = self._through(audio, size)
+            tail = self.clone().finish(size)
             self._skip = tail.shape[1]
             return np.concatenate([body, tail], axis=1)
         result = audio
         for stage in self._stages:
-            result = stage.node.whole(result, buffer_size)
-        nodes = [stage.node for stage in self._stages]
+            result = stage.runs.whole(result, size)
+        stages = [stage.runs for stage in self._stages]
         # Each stage got the end of the one before it as though silence followed. Where that end is
         # not the true one, what comes after has a wrong state.
-        self._must_replay = any(node.holds for node in nodes[:-1]) or not all(
-            node.continues for node in nodes[-1:]
+        self._must_replay = any(each.holds for each in stages[:-1]) or not all(
+            each.continues for each in stages[-1:]
         )
         may_grow = audio.shape[1] < _SMALLEST_BLOCK and self._natives()
         if (self._must_replay or may_grow) and self.streams:
             self._history = audio[:, -int(_HISTORY_S * self._sample_rate) :].copy()
         return result
 
-    def push(self, audio: Array, buffer_size: int) -> Array:
+    def push(self, audio: Array, size: int = BUFFER_SIZE) -> Array:
         self._follow()
         self._begun = True
         if self._history is not None:
@@ -295,11 +295,11 @@ class ChainNode(Node):
             if self._must_replay or audio.shape[1] > history.shape[1]:
                 self._stages = []
                 self._follow(fresh=True)
-                replayed = self._through(history, buffer_size)
+                replayed = self._through(history, size)
                 self._skip = history.shape[1] - replayed.shape[1]
-        return self._not_given_yet(self._through(audio, buffer_size))
+        return self._not_given_yet(self._through(audio, size))
 
-    def drain(self, buffer_size: int) -> Array:
+    def finish(self, size: int = BUFFER_SIZE) -> Array:
         self._follow()
         rest = np.zeros((self._channels, 0), np.float32)
         if self._history is not None:
@@ -307,14 +307,14 @@ class ChainNode(Node):
             self._history = None
             return rest
         for stage in self._stages:
-            ready = stage.node.push(rest, buffer_size)
-            rest = np.concatenate([ready, stage.node.drain(buffer_size)], axis=1)
+            ready = stage.runs.push(rest, size)
+            rest = np.concatenate([ready, stage.runs.finish(size)], axis=1)
         return self._not_given_yet(rest)
 
-    def _through(self, audio: Array, buffer_size: int) -> Array:
+    def _through(self, audio: Array, size: int) -> Array:
         result = audio
         for stage in self._stages:
-            result = stage.node.push(result, buffer_size)
+            result = stage.runs.push(result, size)
         return result if self._stages else audio.copy()
 
     def _not_given_yet(self, audio: Array) -> Array:
@@ -322,8 +322,8 @@ class ChainNode(Node):
         self._skip -= cut
         return np.ascontiguousarray(audio[:, cut:])
 
-    def _natives(self) -> list[NativeNode]:
-        return [stage.node for stage in self._stages if isinstance(stage.node, NativeNode)]
+    def _natives(self) -> list[NativePlugins]:
+        return [stage.runs for stage in self._stages if isinstance(stage.runs, NativePlugins)]
 
     def _follow(self, *, fresh: bool = False) -> None:
         """Bring the stages in line with the list; what did not change keeps its state."""
@@ -333,7 +333,7 @@ class ChainNode(Node):
         _refuse_duplicates(items)
         running = None
         if self._begun and not fresh:
-            blocks = [node.block for node in self._natives() if node.block is not None]
+            blocks = [each.block for each in self._natives() if each.block is not None]
             running = min(blocks, default=_SMALLEST_BLOCK)
         stages = []
         for group in _grouped(items):
@@ -341,19 +341,19 @@ class ChainNode(Node):
             stages.append(kept or _Stage(group, self._make(group, running)))
         self._stages = stages
 
-    def _make(self, group: list[Item], block: int | None) -> Node:
+    def _make(self, group: list[Item], block: int | None) -> Aligned:
         if isinstance(group[0], Processor):
             layout = self._channel_layout or group[0].channel_layout
-            return group[0]._node(self._sample_rate, self._channels, layout)
-        return NativeNode(group, self._sample_rate, self._channels, block)
+            return group[0]._aligned(self._sample_rate, self._channels, layout)
+        return NativePlugins(group, self._sample_rate, self._channels, block)
 
 
 class _Stage:
-    """A node and the items of the list that it runs."""
+    """Items of the list, and what runs them."""
 
-    def __init__(self, items: list[Item], node: Node) -> None:
+    def __init__(self, items: list[Item], runs: Aligned) -> None:
         self.items = items
-        self.node = node
+        self.runs = runs
 
 
 def _grouped(items: Sequence[Item]) -> Iterator[list[Item]]:

@@ -6,11 +6,13 @@ from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from uncodec.effects.base import Effect
+from uncodec.effects.parameter import Parameter
 from uncodec.parameters import check_amount
+from uncodec.rates import check_rate
 
 if TYPE_CHECKING:
-    from uncodec.live.source import Engine
-    from uncodec.live.stream import Stream
+    from uncodec.streams.delta import Engine
+    from uncodec.streams.stream import Stream
 
 __all__ = ["DeltaEffect"]
 
@@ -24,20 +26,14 @@ class DeltaEffect(Effect):
         From 0 (the input comes back bit for bit) to 1.
     """
 
+    amount = Parameter(
+        check_amount, "How much of the repair is applied, 0 to 1; a change is heard at once."
+    )
     _touches_lfe = False
 
     def __init__(self, amount: float = 1.0) -> None:
         super().__init__()
         self.amount = amount
-
-    @property
-    def amount(self) -> float:
-        """How much of the repair is applied, 0 to 1; a change is heard at once."""
-        return self._amount
-
-    @amount.setter
-    def amount(self, value: float) -> None:
-        self._amount = check_amount(value)
 
     @abstractmethod
     def _engine(self, sample_rate: float, channels: int, number: int) -> Engine:
@@ -50,14 +46,10 @@ class DeltaEffect(Effect):
         return self._open_group(sample_rate, channels, 0)
 
     def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:
-        from uncodec.live.source import NativeSource
-        from uncodec.live.stream import RestoringStream
-        from uncodec.rates import check_rate
+        from uncodec.streams.delta import DeltaStream, HopSource
 
         check_rate(sample_rate)
-        return RestoringStream(
-            NativeSource(self._engine(sample_rate, channels, number)), self._amount
-        )
+        return DeltaStream(HopSource(self._engine(sample_rate, channels, number)), self.amount)
 
     def _apply(self, stream: Stream) -> None:
-        stream.amount = self._amount  # type: ignore[attr-defined]
+        stream.amount = self.amount  # type: ignore[attr-defined]

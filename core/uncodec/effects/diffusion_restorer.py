@@ -9,14 +9,22 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncodec.effects.base import Effect
-from uncodec.effects.nodes import Node
+from uncodec.effects.parameter import Parameter
 from uncodec.errors import InvalidValue
-from uncodec.live.channel_groups import ChannelGroup, group_seed
-from uncodec.parameters import check_amount, check_integer, check_name, check_seed
+from uncodec.parameters import (
+    check_amount,
+    check_device,
+    check_model,
+    check_sampler,
+    check_seed,
+    check_steps,
+)
 from uncodec.signals import Array
+from uncodec.streams.aligned import BUFFER_SIZE, Aligned, AlignedStream
+from uncodec.streams.channel_groups import ChannelGroup, group_seed
 
 if TYPE_CHECKING:
-    from uncodec.live.stream import Stream
+    from uncodec.streams.stream import Stream
 
 __all__ = ["DiffusionRestorer"]
 
@@ -64,6 +72,12 @@ class DiffusionRestorer(Effect):
     (2, 44100)
     """
 
+    steps = Parameter(check_steps, "Calls of the network, 1 to 32.")
+    seed = Parameter(check_seed, "Seed of the noise, 0 or more.")
+    amount = Parameter(check_amount, "How much of the restoration is added, 0 to 1.")
+    model = Parameter(check_model, "Name or folder of the model.")
+    device = Parameter(check_device, "Where the network runs.")
+    sampler = Parameter(check_sampler, "``ode`` (deterministic) or ``sde`` (stochastic).")
     _touches_lfe = False
 
     def __init__(
@@ -84,63 +98,6 @@ class DiffusionRestorer(Effect):
         self.sampler = sampler
 
     @property
-    def steps(self) -> int:
-        """Calls of the network, 1 to 32."""
-        return self._steps
-
-    @steps.setter
-    def steps(self, value: int) -> None:
-        self._steps = check_integer("steps", value, 1, 32)
-
-    @property
-    def seed(self) -> int:
-        """Seed of the noise, 0 or more."""
-        return self._seed
-
-    @seed.setter
-    def seed(self, value: int) -> None:
-        self._seed = check_seed(value)
-
-    @property
-    def amount(self) -> float:
-        """How much of the restoration is added, 0 to 1."""
-        return self._amount
-
-    @amount.setter
-    def amount(self, value: float) -> None:
-        self._amount = check_amount(value)
-
-    @property
-    def model(self) -> str:
-        """Name or folder of the model."""
-        return self._model
-
-    @model.setter
-    def model(self, value: str | os.PathLike[str]) -> None:
-        name = os.fspath(value) if isinstance(value, os.PathLike) else value
-        self._model = check_name("model", name)
-
-    @property
-    def device(self) -> str:
-        """Where the network runs."""
-        return self._device
-
-    @device.setter
-    def device(self, value: str) -> None:
-        self._device = check_name("device", value)
-
-    @property
-    def sampler(self) -> str:
-        """``"ode"`` (deterministic) or ``"sde"`` (stochastic)."""
-        return self._sampler
-
-    @sampler.setter
-    def sampler(self, value: str) -> None:
-        if check_name("sampler", value) not in ("ode", "sde"):
-            raise InvalidValue(f"sampler={value!r}: must be 'ode' or 'sde'")
-        self._sampler = value
-
-    @property
     def latency_samples(self) -> int:
         """0: it does not stream, and the result of a whole signal is aligned to it."""
         return 0
@@ -153,31 +110,29 @@ class DiffusionRestorer(Effect):
         from uncodec.diffusion.stream import open_diffusion
 
         return open_diffusion(
-            self._model,
+            self.model,
             sample_rate=sample_rate,
             channels=channels,
-            steps=self._steps,
-            seed=group_seed(self._seed, number),
-            amount=self._amount,
-            sampler=self._sampler,
-            device=self._device,
+            steps=self.steps,
+            seed=group_seed(self.seed, number),
+            amount=self.amount,
+            sampler=self.sampler,
+            device=self.device,
         )
 
-    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
+    def _aligned(self, sample_rate: float, channels: int, channel_layout: str | None) -> Aligned:
         def open_group(number: int, count: int) -> Stream:
             return self._open_group(sample_rate, count, number)
 
-        return _OfflineNode(self._groups(channels, channel_layout), open_group)
+        return _WholeSignals(self._groups(channels, channel_layout), open_group)
 
 
-class _OfflineNode(Node):
+class _WholeSignals(Aligned):
     """Takes one whole signal, and says so when it gets a block."""
 
     latency = 0
     holds = False
     streams = False
-
-    _BLOCK = 65536
 
     def __init__(
         self, groups: Sequence[ChannelGroup], open_group: Callable[[int, int], Stream]
@@ -186,39 +141,20 @@ class _OfflineNode(Node):
         self._open = open_group
         self._channels = sum(len(group.channels) for group in groups)
 
-    def whole(self, audio: Array, buffer_size: int) -> Array:
+    def whole(self, audio: Array, size: int = BUFFER_SIZE) -> Array:
         out: Array = audio.copy()
-        number = 0
-        for group in self._groups:
-            if group.touched:
-                # One after another: a stream holds many seconds of audio for each step.
-                places = list(group.channels)
-                out[places] = self._restored(self._open(number, len(places)), audio[places])
-                number += 1
+        for number, group in enumerate(group for group in self._groups if group.touched):
+            # One after another: a stream holds many seconds of audio for each step.
+            places = list(group.channels)
+            stream = AlignedStream(self._open(number, len(places)))
+            out[places] = np.concatenate([stream.push(audio[places]), stream.finish()], axis=1)
         return out
 
-    def _restored(self, stream: Stream, audio: Array) -> Array:
-        late = stream.latency_samples
-        # The stream is late by many seconds and moves all of them with every block.
-        size = max(self._BLOCK, late // 8)
-        out: Array = np.empty_like(audio)
-        silence = np.zeros((audio.shape[0], size), np.float32)
-        for start in range(0, audio.shape[1] + late, size):
-            block = audio[:, start : start + size]
-            count = min(size, audio.shape[1] + late - start)
-            if block.shape[1] < count:
-                block = np.concatenate([block, silence[:, : count - block.shape[1]]], axis=1)
-            ready = stream.process(np.ascontiguousarray(block))
-            first, last = max(0, start - late), start + count - late
-            if last > first:
-                out[:, first:last] = ready[:, -(last - first) :]
-        return out
-
-    def push(self, audio: Array, buffer_size: int) -> Array:
+    def push(self, audio: Array, size: int = BUFFER_SIZE) -> Array:
         raise InvalidValue(
             "reset=False: DiffusionRestorer works offline, on whole signals: call it with "
             "reset=True, use GANRestorer to stream, or render_file for long files"
         )
 
-    def drain(self, buffer_size: int) -> Array:
+    def finish(self, size: int = BUFFER_SIZE) -> Array:
         return np.zeros((self._channels, 0), np.float32)

@@ -7,14 +7,15 @@ import sys
 from typing import TYPE_CHECKING
 
 from uncodec.effects.base import Effect
+from uncodec.effects.parameter import Parameter
 from uncodec.errors import CoreError
-from uncodec.live.channel_groups import group_seed
-from uncodec.parameters import check_amount, check_name, check_seed
+from uncodec.parameters import check_amount, check_device, check_model, check_seed
+from uncodec.streams.channel_groups import group_seed
 
 if TYPE_CHECKING:
     import pedalboard
 
-    from uncodec.live.stream import Stream
+    from uncodec.streams.stream import Stream
 
 __all__ = ["GANRestorer"]
 
@@ -70,6 +71,21 @@ class GANRestorer(Effect):
     (2, 44100)
     """
 
+    amount = Parameter(
+        check_amount,
+        "How much of the restoration is added, 0 to 1; a change is heard at once.",
+    )
+    seed = Parameter(
+        check_seed, "Seed of the noise, 0 or more; a change is heard from the next stream on."
+    )
+    model = Parameter(
+        check_model,
+        "Name or folder of the model; a change is heard from the next stream on.",
+        Effect._forget_latency,
+    )
+    device = Parameter(
+        check_device, "Where the network runs; a change takes effect with the next stream."
+    )
     _touches_lfe = False
 
     def __init__(
@@ -80,49 +96,10 @@ class GANRestorer(Effect):
         device: str = "cpu",
     ) -> None:
         super().__init__()
-        self._amount: float
         self.amount = amount
         self.seed = seed
         self.model = model
         self.device = device
-
-    @property
-    def amount(self) -> float:
-        """How much of the restoration is added, 0 to 1; a change is heard at once."""
-        return self._amount
-
-    @amount.setter
-    def amount(self, value: float) -> None:
-        self._amount = check_amount(value)
-
-    @property
-    def seed(self) -> int:
-        """Seed of the noise, 0 or more; a change is heard from the next stream on."""
-        return self._seed
-
-    @seed.setter
-    def seed(self, value: int) -> None:
-        self._seed = check_seed(value)
-
-    @property
-    def model(self) -> str:
-        """Name or folder of the model; a change is heard from the next stream on."""
-        return self._model
-
-    @model.setter
-    def model(self, value: str | os.PathLike[str]) -> None:
-        name = os.fspath(value) if isinstance(value, os.PathLike) else value
-        self._model = check_name("model", name)
-        self._forget_latency()
-
-    @property
-    def device(self) -> str:
-        """Where the network runs; a change takes effect with the next stream."""
-        return self._device
-
-    @device.setter
-    def device(self, value: str) -> None:
-        self._device = check_name("device", value)
 
     def as_plugin(self) -> pedalboard.VST3Plugin:
         """A real plugin that does the same, for places where no Python class can go.
@@ -163,7 +140,7 @@ class GANRestorer(Effect):
         from uncodec.bridge.plugin import load_attached
 
         return load_attached(
-            model=self._model, device=self._device, amount=self._amount, seed=self._seed
+            model=self.model, device=self.device, amount=self.amount, seed=self.seed
         )
 
     def _open(self, sample_rate: float, channels: int) -> Stream:
@@ -174,13 +151,13 @@ class GANRestorer(Effect):
         from uncodec.live import open_stream
 
         return open_stream(
-            self._model,
+            self.model,
             sample_rate=sample_rate,
             channels=channels,
-            seed=group_seed(self._seed, number),
-            amount=self._amount,
-            device=self._device,
+            seed=group_seed(self.seed, number),
+            amount=self.amount,
+            device=self.device,
         )
 
     def _apply(self, stream: Stream) -> None:
-        stream.amount = self._amount  # type: ignore[attr-defined]
+        stream.amount = self.amount  # type: ignore[attr-defined]

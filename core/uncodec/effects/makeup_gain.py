@@ -3,18 +3,24 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from uncodec.effects.base import Effect
-from uncodec.effects.nodes import Node, StreamNode
+from uncodec.effects.parameter import Parameter
 from uncodec.parameters import check_number
 from uncodec.speakers import speakers_by_count, speakers_of
+from uncodec.streams.aligned import Aligned, AlignedStream
 
 if TYPE_CHECKING:
-    from uncodec.live.stream import Stream
     from uncodec.repair.makeup_gain import MakeupStream
+    from uncodec.streams.stream import Stream
 
 __all__ = ["MakeupGain"]
+
+
+def _check_target(value: float | None) -> float | None:
+    return None if value is None else check_number("target_lufs", value, -60.0, 0.0)
 
 
 class MakeupGain(Effect):
@@ -57,6 +63,18 @@ class MakeupGain(Effect):
     >>> master = MakeupGain(gain_db=makeup.wanted_db)(sound, 44100)
     """
 
+    gain_db = Parameter(
+        partial(check_number, "gain_db", lowest=-40.0, highest=40.0),
+        "Gain, or where it starts; a change glides, by 100 dB a second.",
+    )
+    target_lufs = Parameter(
+        _check_target, "Loudness to reach, or None; a change is followed by 2 dB a second."
+    )
+    ceiling_db = Parameter(
+        partial(check_number, "ceiling_db", lowest=-20.0, highest=0.0),
+        "Highest true peak; a change takes effect at once.",
+    )
+
     def __init__(
         self, gain_db: float = 0.0, target_lufs: float | None = None, ceiling_db: float = -1.0
     ) -> None:
@@ -67,43 +85,14 @@ class MakeupGain(Effect):
         self.ceiling_db = ceiling_db
 
     @property
-    def gain_db(self) -> float:
-        """Gain, or where it starts; a change glides, by 100 dB a second."""
-        return self._gain_db
-
-    @gain_db.setter
-    def gain_db(self, value: float) -> None:
-        self._gain_db = check_number("gain_db", value, -40.0, 40.0)
-
-    @property
-    def target_lufs(self) -> float | None:
-        """Loudness to reach, or None; a change is followed by 2 dB a second."""
-        return self._target_lufs
-
-    @target_lufs.setter
-    def target_lufs(self, value: float | None) -> None:
-        if value is not None:
-            value = check_number("target_lufs", value, -60.0, 0.0)
-        self._target_lufs = value
-
-    @property
-    def ceiling_db(self) -> float:
-        """Highest true peak; a change takes effect at once."""
-        return self._ceiling_db
-
-    @ceiling_db.setter
-    def ceiling_db(self, value: float) -> None:
-        self._ceiling_db = check_number("ceiling_db", value, -20.0, 0.0)
-
-    @property
     def applied_db(self) -> float:
         """The gain, without the limiter's, that the stream which ran last had come to."""
-        return self._gain_db if self._stream is None else self._stream.applied_db
+        return self.gain_db if self._stream is None else self._stream.applied_db
 
     @property
     def wanted_db(self) -> float:
         """The gain that everything asks for which the stream that ran last has heard."""
-        return self._gain_db if self._stream is None else self._stream.wanted_db
+        return self.gain_db if self._stream is None else self._stream.wanted_db
 
     def reset(self) -> None:
         """Forget all audio, what was measured, and the layout of the last array."""
@@ -121,19 +110,19 @@ class MakeupGain(Effect):
         return MakeupStream(
             sample_rate,
             len(speakers),
-            self._gain_db,
-            self._target_lufs,
-            self._ceiling_db,
+            self.gain_db,
+            self.target_lufs,
+            self.ceiling_db,
             speakers,
         )
 
-    def _node(self, sample_rate: float, channels: int, channel_layout: str | None) -> Node:
+    def _aligned(self, sample_rate: float, channels: int, channel_layout: str | None) -> Aligned:
         # In one stream, whatever the speakers: loudness and peaks are those of all channels.
         speakers = speakers_of(channel_layout, channels)
-        return StreamNode(self._open_all(sample_rate, speakers), self._apply)
+        return AlignedStream(self._open_all(sample_rate, speakers), self._apply)
 
     def _apply(self, stream: Stream) -> None:
         self._stream = cast("MakeupStream", stream)
-        self._stream.gain_db = self._gain_db
-        self._stream.target_lufs = self._target_lufs
-        self._stream.ceiling_db = self._ceiling_db
+        self._stream.gain_db = self.gain_db
+        self._stream.target_lufs = self.target_lufs
+        self._stream.ceiling_db = self.ceiling_db

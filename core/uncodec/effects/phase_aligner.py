@@ -2,14 +2,16 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING, cast
 
 from uncodec.effects.base import Effect
+from uncodec.effects.parameter import Parameter
 from uncodec.parameters import check_amount, check_number
 
 if TYPE_CHECKING:
-    from uncodec.live.stream import Stream
     from uncodec.repair.phase_aligner import AligningStream
+    from uncodec.streams.stream import Stream
 
 __all__ = ["PhaseAligner"]
 
@@ -60,6 +62,18 @@ class PhaseAligner(Effect):
     True
     """
 
+    amount = Parameter(
+        check_amount, "Share of the delay that is undone, 0 to 1; a change is heard gliding."
+    )
+    max_delay_ms = Parameter(
+        partial(check_number, "max_delay_ms", lowest=0.05, highest=5.0),
+        "The longest delay looked for; a change takes effect with the next stream.",
+    )
+    lookahead_s = Parameter(
+        partial(check_number, "lookahead_s", lowest=0.0, highest=10.0),
+        "By how much longer the output waits; a change takes effect with the next stream.",
+        Effect._forget_latency,
+    )
     _touches_lfe = False
 
     def __init__(
@@ -70,34 +84,6 @@ class PhaseAligner(Effect):
         self.amount = amount
         self.max_delay_ms = max_delay_ms
         self.lookahead_s = lookahead_s
-
-    @property
-    def amount(self) -> float:
-        """Share of the delay that is undone, 0 to 1; a change is heard gliding."""
-        return self._amount
-
-    @amount.setter
-    def amount(self, value: float) -> None:
-        self._amount = check_amount(value)
-
-    @property
-    def max_delay_ms(self) -> float:
-        """The longest delay looked for; a change takes effect with the next stream."""
-        return self._max_delay_ms
-
-    @max_delay_ms.setter
-    def max_delay_ms(self, value: float) -> None:
-        self._max_delay_ms = check_number("max_delay_ms", value, 0.05, 5.0)
-
-    @property
-    def lookahead_s(self) -> float:
-        """By how much longer the output waits; a change takes effect with the next stream."""
-        return self._lookahead_s
-
-    @lookahead_s.setter
-    def lookahead_s(self, value: float) -> None:
-        self._lookahead_s = check_number("lookahead_s", value, 0.0, 10.0)
-        self._forget_latency()
 
     @property
     def delay_samples(self) -> float:
@@ -124,9 +110,9 @@ class PhaseAligner(Effect):
         from uncodec.repair.phase_aligner import AligningStream
 
         return AligningStream(
-            sample_rate, channels, self._amount, self._max_delay_ms, self._lookahead_s
+            sample_rate, channels, self.amount, self.max_delay_ms, self.lookahead_s
         )
 
     def _apply(self, stream: Stream) -> None:
         self._stream = cast("AligningStream", stream)
-        self._stream.amount = self._amount
+        self._stream.amount = self.amount

@@ -7,7 +7,7 @@ from typing import TYPE_CHECKING
 from uncodec.effects.delta_effect import DeltaEffect
 
 if TYPE_CHECKING:
-    from uncodec.live.source import Engine
+    from uncodec.streams.delta import Engine
 
 __all__ = ["StereoRepair"]
 

@@ -2,13 +2,15 @@
 
 from __future__ import annotations
 
+from functools import partial
 from typing import TYPE_CHECKING
 
 from uncodec.effects.delta_effect import DeltaEffect
+from uncodec.effects.parameter import Parameter
 from uncodec.parameters import check_number
 
 if TYPE_CHECKING:
-    from uncodec.live.source import Engine
+    from uncodec.streams.delta import Engine
 
 __all__ = ["TransientRepair"]
 
@@ -52,20 +54,16 @@ class TransientRepair(DeltaEffect):
     True
     """
 
+    threshold_db = Parameter(
+        partial(check_number, "threshold_db", lowest=15.0, highest=40.0),
+        "How far an attack must rise, 15 to 40 dB; a change is heard from the next stream on.",
+    )
+
     def __init__(self, amount: float = 1.0, threshold_db: float = 25.0) -> None:
         super().__init__(amount)
         self.threshold_db = threshold_db
 
-    @property
-    def threshold_db(self) -> float:
-        """How far an attack must rise, 15 to 40 dB; a change is heard from the next stream on."""
-        return self._threshold_db
-
-    @threshold_db.setter
-    def threshold_db(self, value: float) -> None:
-        self._threshold_db = check_number("threshold_db", value, 15.0, 40.0)
-
     def _engine(self, sample_rate: float, channels: int, number: int) -> Engine:
         from uncodec.repair.transients import TransientEngine
 
-        return TransientEngine(channels, sample_rate, self._threshold_db)
+        return TransientEngine(channels, sample_rate, self.threshold_db)

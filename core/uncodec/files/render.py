@@ -4,15 +4,11 @@ from __future__ import annotations
 
 import math
 import os
-from collections.abc import Callable, Mapping
+from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
-from typing import Any
 
-import numpy as np
-from numpy.typing import NDArray
-
-from uncodec.diffusion.engine import CHUNK, check_sampler, check_steps
+from uncodec.diffusion.engine import CHUNK
 from uncodec.diffusion.stream import open_diffusion
 from uncodec.errors import InvalidValue, OutputExists
 from uncodec.files.chunks import FolderStore, digest_file
@@ -26,16 +22,16 @@ from uncodec.files.restore import (
     restore_file,
 )
 from uncodec.io import open_audio
-from uncodec.live.channel_groups import channel_groups, group_seed, open_grouped
-from uncodec.live.stream import Stream
 from uncodec.networks import load_diffusion
-from uncodec.parameters import check_amount, check_seed
+from uncodec.parameters import check_amount, check_sampler, check_seed, check_steps
 from uncodec.rates import network_rate
-from uncodec.repair.limiter import check_ceiling, limited
+from uncodec.repair.limiter import PeakLimiter, check_ceiling
+from uncodec.signals import Array
+from uncodec.streams.aligned import AlignedStream, through
+from uncodec.streams.channel_groups import channel_groups, group_seed, open_grouped
+from uncodec.streams.stream import Stream
 
 __all__ = ["RenderSettings", "render_file"]
-
-Audio = NDArray[np.float32]
 
 
 @dataclass(frozen=True)
@@ -190,16 +186,18 @@ def render_file(
             on_memory=shrink,
         )
 
-    def master(blocks: Any, sample_rate: int, count: int) -> Any:
+    def master(blocks: Iterable[Array], sample_rate: int, channels: int) -> Iterable[Array]:
         if settings.ceiling_db is None:
             return blocks
-        return limited(blocks, sample_rate, count, settings.ceiling_db)
+        return through(
+            blocks, AlignedStream(PeakLimiter(sample_rate, channels, settings.ceiling_db))
+        )
 
     try:
         report = restore_file(
             source,
             target,
-            _Rendering(lambda: open_grouped(groups, open_group)),
+            _Rendering(open_grouped(groups, open_group)),
             bits=bits,
             rate=rate,
             headroom=headroom,
@@ -242,41 +240,16 @@ class _Progress:
 
 
 class _Rendering:
-    """The stream as what `restore_file` runs: aligned, and complete with `flush`."""
+    """The stream as what `restore_file` runs."""
 
-    def __init__(self, open_stream: Callable[[], Stream]) -> None:
-        self._open = open_stream
-        self._stream: Stream | None = None
-        self._skip = 0
+    def __init__(self, stream: Stream) -> None:
+        self._stream = stream
 
-    def process(
-        self, input_array: Any, sample_rate: float, buffer_size: int = 0, reset: bool = False
-    ) -> Audio:
-        """Process one block."""
-        if self._stream is None:
-            self._stream = self._open()
-            self._skip = self._stream.latency_samples
-        out = self._stream.process(np.asarray(input_array, np.float32))
-        dropped = min(self._skip, out.shape[1])
-        self._skip -= dropped
-        return out[:, dropped:]
-
-    def flush(self) -> Audio:
-        """Return the samples still inside."""
-        stream = self._stream
-        if stream is None:
-            return np.zeros((0, 0), np.float32)
-        parts = []
-        left = stream.latency_samples
-        # Every block moves all that the stream is late by.
-        size = max(65536, left // 8)
-        while left:
-            count = min(left, size)
-            left -= count
-            parts.append(self.process(np.zeros((stream.channels, count), np.float32), 0.0))
-        return np.concatenate(parts, axis=1)
+    def open_stream(
+        self, sample_rate: float, channels: int, channel_layout: Sequence[str] | None = None
+    ) -> AlignedStream:
+        """The stream, aligned."""
+        return AlignedStream(self._stream)
 
     def reset(self) -> None:
-        """Forget all audio."""
-        self._stream = None
-        self._skip = 0
+        """Nothing is kept."""

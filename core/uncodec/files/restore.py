@@ -5,11 +5,11 @@ from __future__ import annotations
 import os
 import time
 from collections import deque
-from collections.abc import Callable, Iterable, Iterator, Mapping
+from collections.abc import Callable, Iterable, Iterator, Mapping, Sequence
 from contextlib import contextmanager
 from dataclasses import dataclass
 from pathlib import Path
-from typing import Any, Protocol
+from typing import Protocol
 
 import numpy as np
 from numpy.typing import NDArray
@@ -27,6 +27,7 @@ from uncodec.files.headroom import (
 from uncodec.io import AudioWriter, FileWarning, NotCarried, create_audio, open_audio
 from uncodec.rates import HIGHEST_RATE, LOWEST_RATE, NETWORK_RATES
 from uncodec.speakers import MOST_CHANNELS
+from uncodec.streams.aligned import Driven, RateConverter, converted_length, through
 
 __all__ = ["BLOCK_FRAMES", "SUBTYPES", "RestoreReport", "StreamingEffect", "restore_file"]
 
@@ -43,29 +44,14 @@ SUBTYPES = {16: "PCM_16", 24: "PCM_24", 32: "FLOAT"}
 LOWEST_SOURCE_RATE = 1000
 """Of a file that is restored, Hz."""
 
-# A public effect tells channels from samples by their number. No block may therefore be as short as
-# it is wide; files below this length are padded and cut again.
-_SHORTEST_BLOCK = 1024
-
 
 class StreamingEffect(Protocol):
-    """What :func:`restore_file` needs of an effect: the streaming half of ``uncodec.Effect``.
+    """What :func:`restore_file` needs of an effect; ``uncodec.Effect`` has it."""
 
-    One that has a ``channel_layout``, and has it at None, is told that of the file meanwhile.
-    """
-
-    def process(
-        self,
-        input_array: Any,
-        sample_rate: float,
-        buffer_size: int = ...,
-        reset: bool = ...,
-    ) -> Audio:
-        """Process one block; with ``reset=False`` return what is ready, aligned to the input."""
-        ...
-
-    def flush(self) -> Audio:
-        """Return the samples still inside."""
+    def open_stream(
+        self, sample_rate: float, channels: int, channel_layout: Sequence[str] | None = None
+    ) -> Driven:
+        """Open what takes blocks, (channels, samples), and gives as much, aligned."""
         ...
 
     def reset(self) -> None:
@@ -216,7 +202,7 @@ def restore_file(
     started = time.perf_counter()
     effect.reset()
     try:
-        with open_audio(source) as reader, _told_layout(effect, reader.speakers):
+        with open_audio(source) as reader:
             check_channels(source, reader.channels)
             rate_in = reader.sample_rate
             rate_work = full_band_rate(source, rate_in)
@@ -239,16 +225,18 @@ def restore_file(
                 ) as writer,
             ):
                 channels = reader.channels
-                blocks: Iterable[Audio] = reader.blocks(BLOCK_FRAMES)
+                blocks = reader.blocks(BLOCK_FRAMES)
                 originals = _Originals(bits)
                 if rate_in == rate_work == rate_out and bits != 32:
                     blocks = originals.noted(blocks)
+                stream = effect.open_stream(rate_work, channels, layout)
                 wide = _at_rate(blocks, rate_in, rate_work, channels)
-                restored = _through_effect(added.noted(wide) if added else wide, effect, rate_work)
+                restored = through(added.noted(wide) if added else wide, stream)
                 if added:
                     restored = added.written(restored)
-                finished: Iterable[Audio] = _at_rate(restored, rate_work, rate_out, channels)
-                finished = turned(finished, gain)
+                finished: Iterable[Audio] = turned(
+                    _at_rate(restored, rate_work, rate_out, channels), gain
+                )
                 if master is not None:
                     finished = master(finished, rate_out, channels)
 
@@ -392,11 +380,6 @@ def full_band_rate(source: Path, rate: int) -> int:
     return low if low % rate == 0 else high
 
 
-def converted_length(frames: int, rate_in: int, rate_out: int) -> int:
-    """Frames that `frames` frames become when their rate is converted, to the nearest."""
-    return (2 * frames * rate_out + rate_in) // (2 * rate_in)
-
-
 def check_format(bits: int, rate: int | None) -> None:
     """Raise InvalidValue unless `bits` and `rate` are what :func:`restore_file` takes."""
     if bits not in SUBTYPES:
@@ -422,87 +405,10 @@ def check_channels(source: Path, channels: int) -> None:
         )
 
 
-@contextmanager
-def _told_layout(effect: Any, speakers: tuple[str, ...]) -> Iterator[None]:
-    """Let an effect know which channel is for which speaker, unless its owner has told it."""
-    if not speakers or getattr(effect, "channel_layout", "") is not None:
-        yield
-        return
-    effect.channel_layout = speakers
-    try:
-        yield
-    finally:
-        effect.channel_layout = None
-
-
-def _through_effect(
-    blocks: Iterable[Audio], effect: StreamingEffect, sample_rate: int
-) -> Iterator[Audio]:
-    """Run the effect over a stream of blocks; the result is as long as the input in total."""
-    frames = 0
-    given = 0
-    for block in _no_short_block(blocks):
-        frames += block.frames
-        ready = effect.process(block.audio, sample_rate, reset=False)
-        ready = ready[:, : frames - given] if ready.size else block.audio[:, :0]
-        given += ready.shape[1]
-        yield ready
-    rest = effect.flush()
-    if rest.size:
-        yield rest[:, : frames - given]
-
-
-@dataclass(slots=True)
-class _Block:
-    audio: Audio
-    frames: int  # of the source; fewer than in `audio` where that was padded
-
-
-def _no_short_block(blocks: Iterable[Audio]) -> Iterator[_Block]:
-    """Join or, in a file that is short altogether, pad blocks up to the shortest allowed one."""
-    held: Audio | None = None
-    for block in blocks:
-        if held is None:
-            held = block
-        elif block.shape[1] < _SHORTEST_BLOCK or held.shape[1] < _SHORTEST_BLOCK:
-            held = np.concatenate([held, block], axis=1)
-        else:
-            yield _Block(held, held.shape[1])
-            held = block
-    if held is not None:
-        frames = held.shape[1]
-        missing = max(0, _SHORTEST_BLOCK - frames)
-        yield _Block(np.pad(held, ((0, 0), (0, missing))), frames)
-
-
 def _at_rate(
     blocks: Iterable[Audio], rate_in: int, rate_out: int, channels: int
-) -> Iterator[Audio]:
-    """Convert the rate of a stream, its delay removed; nothing is touched where rates agree."""
+) -> Iterable[Audio]:
+    """Convert the rate of a stream; nothing is touched where rates agree."""
     if rate_in == rate_out:
-        yield from blocks
-        return
-    from uncodec._native import StreamingResampler
-
-    # With the delay a whole number of samples of the result, removing it moves nothing.
-    resampler = StreamingResampler(channels, rate_in, rate_out, delay_rate=rate_out)
-    skip = resampler.delay
-    frames = 0
-    given = 0
-
-    def aligned(converted: Audio) -> Audio:
-        nonlocal skip, given
-        # A streaming resampler may run ahead of the exact length by a sample; the end is cut to it.
-        room = converted_length(frames, rate_in, rate_out) - given
-        dropped = min(skip, converted.shape[1])
-        skip -= dropped
-        kept = converted[:, dropped : dropped + room]
-        given += kept.shape[1]
-        return kept
-
-    for block in blocks:
-        frames += block.shape[1]
-        if block.shape[1]:
-            yield aligned(resampler.push(np.ascontiguousarray(block)))
-    while given < converted_length(frames, rate_in, rate_out):
-        yield aligned(resampler.push(np.zeros((channels, 4096), dtype=np.float32)))
+        return blocks
+    return through(blocks, RateConverter(channels, rate_in, rate_out))

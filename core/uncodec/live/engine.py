@@ -7,17 +7,18 @@ import torch
 from numpy.typing import NDArray
 
 from uncodec._native import InverseFrames, StreamingStft, synthesis_window
+from uncodec.cloning import Cloneable
 from uncodec.errors import InvalidValue
-from uncodec.live.delta_bound import DeltaBound
 from uncodec.live.excitation import Excitation
 from uncodec.live.hold_back import HoldBack
-from uncodec.live.noise import HopNoise
-from uncodec.live.overlap_add import OverlapAdd
 from uncodec.live.polarity import Polarity
 from uncodec.networks import CHANNELS, LoadedModel
 from uncodec.networks.generator import exchanged
 from uncodec.networks.hop_step import HopStep
 from uncodec.signals import Array, mid_side_into, sqrt_hann
+from uncodec.streams.delta_bound import DeltaBound
+from uncodec.streams.noise import HopNoise
+from uncodec.streams.overlap_add import OverlapAdd
 
 __all__ = ["RUN", "DeltaEngine"]
 
@@ -32,7 +33,7 @@ to keep the buffers small."""
 _EXCHANGED = [1, 0, 2, 3, 5, 4]
 
 
-class DeltaEngine:
+class DeltaEngine(Cloneable):
     """Turns whole hops of coded audio into the delta that restores it.
 
     Parameters
@@ -50,6 +51,8 @@ class DeltaEngine:
     delay : int
         The delta lags the input by so many samples, ``window - hop``: the last sample of a hop is
         finished by the frame that starts there.
+    tail_length : int
+        Samples of the delta that lie unfinished behind the last hop: `delay`.
     """
 
     def __init__(self, model: LoadedModel, channels: int, seed: int = 0) -> None:
@@ -60,7 +63,7 @@ class DeltaEngine:
         self.model = model
         self.channels = channels
         self.hop = hop
-        self.delay = window - hop
+        self.delay = self.tail_length = window - hop
         self._noise = HopNoise(seed, 2, hop)
         self._hops = 0
         # Mid and side, then what excites the additive part: two noises, overtones of mid and side.
@@ -79,11 +82,6 @@ class DeltaEngine:
         self._spectra = np.zeros((RUN, CHANNELS, bins), np.complex64)
         self._delta = np.zeros((RUN, channels, bins), np.complex64)
         self._frames: Array = np.zeros((RUN, channels, window), np.float32)
-
-    @property
-    def tail(self) -> Array:
-        """What past hops have added to the samples to come, mid and side, see `OverlapAdd.tail`."""
-        return self._overlap.tail
 
     def push(self, audio: Array) -> Array:
         """Allocating twin of `push_into`.
@@ -142,11 +140,18 @@ class DeltaEngine:
         finished = source[: self.channels]
         self._hold_back.hold_into(frames, finished)
         self._overlap.add_into(frames, finished)
+        self._decode_into(finished, out)
+
+    def tail_into(self, out: Array) -> None:
+        """Write what a next hop would be added to, [shape=(channels, tail_length)], float32."""
+        self._decode_into(self._overlap.tail, out)
+
+    def _decode_into(self, image: Array, out: Array) -> None:
         if self.channels == 2:
-            np.add(finished[0], finished[1], out=out[0])
-            np.subtract(finished[0], finished[1], out=out[1])
+            np.add(image[0], image[1], out=out[0])
+            np.subtract(image[0], image[1], out=out[1])
         else:
-            out[0] = finished[0]
+            out[:] = image
 
     def _infer(self, spectra: Spectra, delta: Spectra) -> None:
         flipped = self._flipped[: len(spectra)]
@@ -162,19 +167,6 @@ class DeltaEngine:
             last = first + int(others[0]) if len(others) else len(spectra)
             self._step.step_into(spectra[first:last], delta[first:last], now)
             first = last
-
-    def clone(self) -> DeltaEngine:
-        """An independent copy that goes on from the same state."""
-        twin = DeltaEngine(self.model, self.channels, self._noise.seed)
-        twin._hops = self._hops
-        twin._stft = self._stft.clone()
-        twin._overlap = self._overlap.clone()
-        twin._excitation = self._excitation.clone()
-        twin._polarity = self._polarity.clone()
-        twin._bound = self._bound.clone()
-        twin._hold_back = self._hold_back.clone()
-        twin._step = self._step.clone()
-        return twin
 
 
 class _Hops:

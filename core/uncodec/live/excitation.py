@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from uncodec.cloning import Cloneable
 from uncodec.compiled import compiled
 from uncodec.networks.spectra import SWELL
 from uncodec.signals import Array
@@ -44,7 +45,7 @@ def _excite(image: Array, noise: Array, tones: Array, last: Array, rises: Array)
 _kernel = compiled(_SIGNATURE, _excite, fastmath={"reassoc"})
 
 
-class Excitation:
+class Excitation(Cloneable):
     """Overtones, and noise that swells with the signal, block by block.
 
     The streaming twin of `uncodec.networks.spectra.overtones` and `swell`, which tell what they are
@@ -68,10 +69,3 @@ class Excitation:
             Takes the overtones; must not overlap `image`.
         """
         _kernel(image, noise, tones, self._last, self._rises)
-
-    def clone(self) -> Excitation:
-        """An independent copy that goes on from the same state."""
-        twin = Excitation()
-        twin._last[:] = self._last
-        twin._rises[:] = self._rises
-        return twin

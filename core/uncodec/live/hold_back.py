@@ -8,6 +8,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.cloning import Cloneable
 from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
 from uncodec.networks.spectra import HELD
@@ -79,7 +80,7 @@ def _hold_back(
 _kernel = compiled(_SIGNATURE, _hold_back)
 
 
-class HoldBack:
+class HoldBack(Cloneable):
     """Limits the frames of a change, one after another, by the coded signal they belong to.
 
     Parameters
@@ -123,9 +124,3 @@ class HoldBack:
             raise InvalidValue(f"coded: must have shape {wanted}, got {coded.shape}")
         if len(frames):
             _kernel(frames, coded, self._heard, self._window, HELD, self._steep, self._limit)
-
-    def clone(self) -> HoldBack:
-        """An independent copy that goes on from the same state."""
-        twin = HoldBack(len(self._heard), self._window, self.hop)
-        twin._heard[:] = self._heard
-        return twin

@@ -6,38 +6,28 @@ from typing import Protocol
 
 import numpy as np
 
+from uncodec.cloning import Cloneable
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import DeltaEngine
-from uncodec.live.source import NativeSource, ResampledSource
 from uncodec.networks import LoadedModel
 from uncodec.rates import network_rate
 from uncodec.signals import Array
+from uncodec.streams.delta import Engine, HopSource, ResampledSource
+from uncodec.streams.line import Line
 
-__all__ = ["HopEngine", "PassingEngine", "ResampledEngine", "RestoringEngine", "restoring_engine"]
+__all__ = ["HopEngine", "PassingEngine", "ResampledEngine", "restoring_engine"]
 
 
-class HopEngine(Protocol):
-    """What a live session runs on: hops of audio in, hops of delta out.
+class HopEngine(Engine, Protocol):
+    """What a live session runs on, one hop at a time.
 
     Attributes
     ----------
-    channels : int
-    hop : int
-        Samples per hop.
-    delay : int
-        The delta lags the input by so many samples.
     tail_length : int
         Samples of the delta that lie unfinished behind the last hop.
     """
 
-    channels: int
-    hop: int
-    delay: int
     tail_length: int
-
-    def push_into(self, audio: Array, out: Array) -> None:
-        """Consume a hop, write a hop of the delta; both [shape=(channels, hop)], float32."""
-        ...
 
     def tail_into(self, out: Array) -> None:
         """Write what a next hop would be added to; [shape=(channels, tail_length)], float32."""
@@ -48,41 +38,7 @@ class HopEngine(Protocol):
         ...
 
 
-class RestoringEngine:
-    """A `DeltaEngine` as a live session wants it.
-
-    Parameters
-    ----------
-    engine : DeltaEngine
-    """
-
-    def __init__(self, engine: DeltaEngine) -> None:
-        self.channels = engine.channels
-        self.hop = engine.hop
-        self.delay = engine.delay
-        self.tail_length = engine.delay
-        self._engine = engine
-        # The engine's own buffer: written in place by every hop, and never replaced.
-        self._tail = engine.tail
-
-    def push_into(self, audio: Array, out: Array) -> None:
-        """Consume a hop, write a hop of the delta."""
-        self._engine.push_into(audio, out)
-
-    def tail_into(self, out: Array) -> None:
-        """Write what a next hop would be added to."""
-        if self.channels == 2:
-            np.add(self._tail[0], self._tail[1], out=out[0])
-            np.subtract(self._tail[0], self._tail[1], out=out[1])
-        else:
-            out[:] = self._tail
-
-    def clone(self) -> RestoringEngine:
-        """An independent copy of the whole state."""
-        return RestoringEngine(self._engine.clone())
-
-
-class ResampledEngine:
+class ResampledEngine(Cloneable):
     """A source at another rate, in hops after which it has given as many samples as it took.
 
     Parameters
@@ -104,7 +60,7 @@ class ResampledEngine:
 
     def push_into(self, audio: Array, out: Array) -> None:
         """Consume a hop, write a hop of the delta."""
-        delta = self._source.push(audio)
+        delta = self._source.convert(audio)
         if delta.shape != out.shape:
             raise InvalidValue(
                 f"hop={self.hop}: must last a whole number of the network's hops; "
@@ -114,10 +70,6 @@ class ResampledEngine:
 
     def tail_into(self, out: Array) -> None:
         """Write nothing."""
-
-    def clone(self) -> ResampledEngine:
-        """An independent copy of the whole state."""
-        return ResampledEngine(self._source.clone(), self.hop)
 
 
 def restoring_engine(
@@ -145,14 +97,14 @@ def restoring_engine(
     inner_rate = network_rate(sample_rate)
     engine = DeltaEngine(model, channels, seed)
     if inner_rate != sample_rate:
-        source = ResampledSource(NativeSource(engine), int(sample_rate), inner_rate)
+        source = ResampledSource(HopSource(engine), int(sample_rate), inner_rate)
         return ResampledEngine(source, hop)
     if hop != engine.hop:
         raise InvalidValue(f"hop={hop}: must be the model's, {engine.hop} samples")
-    return RestoringEngine(engine)
+    return engine
 
 
-class PassingEngine:
+class PassingEngine(Cloneable):
     """An engine whose delta is its input, so that timing can be seen: wet is twice dry, exactly.
 
     Parameters
@@ -166,22 +118,14 @@ class PassingEngine:
         self.hop = hop
         self.delay = delay
         self.tail_length = delay
-        self._past: Array = np.zeros((channels, delay), np.float32)
+        self._past = Line(channels, delay)
         phase = (np.arange(delay) + 0.5) / max(delay, 1)
         self._fall: Array = np.cos(0.5 * np.pi * phase).astype(np.float32) ** 2
 
     def push_into(self, audio: Array, out: Array) -> None:
         """Consume a hop, write a hop of the delta."""
-        line = np.concatenate([self._past, audio], axis=1)
-        out[:] = line[:, : self.hop]
-        self._past = line[:, self.hop :]
+        self._past.delay_into(audio, out)
 
     def tail_into(self, out: Array) -> None:
         """Write what a next hop would be added to."""
-        np.multiply(self._past, self._fall, out=out)
-
-    def clone(self) -> PassingEngine:
-        """An independent copy of the whole state."""
-        twin = PassingEngine(self.channels, self.hop, self.delay)
-        twin._past = self._past
-        return twin
+        np.multiply(self._past.view(0, self.delay), self._fall, out=out)

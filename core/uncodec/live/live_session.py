@@ -15,7 +15,7 @@ from uncodec._native import LiveCore
 from uncodec.errors import InvalidType, InvalidValue, UncodecError
 from uncodec.live.budget import Latency, Pattern, check_settings, latency_of, open_host
 from uncodec.live.engine import DeltaEngine
-from uncodec.live.hop_engine import HopEngine, RestoringEngine
+from uncodec.live.hop_engine import HopEngine
 from uncodec.live.network_thread import NetworkThread
 from uncodec.live.times import Percentiles, TimeHistogram
 from uncodec.networks import load_model
@@ -151,7 +151,7 @@ class LiveSession(Sealed):
         self._amount = check_amount(amount)
         self._bypass = False
         if engine is None:
-            engine = RestoringEngine(DeltaEngine(load_model(model, device), channels, seed))
+            engine = DeltaEngine(load_model(model, device), channels, seed)
         elif engine.channels != channels:
             raise InvalidValue(f"engine: must have {channels} channels, got {engine.channels}")
         self.sample_rate = int(sample_rate)
@@ -239,8 +239,8 @@ class LiveSession(Sealed):
             hops=max(0, -(-played // self.hop)),
             late=late,
             dropped=self._worker.dropped,
-            resyncs=self._worker.runner.resyncs,
-            failures=self._worker.runner.failures,
+            resyncs=self._worker.hops.resyncs,
+            failures=self._worker.hops.failures,
             worst_callback_s=self._callback_times.max_ns * 1e-9,
         )
 

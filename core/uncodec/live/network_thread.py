@@ -31,7 +31,7 @@ class NetworkThread:
 
     Attributes
     ----------
-    runner : HopRunner
+    hops : RestoredHops
         Counts gaps and failures.
     error : BaseException or None
         What ended `run`, else the engine's last failure.
@@ -48,8 +48,7 @@ class NetworkThread:
         self.dropped = 0
         self.turnarounds = TimeHistogram()
         self._core = core
-        self._hops = RestoredHops(engine)
-        self.runner = self._hops.runner
+        self.hops = RestoredHops(engine)
         self._audio: Array = np.zeros((engine.channels, engine.hop), np.float32)
         self._generation: int | None = None
         self._death: BaseException | None = None
@@ -57,12 +56,12 @@ class NetworkThread:
     @property
     def error(self) -> BaseException | None:
         """What ended `run`, else the engine's last failure."""
-        return self._death or self.runner.error
+        return self._death or self.hops.error
 
     def forget_counts(self) -> None:
         """Count from 0 again."""
         self.dropped = 0
-        self.runner.forget_counts()
+        self.hops.forget_counts()
         self.turnarounds.clear()
 
     def run(self, prepare: Callable[[], None]) -> None:
@@ -89,12 +88,12 @@ class NetworkThread:
 
     def _answer(self, ticket: HopTicket, *, safely: bool) -> None:
         if ticket.generation != self._generation:
-            self._hops.begin()
+            self.hops.begin()
             self._generation = ticket.generation
         self.dropped += ticket.skipped
         # A hop that gets no answer is played dry.
-        if self._hops.run(ticket.hop, self._audio, safely=safely):
-            self._core.publish(ticket, self._hops.output, self._hops.tail)
+        if self.hops.run(ticket.hop, self._audio, safely=safely):
+            self._core.publish(ticket, self.hops.output, self.hops.tail)
             now = time.perf_counter_ns()
             self.turnarounds.add(now - self._core.submitted_ns(ticket.hop))
         self.finished = ticket.hop + 1

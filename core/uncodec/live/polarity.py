@@ -5,6 +5,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.cloning import Cloneable
 from uncodec.compiled import compiled
 
 __all__ = ["Polarity"]
@@ -38,7 +39,7 @@ def _look(
 _kernel = compiled(_SIGNATURE, _look, fastmath={"reassoc"})
 
 
-class Polarity:
+class Polarity(Cloneable):
     """Tells of each frame whether the side has long been far above the mid.
 
     Networks are trained on music as it is, of which the mid is the stronger part. Where one channel
@@ -73,9 +74,3 @@ class Polarity:
             Written.
         """
         _kernel(spectra, self._keep, self._powers, flipped)
-
-    def clone(self) -> Polarity:
-        """An independent copy that goes on from the same state."""
-        twin = Polarity(self._hop)
-        twin._powers[:] = self._powers
-        return twin

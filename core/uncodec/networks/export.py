@@ -31,7 +31,7 @@ def export_model(
 
     The archive holds the network alone. What the engines do around it is the host's to do: give it
     mid and side the other way round where a channel is flipped (`uncodec.live.polarity`), and hold
-    what it says to a bound (`uncodec.live.delta_bound`).
+    what it says to a bound (`uncodec.streams.delta_bound`).
 
     Parameters
     ----------

@@ -6,9 +6,9 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec._native import StreamingStft
-from uncodec.live.noise import HopNoise
 from uncodec.repair.spectral import SpectralEngine
 from uncodec.signals import Array, sqrt_hann
+from uncodec.streams.noise import HopNoise
 
 __all__ = ["HoleFiller"]
 
@@ -177,15 +177,3 @@ class HoleFiller(SpectralEngine):
         self._noise.fill(self._frame, noise)
         self._frame += frames
         return self._noise_frames.push(noise)
-
-    def clone(self) -> HoleFiller:
-        """An independent copy of the whole state."""
-        twin = HoleFiller(self._rate, self.channels, self._noise.seed)
-        self._copy_state_to(twin)
-        twin._noise_frames = self._noise_frames.clone()
-        twin._frame = self._frame
-        twin._everywhere = self._everywhere.copy()
-        twin._by_band = self._by_band.copy()
-        twin._levels = self._levels.copy()
-        twin._maxima = self._maxima.copy()
-        return twin

@@ -13,6 +13,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec._native import StreamingStft
+from uncodec.cloning import Cloneable
 from uncodec.signals import Array
 
 __all__ = ["ChannelFault", "FaultListener", "listening_window"]
@@ -75,7 +76,7 @@ def _hann(window: int) -> Array:
     return shape
 
 
-class FaultListener:
+class FaultListener(Cloneable):
     """Listens to two channels and says what is wrong between them once that is beyond doubt.
 
     The cross-spectrum, averaged over about two seconds of sound, is whitened and transformed back
@@ -130,16 +131,6 @@ class FaultListener:
         """Listen to [shape=(2, n)], any number of samples; `fault` changes with whole hops."""
         for frame in self._stft.push(audio):
             self._listen(frame[:, self._bins].astype(np.complex128))
-
-    def clone(self) -> FaultListener:
-        """An independent copy of the whole state."""
-        twin = FaultListener(self.sample_rate, self.longest)
-        for name in ("fault", "_loudest", "_silent", "_heard", "_candidate", "_agreeing"):
-            setattr(twin, name, getattr(self, name))
-        twin._stft = self._stft.clone()
-        twin._cross = self._cross.copy()
-        twin._power = self._power.copy()
-        return twin
 
     def _listen(self, spectra: NDArray[np.complex128]) -> None:
         power = spectra.real**2 + spectra.imag**2

@@ -3,18 +3,17 @@
 from __future__ import annotations
 
 import math
-from collections.abc import Iterable, Iterator
-from copy import copy
 from functools import lru_cache
-from itertools import chain
 
 import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.errors import InvalidValue
 from uncodec.signals import Array
+from uncodec.streams.line import Line
+from uncodec.streams.stream import BlockStream
 
-__all__ = ["PeakLimiter", "check_ceiling", "limited", "true_peak"]
+__all__ = ["PeakLimiter", "check_ceiling", "true_peak"]
 
 
 LOWEST_CEILING_DB = -20.0
@@ -77,7 +76,7 @@ def true_peak(audio: Array) -> float:
     return float(peaks.max(initial=0.0))
 
 
-class PeakLimiter:
+class PeakLimiter(BlockStream):
     """Keeps the true peaks of a stream at a ceiling.
 
     The gain goes down for a peak and back within 5 ms to either side, for all channels together;
@@ -108,60 +107,24 @@ class PeakLimiter:
         self.ceiling_db = check_ceiling(ceiling_db)
         self._swing = math.ceil(_SWING_S * sample_rate)
         self.latency_samples = 2 * self._swing + _TAPS
-        self._held: Array = np.zeros((channels, 2 * self.latency_samples), np.float32)
-        self._peaks: Array = np.zeros(4 * self._swing + 1, np.float32)
+        self._line = Line(channels, 2 * self.latency_samples)
+        self._peaks = Line(1, 4 * self._swing + 1)
 
-    def process(self, x: Array) -> Array:
-        """Take (channels, n) float32 samples, n of 0 or more, and give as many."""
+    def process_into(self, x: Array, out: Array) -> None:
+        """Take (channels, n) float32 samples and write as many."""
         count = x.shape[1]
         if count == 0:
-            return x.copy()
-        reach = self.latency_samples
-        line = np.concatenate([self._held, x], axis=1, dtype=np.float32)
+            return
+        self._line.append(x)
         # What the middle needs: peaks from 2 * swing + 1 samples before it to as many after it.
+        reach = self.latency_samples
         first = reach + 2 * self._swing - (_TAPS // 2 - 1)
-        fresh = _peaks(line[:, first : first + count + _TAPS])
-        peaks = np.concatenate([self._peaks, fresh])
-        self._held = line[:, count:].copy()
-        self._peaks = peaks[count:].copy()
+        self._peaks.room(count)[0] = _peaks(self._line.view(first, first + count + _TAPS))
         ceiling = 10 ** ((self.ceiling_db - _SPARE_DB) / 20)
-        return _limit(line[:, reach:-reach], peaks, self._swing, ceiling)
-
-    def clone(self) -> PeakLimiter:
-        """An independent copy of the whole state."""
-        twin = copy(self)
-        twin._held = self._held.copy()
-        twin._peaks = self._peaks.copy()
-        return twin
-
-
-def limited(
-    blocks: Iterable[Array], sample_rate: int, channels: int, ceiling_db: float
-) -> Iterator[Array]:
-    """Send blocks through a `PeakLimiter`, aligned and complete.
-
-    Parameters
-    ----------
-    blocks : iterable of ndarray [shape=(channels, n)], float32
-    sample_rate : int
-        In Hz.
-    channels : int
-    ceiling_db : float
-        From -20 to 0.
-
-    Yields
-    ------
-    ndarray [shape=(channels, m)], float32
-        As many samples in all as came in.
-    """
-    limiter = PeakLimiter(sample_rate, channels, ceiling_db)
-    skip = limiter.latency_samples
-    silence = np.zeros((channels, skip), np.float32)
-    for block in chain(blocks, (silence,)):
-        result = limiter.process(block)
-        if result.shape[1] > skip:
-            yield result[:, skip:]
-        skip = max(0, skip - result.shape[1])
+        peaks = self._peaks.view(0, len(self._peaks))[0]
+        out[:] = _limited(self._line.view(reach, reach + count), peaks, self._swing, ceiling)
+        self._line.drop(count)
+        self._peaks.drop(count)
 
 
 def _lowest(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
@@ -175,9 +138,9 @@ def _lowest(values: NDArray[np.float64], length: int) -> NDArray[np.float64]:
     return result
 
 
-def _limit(middle: Array, peaks: Array, swing: int, ceiling: float) -> Array:
+def _limited(middle: Array, peaks: Array, swing: int, ceiling: float) -> Array:
     if peaks.max() <= ceiling:
-        return middle.copy()
+        return middle
     wanted = np.minimum(1.0, ceiling / np.maximum(peaks, 1e-9))
     # A peak lies between a sample and the next.
     wanted = np.minimum(wanted[:-1], wanted[1:])

@@ -3,15 +3,14 @@
 from __future__ import annotations
 
 from collections.abc import Sequence
-from copy import copy
 
 import numpy as np
 
-from uncodec.errors import InvalidValue
 from uncodec.loudness import LoudnessMeter, loudness_weights
 from uncodec.rates import check_rate
 from uncodec.repair.limiter import PeakLimiter
 from uncodec.signals import Array
+from uncodec.streams.stream import BlockStream
 
 __all__ = ["HIGHEST_GAIN_DB", "MakeupStream"]
 
@@ -22,7 +21,7 @@ _GLIDE_DB_PER_S = 100.0
 _FOLLOW_DB_PER_S = 2.0
 
 
-class MakeupStream:
+class MakeupStream(BlockStream):
     """Gain, given or found from the running loudness, then a true-peak limiter.
 
     Parameters
@@ -93,16 +92,8 @@ class MakeupStream:
             return self.applied_db
         return min(max(self.target_lufs - self._lufs, -HIGHEST_GAIN_DB), HIGHEST_GAIN_DB)
 
-    def process(self, x: Array) -> Array:
-        """Take (channels, n) float32 samples, n of 0 or more, and give as many.
-
-        Raises
-        ------
-        InvalidValue
-            `x` has another number of channels.
-        """
-        if x.ndim != 2 or x.shape[0] != self.channels:
-            raise InvalidValue(f"x: must have shape ({self.channels}, samples), got {x.shape}")
+    def process_into(self, x: Array, out: Array) -> None:
+        """Take (channels, n) float32 samples and write as many."""
         louder: Array = np.empty(x.shape, np.float32)
         start = 0
         # What is wanted changes at the meter's steps only, however the audio is cut.
@@ -113,7 +104,7 @@ class MakeupStream:
             if self._meter.push(part):
                 self._lufs = self._meter.lufs
             start = stop
-        return self._limiter.process(louder)
+        self._limiter.process_into(louder, out)
 
     def _gains(self, count: int) -> Array:
         """Linear gains of the next samples, [shape=(count,)]; glides in dB."""
@@ -126,10 +117,3 @@ class MakeupStream:
         self.applied_db = float(wanted if arrived else gains[-1])
         linear: Array = (10.0 ** (gains / 20.0)).astype(np.float32)
         return linear
-
-    def clone(self) -> MakeupStream:
-        """An independent copy of the whole state."""
-        twin = copy(self)
-        twin._limiter = self._limiter.clone()
-        twin._meter = self._meter.clone()
-        return twin

@@ -6,11 +6,12 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.compiled import compiled
-from uncodec.errors import InvalidValue
 from uncodec.parameters import check_amount
 from uncodec.rates import check_rate
 from uncodec.repair.interchannel import FaultListener
 from uncodec.signals import Array
+from uncodec.streams.line import Line
+from uncodec.streams.stream import BlockStream
 
 __all__ = ["AligningStream"]
 
@@ -80,14 +81,14 @@ def _read(
 
 
 _kernel = compiled(
-    "void(float32[:, ::1], int64, float32[:, ::1], float64[::1], float64[::1], float64[::1],"
+    "void(float32[:, :], int64, float32[:, ::1], float64[::1], float64[::1], float64[::1],"
     " float32[:, :])",
     _read,
 )
 _TABLE = _interpolators()
 
 
-class AligningStream:
+class AligningStream(BlockStream):
     """Listens for a fault between the channels and undoes it, gliding.
 
     The channel that comes first is delayed until the other has come; of two channels with opposite
@@ -130,13 +131,10 @@ class AligningStream:
         self.channels = channels
         self.amount = check_amount(amount)
         self.latency_samples = _HALF + round(lookahead_s * sample_rate)
-        self._arguments = (sample_rate, channels, amount, max_delay_ms, lookahead_s)
         longest = 1e-3 * max_delay_ms * sample_rate
         self._listener = FaultListener(sample_rate, longest) if channels == 2 else None
-        kept = self.latency_samples + int(np.ceil(longest)) + _HALF
-        # The last `kept` samples before `_end`; there is room behind, to move them rarely.
-        self._kept = self._end = kept
-        self._line: Array = np.zeros((channels, 2 * kept), np.float32)
+        self._kept = self.latency_samples + int(np.ceil(longest)) + _HALF
+        self._line = Line(channels, self._kept)
         self._now = np.array([0.0, 0.0, 1.0])
         turn = 2.0 / (_TURN_S * sample_rate)
         self._steps = np.array([_GLIDE, _GLIDE, turn])
@@ -152,23 +150,15 @@ class AligningStream:
         """Whether one channel was found to have the wrong polarity."""
         return self._listener is not None and self._listener.fault.inverted
 
-    def process(self, x: Array) -> Array:
-        """Take (channels, n) float32 samples, n of 0 or more, and give as many.
-
-        Raises
-        ------
-        InvalidValue
-            `x` has another number of channels.
-        """
-        if x.ndim != 2 or x.shape[0] != self.channels:
-            raise InvalidValue(f"x: must have shape ({self.channels}, samples), got {x.shape}")
+    def process_into(self, x: Array, out: Array) -> None:
+        """Take (channels, n) float32 samples and write as many."""
         count = x.shape[1]
-        line = self._append(x)
-        first = self._end - count - self.latency_samples
+        self._line.append(x)
+        first = self._kept - self.latency_samples
         if self._listener is None:
-            out: Array = line[:, first : first + count].copy()
+            out[:] = self._line.view(first, first + count)
         else:
-            out = np.empty((self.channels, count), np.float32)
+            line = self._line.view(0, len(self._line))
             hop = self._listener.hop
             done = 0
             # Verdicts fall at whole hops, however the audio is cut.
@@ -178,26 +168,7 @@ class AligningStream:
                 self._listener.push(np.ascontiguousarray(x[:, done:stop], np.float32))
                 self._seen += stop - done
                 done = stop
-        if self._line.shape[1] > 4 * self._kept:
-            # Grown for a long block; it would stay so long.
-            past = self._line[:, self._end - self._kept : self._end]
-            self._line = np.concatenate([past, np.zeros_like(past)], axis=1)
-            self._end = self._kept
-        return out
-
-    def _append(self, x: Array) -> Array:
-        stop = self._end + x.shape[1]
-        if stop > self._line.shape[1]:
-            past = self._line[:, self._end - self._kept : self._end]
-            room = max(self._line.shape[1], self._kept + x.shape[1])
-            self._line = np.concatenate(
-                [past, np.zeros((self.channels, room - self._kept), np.float32)], axis=1
-            )
-            self._end = self._kept
-            stop = self._end + x.shape[1]
-        self._line[:, self._end : stop] = x
-        self._end = stop
-        return self._line
+        self._line.drop(count)
 
     def _align(self, line: Array, first: int, out: Array) -> None:
         delay = self.amount * self.delay_samples
@@ -207,15 +178,3 @@ class AligningStream:
             # Nothing has come out yet that could glide.
             self._now[:] = wanted
         _kernel(line, first, _TABLE, self._now, wanted, self._steps, out)
-
-    def clone(self) -> AligningStream:
-        """An independent copy of the whole state."""
-        twin = AligningStream(*self._arguments)
-        twin.amount = self.amount
-        if self._listener is not None:
-            twin._listener = self._listener.clone()
-        twin._line = self._line.copy()
-        twin._end = self._end
-        twin._now = self._now.copy()
-        twin._seen = self._seen
-        return twin

@@ -115,16 +115,6 @@ class SideFiller(SpectralEngine):
         # Energies of mid and of side per band, and what of mid the side is a copy of.
         self._mid, self._side, self._common = np.zeros((3, len(self._starts)))
 
-    def clone(self) -> SideFiller:
-        """An independent copy of the whole state."""
-        twin = SideFiller(self.sample_rate, self.channels)
-        for name in ("_outline", "_mid", "_side", "_common"):
-            setattr(twin, name, getattr(self, name).copy())
-        for name in ("_frames", "_open", "_edge_hz", "_edge_coherence"):
-            setattr(twin, name, getattr(self, name))
-        self._copy_state_to(twin)
-        return twin
-
     def _change(self, spectra: Spectra) -> Spectra:
         change = np.zeros_like(spectra)
         if self.channels == 2:

@@ -8,19 +8,20 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec._native import InverseFrames, StreamingStft, synthesis_window
+from uncodec.cloning import Cloneable
 from uncodec.errors import InvalidValue
-from uncodec.live.overlap_add import OverlapAdd
 from uncodec.signals import Array, sqrt_hann
+from uncodec.streams.overlap_add import OverlapAdd
 
 __all__ = ["SpectralEngine"]
 
 Spectra = NDArray[np.complex64]
 
 
-class SpectralEngine(ABC):
+class SpectralEngine(Cloneable, ABC):
     """Turns whole hops of audio into the delta that repairs it, spectrum by spectrum.
 
-    A subclass gives `_change`, which sees every frame once and in order, and `clone`.
+    A subclass gives `_change`, which sees every frame once and in order.
 
     Parameters
     ----------
@@ -69,20 +70,18 @@ class SpectralEngine(ABC):
             For the frames that came `lookahead` frames before these; zeros before the beginning.
         """
 
-    @abstractmethod
-    def clone(self) -> SpectralEngine:
-        """An independent copy of the whole state."""
-
     def push(self, audio: Array) -> Array:
-        """Take whole hops, give as many samples of the delta, `delay` samples late.
+        """Allocating twin of `push_into`."""
+        out: Array = np.empty(audio.shape, np.float32)
+        self.push_into(audio, out)
+        return out
+
+    def push_into(self, audio: Array, out: Array) -> None:
+        """Take whole hops, write as many samples of the delta, `delay` samples late.
 
         Parameters
         ----------
-        audio : ndarray [shape=(channels, hops * hop)], float32
-
-        Returns
-        -------
-        ndarray [shape=(channels, hops * hop)], float32
+        audio, out : ndarray [shape=(channels, hops * hop)], float32
 
         Raises
         ------
@@ -93,12 +92,6 @@ class SpectralEngine(ABC):
         if audio.shape != (self.channels, samples) or samples % self.hop:
             wanted = f"({self.channels}, multiple of {self.hop})"
             raise InvalidValue(f"audio: must have shape {wanted}, got {audio.shape}")
-        if not samples:
-            return np.zeros(audio.shape, np.float32)
-        spectra = self._stft.push(np.ascontiguousarray(audio, np.float32))
-        return self._overlap.add(self._inverse.inverse(self._change(spectra)))
-
-    def _copy_state_to(self, twin: SpectralEngine) -> None:
-        """Give `twin` the samples that wait in this engine's frames."""
-        twin._stft = self._stft.clone()
-        twin._overlap = self._overlap.clone()
+        if samples:
+            spectra = self._stft.push(np.ascontiguousarray(audio, np.float32))
+            out[:] = self._overlap.add(self._inverse.inverse(self._change(spectra)))

@@ -180,11 +180,3 @@ class TransientEngine(SpectralEngine):
             self._count,
         )
         return out
-
-    def clone(self) -> TransientEngine:
-        """An independent copy of the whole state."""
-        twin = TransientEngine(self.channels, self.sample_rate, self.threshold_db)
-        self._copy_state_to(twin)
-        for name in ("_held", "_levels", "_sharp", "_gains", "_count"):
-            getattr(twin, name)[:] = getattr(self, name)
-        return twin

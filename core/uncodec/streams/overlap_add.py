@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import numpy as np
 
+from uncodec.cloning import Cloneable
 from uncodec.compiled import compiled
 from uncodec.errors import InvalidType, InvalidValue
 from uncodec.signals import Array
@@ -47,7 +48,7 @@ def _add_frames(frames: Array, window: Array, tail: Array, out: Array) -> None:
 _kernel = compiled(_SIGNATURE, _add_frames)
 
 
-class OverlapAdd:
+class OverlapAdd(Cloneable):
     """Streaming overlap-add with the window normalisation inside.
 
     Parameters
@@ -124,9 +125,3 @@ class OverlapAdd:
     def reset(self) -> None:
         """Forget all frames added so far."""
         self.tail.fill(0)
-
-    def clone(self) -> OverlapAdd:
-        """An independent copy, tail included."""
-        twin = OverlapAdd(self.channels, self.window, self.hop)
-        twin.tail[:] = self.tail
-        return twin

@@ -4,7 +4,7 @@ import numpy as np
 import pytest
 
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.live.noise import HopNoise
+from uncodec.streams.noise import HopNoise
 
 
 def noise(seed, first, hops, hop=256):

@@ -7,8 +7,8 @@ from hypothesis import strategies as st
 
 from uncodec._native import InverseFrames, StreamingStft, synthesis_window
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.live import overlap_add
-from uncodec.live.overlap_add import OverlapAdd
+from uncodec.streams import overlap_add
+from uncodec.streams.overlap_add import OverlapAdd
 
 
 def plain_sum(frames, window, hop):

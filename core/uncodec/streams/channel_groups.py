@@ -18,18 +18,14 @@ signal comes out bit for bit as it does alone.
 
 from __future__ import annotations
 
-from collections.abc import Callable, Iterator, Sequence
+from collections.abc import Callable, Sequence
 from dataclasses import dataclass
-from typing import TYPE_CHECKING
-
-import numpy as np
 
 from uncodec.errors import InvalidValue
 from uncodec.signals import Array
 from uncodec.speakers import speakers_of
-
-if TYPE_CHECKING:
-    from uncodec.live.stream import Stream
+from uncodec.streams.line import Line
+from uncodec.streams.stream import BlockStream, Stream, run_into
 
 __all__ = [
     "ChannelGroup",
@@ -177,7 +173,7 @@ def group_streams(stream: Stream) -> tuple[Stream, ...]:
     return stream.streams if isinstance(stream, GroupedStream) else (stream,)
 
 
-class GroupedStream:
+class GroupedStream(BlockStream):
     """A stream over groups of channels, each of which runs through its own.
 
     Parameters
@@ -216,51 +212,32 @@ class GroupedStream:
         self.streams = tuple(streams)
         self.latency_samples = max((stream.latency_samples for stream in streams), default=0)
         self._groups = tuple(groups)
-        late = [stream.latency_samples for stream in streams]
-        waits = iter([self.latency_samples - each for each in late])
-        self._lines: list[Array] = [
-            np.zeros(
-                (len(group.channels), next(waits) if group.touched else self.latency_samples),
-                np.float32,
+        given = iter(streams)
+        self._members = [next(given) if group.touched else None for group in groups]
+        # For each group what its stream lacks of the latency.
+        self._lines = [
+            Line(
+                len(group.channels),
+                self.latency_samples - (stream.latency_samples if stream is not None else 0),
             )
-            for group in groups
+            for group, stream in zip(groups, self._members, strict=True)
         ]
 
-    def process(self, x: Array) -> Array:
-        """Take (channels, n) float32 samples, n of 0 or more, and give as many.
-
-        Raises
-        ------
-        InvalidValue
-            `x` has another number of channels.
-        """
-        if x.ndim != 2 or x.shape[0] != self.channels:
-            raise InvalidValue(f"x: must have shape ({self.channels}, samples), got {x.shape}")
-        out: Array = np.empty(x.shape, np.float32)
-        for place, (group, stream) in enumerate(self._members()):
-            # A copy: contiguous, as streams may expect their input to be.
-            part: Array = np.ascontiguousarray(x[list(group.channels)], np.float32)
+    def process_into(self, x: Array, out: Array) -> None:
+        """Take (channels, n) float32 samples and write as many."""
+        for group, stream, line in zip(self._groups, self._members, self._lines, strict=True):
+            first, last = group.channels[0], group.channels[-1]
+            beside = last - first == len(group.channels) - 1
+            rows = slice(first, last + 1) if beside else list(group.channels)
+            # Rows that are not neighbours are copied.
+            part = x[rows]
+            result = out[rows]
             if stream is not None:
-                part = stream.process(part)
-            out[list(group.channels)] = self._delayed(place, part)
-        return out
-
-    def _members(self) -> Iterator[tuple[ChannelGroup, Stream | None]]:
-        streams = iter(self.streams)
-        for group in self._groups:
-            yield group, next(streams) if group.touched else None
-
-    def _delayed(self, place: int, audio: Array) -> Array:
-        line = self._lines[place]
-        if not line.shape[1]:
-            return audio
-        joined = np.concatenate([line, audio], axis=1)
-        self._lines[place] = joined[:, audio.shape[1] :].copy()
-        return joined[:, : audio.shape[1]]
-
-    def clone(self) -> GroupedStream:
-        """An independent copy of the whole state."""
-        twin = GroupedStream(self._groups, [stream.clone() for stream in self.streams])
-        # Replaced by every call, never written to.
-        twin._lines = list(self._lines)
-        return twin
+                run_into(stream, part, result)
+                part = result
+            if len(line):
+                line.delay_into(part, result)
+            elif stream is None:
+                result[:] = part
+            if not beside:
+                out[rows] = result

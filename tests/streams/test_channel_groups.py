@@ -8,7 +8,8 @@ import numpy as np
 import pytest
 
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.live.channel_groups import (
+from uncodec.speakers import LAYOUTS, SPEAKERS, UNKNOWN, speakers_by_count
+from uncodec.streams.channel_groups import (
     ChannelGroup,
     GroupedStream,
     channel_groups,
@@ -16,7 +17,6 @@ from uncodec.live.channel_groups import (
     group_streams,
     open_grouped,
 )
-from uncodec.speakers import LAYOUTS, SPEAKERS, UNKNOWN, speakers_by_count
 
 
 class Late:
@@ -183,7 +183,7 @@ def test_streams_that_do_not_fit_are_refused():
         stream.process(np.zeros((2, 5), np.float32))
 
 
-@pytest.mark.parametrize("module", ["speakers", "live.channel_groups"])
+@pytest.mark.parametrize("module", ["speakers", "streams.channel_groups"])
 def test_examples_in_the_documentation_run(module):
     failures, _ = doctest.testmod(importlib.import_module(f"uncodec.{module}"))
     assert failures == 0

@@ -8,7 +8,7 @@ from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncodec.errors import InvalidType, InvalidValue
-from uncodec.live.delta_bound import BANDS, CEILING_DB, FALL_DB, MEMORY, SILENCE, DeltaBound
+from uncodec.streams.delta_bound import BANDS, CEILING_DB, FALL_DB, MEMORY, SILENCE, DeltaBound
 
 BINS = 129
 CEILING = 10 ** (0.1 * CEILING_DB)

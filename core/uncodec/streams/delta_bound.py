@@ -28,6 +28,7 @@ from __future__ import annotations
 import numpy as np
 from numpy.typing import NDArray
 
+from uncodec.cloning import Cloneable
 from uncodec.compiled import compiled
 from uncodec.errors import InvalidType, InvalidValue
 
@@ -146,7 +147,7 @@ def _bound(
 _kernel = compiled(_SIGNATURE, _bound, fastmath={"reassoc"})
 
 
-class DeltaBound:
+class DeltaBound(Cloneable):
     """Holds the frames of a delta to the bound, one after another.
 
     Parameters
@@ -220,10 +221,3 @@ class DeltaBound:
             self._limit,
             self._place,
         )
-
-    def clone(self) -> DeltaBound:
-        """An independent copy that goes on from the same state."""
-        twin = DeltaBound(self.channels, self.bins)
-        twin._past[:] = self._past
-        twin._place[:] = self._place
-        return twin

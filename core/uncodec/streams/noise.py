@@ -38,6 +38,10 @@ class HopNoise:
         # A fresh generator's state. Setting it costs a tenth of making a generator for each hop.
         self._start = self._bits.state
 
+    def clone(self) -> HopNoise:
+        """An independent one, which gives the same."""
+        return HopNoise(self.seed, self.channels, self.hop, self.stream)
+
     def fill(self, first: int, out: Array) -> None:
         """Write the noise of consecutive hops.
 
