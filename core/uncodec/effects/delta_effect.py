@@ -2,7 +2,6 @@
 
 from __future__ import annotations
 
-from abc import abstractmethod
 from typing import TYPE_CHECKING
 
 from uncodec.effects.base import Effect
@@ -18,7 +17,10 @@ __all__ = ["DeltaEffect"]
 
 
 class DeltaEffect(Effect):
-    """Output = delayed input + `amount` * what an engine, at any rate, gives.
+    """Output = delayed input + `amount` * what an engine gives.
+
+    A subclass gives the engine (`_engine`), which then runs at any rate, or a stream that has one
+    (`_open_group`).
 
     Parameters
     ----------
@@ -27,7 +29,7 @@ class DeltaEffect(Effect):
     """
 
     amount = Parameter(
-        check_amount, "How much of the repair is applied, 0 to 1; a change is heard at once."
+        check_amount, "How much of the change is applied, 0 to 1; another is heard at once."
     )
     _touches_lfe = False
 
@@ -35,12 +37,12 @@ class DeltaEffect(Effect):
         super().__init__()
         self.amount = amount
 
-    @abstractmethod
     def _engine(self, sample_rate: float, channels: int, number: int) -> Engine:
         """Make the engine; imported on first use, because engines compile their kernels.
 
         `number` counts the groups of a surround signal.
         """
+        raise NotImplementedError(type(self).__name__)
 
     def _open(self, sample_rate: float, channels: int) -> Stream:
         return self._open_group(sample_rate, channels, 0)

@@ -8,11 +8,10 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncodec.effects.base import Effect
+from uncodec.effects.delta_effect import DeltaEffect
 from uncodec.effects.parameter import Parameter
 from uncodec.errors import InvalidValue
 from uncodec.parameters import (
-    check_amount,
     check_device,
     check_model,
     check_sampler,
@@ -29,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["DiffusionRestorer"]
 
 
-class DiffusionRestorer(Effect):
+class DiffusionRestorer(DeltaEffect):
     """Restores what a lossy codec took, as finely as it can and not in real time.
 
     A diffusion network leads the signal in several steps from what the live engine makes of it to
@@ -74,11 +73,9 @@ class DiffusionRestorer(Effect):
 
     steps = Parameter(check_steps, "Calls of the network, 1 to 32.")
     seed = Parameter(check_seed, "Seed of the noise, 0 or more.")
-    amount = Parameter(check_amount, "How much of the restoration is added, 0 to 1.")
     model = Parameter(check_model, "Name or folder of the model.")
     device = Parameter(check_device, "Where the network runs.")
     sampler = Parameter(check_sampler, "``ode`` (deterministic) or ``sde`` (stochastic).")
-    _touches_lfe = False
 
     def __init__(
         self,
@@ -89,10 +86,9 @@ class DiffusionRestorer(Effect):
         device: str = "cpu",
         sampler: str = "ode",
     ) -> None:
-        super().__init__()
+        super().__init__(amount)
         self.steps = steps
         self.seed = seed
-        self.amount = amount
         self.model = model
         self.device = device
         self.sampler = sampler
@@ -101,9 +97,6 @@ class DiffusionRestorer(Effect):
     def latency_samples(self) -> int:
         """0: it does not stream, and the result of a whole signal is aligned to it."""
         return 0
-
-    def _open(self, sample_rate: float, channels: int) -> Stream:
-        return self._open_group(sample_rate, channels, 0)
 
     def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:
         # Imported on first use: it brings torch, which takes seconds to load.

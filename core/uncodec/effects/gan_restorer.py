@@ -6,10 +6,10 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from uncodec.effects.base import Effect
+from uncodec.effects.delta_effect import DeltaEffect
 from uncodec.effects.parameter import Parameter
 from uncodec.errors import CoreError
-from uncodec.parameters import check_amount, check_device, check_model, check_seed
+from uncodec.parameters import check_device, check_model, check_seed
 from uncodec.streams.channel_groups import group_seed
 
 if TYPE_CHECKING:
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["GANRestorer"]
 
 
-class GANRestorer(Effect):
+class GANRestorer(DeltaEffect):
     """Restores what a lossy codec took: the band above the cut-off and the holes in the spectrum.
 
     A causal network adds what is missing to the input (output = delayed input + amount * delta), in
@@ -71,22 +71,17 @@ class GANRestorer(Effect):
     (2, 44100)
     """
 
-    amount = Parameter(
-        check_amount,
-        "How much of the restoration is added, 0 to 1; a change is heard at once.",
-    )
     seed = Parameter(
         check_seed, "Seed of the noise, 0 or more; a change is heard from the next stream on."
     )
     model = Parameter(
         check_model,
         "Name or folder of the model; a change is heard from the next stream on.",
-        Effect._forget_latency,
+        DeltaEffect._forget_latency,
     )
     device = Parameter(
         check_device, "Where the network runs; a change takes effect with the next stream."
     )
-    _touches_lfe = False
 
     def __init__(
         self,
@@ -95,8 +90,7 @@ class GANRestorer(Effect):
         model: str | os.PathLike[str] = "live-gan",
         device: str = "cpu",
     ) -> None:
-        super().__init__()
-        self.amount = amount
+        super().__init__(amount)
         self.seed = seed
         self.model = model
         self.device = device
@@ -143,9 +137,6 @@ class GANRestorer(Effect):
             model=self.model, device=self.device, amount=self.amount, seed=self.seed
         )
 
-    def _open(self, sample_rate: float, channels: int) -> Stream:
-        return self._open_group(sample_rate, channels, 0)
-
     def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:
         # Imported on first use: it brings torch, which takes seconds to load.
         from uncodec.live import open_stream
@@ -158,6 +149,3 @@ class GANRestorer(Effect):
             amount=self.amount,
             device=self.device,
         )
-
-    def _apply(self, stream: Stream) -> None:
-        stream.amount = self.amount  # type: ignore[attr-defined]
