@@ -1,0 +1,92 @@
+"""The stage behind a sampler's steps: what was added gets the levels that a level network says.
+
+The network hears what comes as well as what was. It hears a stretch with four seconds on either
+side, so that the levels of two stretches differ by little where they meet.
+"""
+
+from __future__ import annotations
+
+import numpy as np
+import torch
+from torch import Tensor
+
+from uncodec.live.delta_bound import DeltaBound
+from uncodec.networks.level_features import (
+    BANDS,
+    HOP,
+    WINDOW,
+    level_features,
+)
+from uncodec.networks.levelled import set_levels
+from uncodec.networks.levels import LevelNetwork
+from uncodec.networks.spectra import audio_to_frames, change_to_audio
+from uncodec.signals import Array
+
+__all__ = ["LevelStage"]
+
+_AROUND = 352
+"""Frames on either side of a stretch that are heard with it."""
+_MOST_GAIN = 8.0
+"""What amplitudes are raised by at most: where next to nothing was added, that was a decision."""
+
+
+class LevelStage:
+    """Sets the levels of stretches.
+
+    Parameters
+    ----------
+    network : LevelNetwork
+        Of one direction or of both.
+
+    Attributes
+    ----------
+    margin : int
+        Samples needed on either side of a stretch, a multiple of 512.
+    """
+
+    margin = _AROUND * HOP
+
+    def __init__(self, network: LevelNetwork) -> None:
+        self._network = network
+
+    def step_into(self, coded: Array, missing: Array, out: Array) -> None:
+        """Set the levels of a stretch.
+
+        Parameters
+        ----------
+        coded, missing : ndarray [shape=(2, margin + samples + margin)], float32
+            Mid and side of the coded signal and of what was added; `samples` a multiple of 512.
+        out : ndarray [shape=(2, samples)], float32
+            Gets what is added.
+        """
+        inner = slice(self.margin, self.margin + out.shape[1])
+        if not missing[:, inner].any():
+            out[:] = 0.0
+            return
+        # The frames that hold a sample of the stretch, and those around it that are heard.
+        with torch.inference_mode():
+            heard, added = (
+                audio_to_frames(torch.from_numpy(np.ascontiguousarray(x)), WINDOW, HOP)
+                for x in (coded, missing)
+            )
+            first, last = _AROUND - 1, _AROUND + out.shape[1] // HOP
+            features = level_features(heard).transpose(0, 1)[None]
+            state = self._network.initial_state(1)
+            _, _, played, _ = self._network(features, state)
+            span = slice(first, last)
+            frames = torch.view_as_real(added[None, :, span])
+            share = torch.ones(1, last - first)
+            levels = features[:, span, :, :BANDS]
+            frames = set_levels(frames, levels, played[:, span], share, most=_MOST_GAIN)
+            delta = torch.view_as_complex(frames.contiguous())
+            coded_frames = heard[None, :, span].contiguous()
+            delta = _held(delta, coded_frames)
+            samples = change_to_audio(delta, coded_frames, WINDOW, HOP)
+            out[:] = samples[0, :, HOP:-HOP].numpy()
+
+
+def _held(delta: Tensor, coded: Tensor) -> Tensor:
+    """A delta held to `DeltaBound`, [shape=(1, 2, frames, bins)], complex."""
+    added, heard = (x[0].transpose(0, 1).contiguous().numpy() for x in (delta, coded))
+    DeltaBound(2, added.shape[2]).hold_into(added, heard)
+    return torch.from_numpy(added).transpose(0, 1)[None]
