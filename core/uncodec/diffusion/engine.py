@@ -15,6 +15,7 @@ import torch
 from torch import Tensor
 
 from uncodec.diffusion.flow_path import advance, time_grid
+from uncodec.diffusion.level_stage import LevelStage, hold_to_bound
 from uncodec.errors import InvalidValue, UncodecError
 from uncodec.live.engine import DeltaEngine
 from uncodec.networks import LoadedDiffusion
@@ -23,7 +24,6 @@ from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
 from uncodec.parameters import Sampler, check_sampler, check_seed, check_steps
 from uncodec.signals import Array
-from uncodec.streams.delta_bound import DeltaBound
 from uncodec.streams.noise import HopNoise
 
 __all__ = [
@@ -61,7 +61,10 @@ class DiffusionEngine:
     ----------
     steps, hop : int
     margin : int
-        Samples needed on either side of a stretch, a multiple of `hop`.
+        Samples that a call of the network needs on either side of a stretch, a multiple of `hop`.
+    margins : tuple of int
+        Those of every step: of the calls, and of the setting of levels where the model has a level
+        network.
     piece : int
         Becomes smaller when memory runs out.
     on_memory : callable or None
@@ -88,6 +91,10 @@ class DiffusionEngine:
         # The frames that hold a sample reach so far beyond it.
         self.margin = (model.config.reach + window // self.hop - 1) * self.hop
         self._near = (model.config.reach - JUDGED) * self.hop
+        self._levels = None if model.levels is None else LevelStage(model.levels)
+        self.margins = (self.margin,) * steps
+        if self._levels is not None:
+            self.margins += (self._levels.margin,)
         self._times = time_grid(steps)
         # Stream 0 is the live generator's.
         self._noise = [HopNoise(seed, 2, self.hop, stream) for stream in range(1, steps)]
@@ -99,7 +106,7 @@ class DiffusionEngine:
 
     def step(self, number: int, first: int, coded: Array, missing: Array) -> Array:
         """Compute step `number` on a stretch; allocates what `step_into` fills."""
-        out: Array = np.empty((2, coded.shape[1] - 2 * self.margin), np.float32)
+        out: Array = np.empty((2, coded.shape[1] - 2 * self.margins[number]), np.float32)
         self.step_into(number, first, coded, missing, out)
         return out
 
@@ -109,7 +116,7 @@ class DiffusionEngine:
         Parameters
         ----------
         number : int
-            0 to ``steps - 1``.
+            Index into `margins`.
         first : int
             Absolute index of the first sample of the arrays, a multiple of `hop`; may be negative.
         coded : ndarray [shape=(2, margin + samples + margin)], float32
@@ -119,6 +126,9 @@ class DiffusionEngine:
         out : ndarray [shape=(2, samples)], float32
             Gets what is added after this step. Exactly 0 where the coded signal is silent.
         """
+        if self._levels is not None and number == self.steps:
+            self._levels.step_into(coded, missing, out)
+            return
         out[:] = 0.0
         begin, end = self._sounding(coded, out.shape[1])
         while begin < end:
@@ -197,7 +207,7 @@ class DiffusionEngine:
             if later < 1.0:
                 samples = frames_to_audio(result, window, hop)
             else:
-                held = _hold_to_bound(result, scene.coded)
+                held = hold_to_bound(result, scene.coded)
                 samples = change_to_audio(held, scene.coded, window, hop)
             return samples[0, :, inner].cpu().numpy()
 
@@ -208,13 +218,6 @@ class DiffusionEngine:
         if lead < samples:
             self._noise[stream].fill((first + lead) // self.hop, noise[:, lead:])
         return torch.from_numpy(noise)[None].to(self.model.device)
-
-
-def _hold_to_bound(result: Tensor, coded: Tensor) -> Tensor:
-    """Hold the last step's result to `DeltaBound`, [shape=(1, 2, frames, bins)], complex."""
-    delta, heard = (x[0].transpose(0, 1).cpu().contiguous().numpy() for x in (result, coded))
-    DeltaBound(2, delta.shape[2]).hold_into(delta, heard)
-    return torch.from_numpy(delta).transpose(0, 1)[None].to(result.device)
 
 
 def _half_precision(device: str) -> bool:

@@ -10,7 +10,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uncodec.live.delta_bound import DeltaBound
 from uncodec.networks.level_features import (
     BANDS,
     HOP,
@@ -21,8 +20,9 @@ from uncodec.networks.levelled import set_levels
 from uncodec.networks.levels import LevelNetwork
 from uncodec.networks.spectra import audio_to_frames, change_to_audio
 from uncodec.signals import Array
+from uncodec.streams.delta_bound import DeltaBound
 
-__all__ = ["LevelStage"]
+__all__ = ["LevelStage", "hold_to_bound"]
 
 _AROUND = 352
 """Frames on either side of a stretch that are heard with it."""
@@ -48,6 +48,7 @@ class LevelStage:
 
     def __init__(self, network: LevelNetwork) -> None:
         self._network = network
+        self._device = network.leave.weight.device
 
     def step_into(self, coded: Array, missing: Array, out: Array) -> None:
         """Set the levels of a stretch.
@@ -65,28 +66,28 @@ class LevelStage:
             return
         # The frames that hold a sample of the stretch, and those around it that are heard.
         with torch.inference_mode():
-            heard, added = (
-                audio_to_frames(torch.from_numpy(np.ascontiguousarray(x)), WINDOW, HOP)
-                for x in (coded, missing)
-            )
+            heard, added = (audio_to_frames(self._tensor(x), WINDOW, HOP) for x in (coded, missing))
             first, last = _AROUND - 1, _AROUND + out.shape[1] // HOP
             features = level_features(heard).transpose(0, 1)[None]
             state = self._network.initial_state(1)
             _, _, played, _ = self._network(features, state)
             span = slice(first, last)
             frames = torch.view_as_real(added[None, :, span])
-            share = torch.ones(1, last - first)
+            share = torch.ones(1, last - first, device=self._device)
             levels = features[:, span, :, :BANDS]
             frames = set_levels(frames, levels, played[:, span], share, most=_MOST_GAIN)
             delta = torch.view_as_complex(frames.contiguous())
             coded_frames = heard[None, :, span].contiguous()
-            delta = _held(delta, coded_frames)
+            delta = hold_to_bound(delta, coded_frames)
             samples = change_to_audio(delta, coded_frames, WINDOW, HOP)
-            out[:] = samples[0, :, HOP:-HOP].numpy()
+            out[:] = samples[0, :, HOP:-HOP].cpu().numpy()
+
+    def _tensor(self, audio: Array) -> Tensor:
+        return torch.from_numpy(np.ascontiguousarray(audio)).to(self._device)
 
 
-def _held(delta: Tensor, coded: Tensor) -> Tensor:
-    """A delta held to `DeltaBound`, [shape=(1, 2, frames, bins)], complex."""
-    added, heard = (x[0].transpose(0, 1).contiguous().numpy() for x in (delta, coded))
-    DeltaBound(2, added.shape[2]).hold_into(added, heard)
-    return torch.from_numpy(added).transpose(0, 1)[None]
+def hold_to_bound(result: Tensor, coded: Tensor) -> Tensor:
+    """Hold spectra of what is added to `DeltaBound`, [shape=(1, 2, frames, bins)], complex."""
+    delta, heard = (x[0].transpose(0, 1).cpu().contiguous().numpy() for x in (result, coded))
+    DeltaBound(2, delta.shape[2]).hold_into(delta, heard)
+    return torch.from_numpy(delta).transpose(0, 1)[None].to(result.device)

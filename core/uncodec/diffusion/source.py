@@ -79,8 +79,8 @@ class DiffusionSource(Cloneable):
         self._store = store
         self._on_chunk = on_chunk
         self._kept = store.finished if store is not None else 0
-        # Chunks that a step needs beyond the end of the one it works on.
-        self._ahead = -(-engine.margin // self._size)
+        # Chunks that each step needs beyond the end of the one it works on.
+        self._ahead = [-(-margin // self._size) for margin in engine.margins]
         # The live engine goes before all steps. It gets runs of one length, so that not a bit of
         # what it gives depends on how samples come.
         self._live = engine.start(channels)
@@ -88,9 +88,9 @@ class DiffusionSource(Cloneable):
         self._short = 0
         # What it has not given for samples that are behind it.
         self._late = self._live.delay
-        self.lead = self._size - 1 + engine.margin + (engine.steps - 1) * self._ahead * self._size
+        self.lead = self._size - 1 + engine.margins[0] + sum(self._ahead[1:]) * self._size
         self.lead += self._live.delay + self._run - 1
-        self._stages = [_Stage(self._size, engine.margin) for _ in range(engine.steps)]
+        self._stages = [_Stage(self._size, margin) for margin in engine.margins]
 
     def push(self, x: Array, line: Line, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""
@@ -117,7 +117,7 @@ class DiffusionSource(Cloneable):
             else:
                 out[0] = missing[0]
             return
-        stage, margin = self._stages[number], self._engine.margin
+        stage, margin = self._stages[number], self._engine.margins[number]
         begin = 0
         while begin < coded.shape[1]:
             begin += stage.append(coded[:, begin:], missing[:, begin:])
@@ -137,11 +137,11 @@ class DiffusionSource(Cloneable):
             if later == 0 and index < self._kept:
                 stage.after[:] = self._store.load(index)
                 return
-            if index < self._kept - later * self._ahead:
+            if index < self._kept - sum(self._ahead[number + 1 :]):
                 # Only chunks that are there already depend on this one.
                 stage.after[:] = 0.0
                 return
-        first = index * self._size - self._engine.margin
+        first = index * self._size - self._engine.margins[number]
         self._engine.step_into(number, first, stage.coded, stage.missing, stage.after)
         if later == 0 and self._store is not None:
             self._store.save(index, stage.after)

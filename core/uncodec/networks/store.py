@@ -119,7 +119,9 @@ class LoadedDiffusion:
         The generator whose restoration it starts from.
     device : str
     digest : str
-        SHA-256 over configuration and weights.
+        SHA-256 over configuration and weights, the level network's too.
+    levels : LevelNetwork or None
+        Sets the levels of what was added, in evaluation mode.
     """
 
     name: str
@@ -129,6 +131,7 @@ class LoadedDiffusion:
     live: LoadedModel
     device: str
     digest: str
+    levels: LevelNetwork | None = None
 
 
 def list_models() -> list[str]:
@@ -280,16 +283,24 @@ def _locate(model: str | os.PathLike[str], device: str, file: str = WEIGHTS) -> 
         raise ModelError(
             f"device={device!r}: must be a device of this machine ({reason})"
         ) from error
-    return str(path), path.stat().st_mtime_ns
+    parts = (path, path.with_name(LEVELS))
+    return str(path), sum(part.stat().st_mtime_ns for part in parts if part.is_file())
 
 
 @lru_cache(maxsize=4)
 def _load_generator(path: str, _modified: int, device: str) -> LoadedModel:
     network, header = _build(path, "generator", device)
-    beside, levels = Path(path).with_name(LEVELS), None
-    if beside.is_file():
-        levels = cast(LevelNetwork, _build(str(beside), "levels", device)[0])
+    levels, _ = _levels_beside(path, device)
     return _ready(cast(Generator, network), levels, header, path, device)
+
+
+def _levels_beside(path: str, device: str) -> tuple[LevelNetwork | None, str]:
+    """The level network beside other weights, if there is one, and its digest."""
+    beside = Path(path).with_name(LEVELS)
+    if not beside.is_file():
+        return None, ""
+    network, header = _build(str(beside), "levels", device)
+    return cast(LevelNetwork, network).requires_grad_(False), header["sha256"]
 
 
 def _ready(
@@ -332,6 +343,10 @@ def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
     network, header = _build(path, "diffusion", device)
     diffusion = cast(DiffusionNetwork, network)
     live = _ready(diffusion.live, None, header, path, device)
+    levels, digest = _levels_beside(path, device)
+    if levels is not None and diffusion.config.hop != HOP:
+        rule = f"levels: must go with a hop of {HOP}"
+        raise ModelError(f"{Path(path).with_name(LEVELS)}: {rule}, got {diffusion.config.hop}")
     return LoadedDiffusion(
         name=live.name,
         version=live.version,
@@ -339,7 +354,8 @@ def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
         network=diffusion.requires_grad_(False),
         live=live,
         device=device,
-        digest=header["sha256"],
+        digest=header["sha256"] + digest,
+        levels=levels,
     )
 
 

@@ -1,0 +1,110 @@
+"""What was added gets the levels that a level network says, whatever a file comes in."""
+
+from __future__ import annotations
+
+import shutil
+
+import numpy as np
+import pytest
+import torch
+
+from uncodec import DiffusionRestorer
+from uncodec.diffusion.level_stage import LevelStage
+from uncodec.diffusion.stream import open_diffusion
+from uncodec.errors import ModelError
+from uncodec.networks import load_diffusion, save_weights
+from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
+from uncodec.networks.level_features import HOP, band_levels, stream_frames
+from uncodec.networks.levels import LevelConfig, LevelNetwork
+
+RATE = 44100
+
+
+def network(both=True):
+    torch.manual_seed(2)
+    return LevelNetwork(LevelConfig(width=16, inner=8, layers=1, both=both)).eval()
+
+
+def noise(seconds, above=0.0, seed=0):
+    """Noise of two channels from a share of half the rate upwards, or up to there if negative."""
+    count = int(seconds * RATE)
+    spectrum = np.fft.rfft(np.random.default_rng(seed).normal(0, 0.1, (2, count)))
+    edge = int(abs(above) * spectrum.shape[1])
+    spectrum[:, edge:] *= above >= 0
+    spectrum[:, :edge] *= above <= 0
+    return np.fft.irfft(spectrum, count).astype(np.float32)
+
+
+def stage_of(coded, missing, both=True):
+    stage = LevelStage(network(both))
+    count = coded.shape[1] // HOP * HOP
+    room = ((0, 0), (stage.margin, stage.margin))
+    out = np.empty((2, count), np.float32)
+    stage.step_into(np.pad(coded[:, :count], room), np.pad(missing[:, :count], room), out)
+    return out
+
+
+def levels_of(image):
+    """Levels of mid and side, [shape=(frames, 2, 64)]."""
+    left_right = np.stack([image[0] + image[1], image[0] - image[1]])
+    return band_levels(stream_frames(torch.from_numpy(left_right))).transpose(0, 1)
+
+
+def test_levels_are_those_that_were_said():
+    coded, missing = noise(3, -0.5), noise(3, 0.5, seed=1)
+    louder = stage_of(coded, 3.0 * missing)
+    softer = stage_of(coded, missing)
+    top = levels_of(softer)[20:-20, :, 40:]
+    assert torch.allclose(levels_of(louder)[20:-20, :, 40:].mean(0), top.mean(0), atol=0.02)
+    assert not torch.allclose(levels_of(missing)[20:-20, :, 40:].mean(0), top.mean(0), atol=0.1)
+
+
+def test_nothing_comes_of_nothing():
+    coded = noise(1, -0.5)
+    assert not stage_of(coded, np.zeros_like(coded)).any()
+    assert not stage_of(np.zeros_like(coded), noise(1, 0.5)).any()
+
+
+@pytest.fixture(scope="module")
+def plain(tmp_path_factory):
+    folder = tmp_path_factory.mktemp("plain")
+    torch.manual_seed(0)
+    config = DiffusionConfig(window=2048, hop=512, width=8, dilations=(1,), local=2)
+    made = DiffusionNetwork(config)
+    save_weights(folder, made, name="small", version="1")
+    return folder
+
+
+@pytest.fixture(scope="module")
+def levelled(plain, tmp_path_factory):
+    folder = tmp_path_factory.mktemp("levelled") / "model"
+    shutil.copytree(plain, folder)
+    save_weights(folder, network(), name="levels", version="1")
+    return folder
+
+
+def test_a_model_with_levels_renders_aligned_and_in_blocks_alike(levelled, plain):
+    coded = noise(2, -0.4)
+    whole = DiffusionRestorer(model=levelled, steps=2)(coded, RATE)
+    assert whole.shape == coded.shape
+    own = DiffusionRestorer(model=plain, steps=2)(coded, RATE)
+    assert not np.allclose(whole, own, atol=1e-4)
+    stream = open_diffusion(levelled, sample_rate=RATE, channels=2, steps=2)
+    silence = np.zeros((2, stream.latency_samples), np.float32)
+    padded = np.concatenate([coded, silence], axis=1)
+    cut = [padded[:, i : i + 90_001] for i in range(0, padded.shape[1], 90_001)]
+    joined = np.concatenate([stream.process(part) for part in cut], axis=1)
+    assert np.allclose(joined[:, stream.latency_samples :], whole, atol=1e-6)
+
+
+def test_the_digest_tells_levels_apart(levelled, plain):
+    with_levels, without = load_diffusion(levelled), load_diffusion(plain)
+    assert with_levels.digest != without.digest
+    assert without.levels is None
+
+
+def test_levels_of_another_hop_are_refused(levelled, monkeypatch):
+    monkeypatch.setattr("uncodec.networks.store.HOP", 256)
+    (levelled / "levels.safetensors").touch()  # Not to get what was loaded before.
+    with pytest.raises(ModelError, match="levels: must go with a hop of 256, got"):
+        load_diffusion(levelled)
