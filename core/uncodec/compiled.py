@@ -16,13 +16,12 @@ import numba
 __all__ = ["compiled"]
 
 
-def compiled(signature: Any, function: Any, *, nogil: bool = True, fastmath: Any = False) -> Any:
+def compiled(signature: Any, function: Any, *, fastmath: Any = False) -> Any:
     """Compile `function` for `signature`.
 
-    `nogil` gives the interpreter's lock away while it runs; in an audio callback, which would have
-    to wait to get it back, it had better not. `fastmath` is Numba's.
+    It gives the interpreter's lock away while it runs. `fastmath` is Numba's.
     """
-    how = {"nogil": nogil, "fastmath": fastmath}
+    how = {"nogil": True, "fastmath": fastmath}
     try:
         return numba.njit(signature, cache=True, **how)(function)
     except RuntimeError:

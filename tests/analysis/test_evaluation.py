@@ -6,8 +6,8 @@ import numpy as np
 import pytest
 import soundfile
 
-from uncodec.analysis.evaluation import evaluate, read_clips
-from uncodec.analysis.report import UNTOUCHED
+from uncodec.analysis.evaluation import read_clips, score_clip
+from uncodec.analysis.report import UNTOUCHED, aggregate
 from uncodec.errors import AudioFileError, InvalidValue
 
 RATE = 44100
@@ -57,6 +57,11 @@ def test_fewer_files_are_spread_over_the_folder(folder):
     assert names == ["drums/a.flac", "voice/deep/c.flac"]
 
 
+def evaluate(effects, folder, codecs, seconds):
+    clips = read_clips(folder, seconds=seconds)
+    return aggregate([s for clip in clips for s in score_clip(effects, clip, codecs)])
+
+
 def test_rows_of_a_perfect_and_of_a_deaf_restorer(folder):
     originals = {c.audio.shape: c.audio for c in read_clips(folder / "drums", seconds=1.0)}
     seen = []
@@ -98,16 +103,14 @@ def test_a_restorer_that_changes_the_length_is_named(folder):
 
 def test_bad_folders_and_settings_are_refused_in_words(folder, tmp_path):
     with pytest.raises(InvalidValue, match="existing folder"):
-        evaluate({}, tmp_path / "nowhere")
+        next(read_clips(tmp_path / "nowhere"))
     with pytest.raises(InvalidValue, match="seconds=0"):
-        evaluate({}, folder, seconds=0)
+        next(read_clips(folder, seconds=0))
     with pytest.raises(InvalidValue, match="files=0"):
-        evaluate({}, folder, files=0)
-    with pytest.raises(InvalidValue, match="in every table"):
-        evaluate({UNTOUCHED: lambda audio, rate: audio}, folder)
+        next(read_clips(folder, files=0))
     (tmp_path / "empty").mkdir()
     with pytest.raises(AudioFileError, match="holds no"):
-        evaluate({}, tmp_path / "empty")
+        next(read_clips(tmp_path / "empty"))
     (tmp_path / "empty" / "x.flac").write_bytes(b"no audio at all")
     with pytest.raises(AudioFileError, match="cannot be read"):
-        evaluate({}, tmp_path / "empty")
+        next(read_clips(tmp_path / "empty"))

@@ -1,14 +1,14 @@
 """Scores of restorers on a folder of clean recordings, sent through real codecs.
 
 Every clip is coded, restored and scored against what it was before; the untouched coded input is
-always in the table. `uncodec.analysis.campaign` does the same for models by name, with several
-processes and going on where it was stopped; it is what ``uncodec evaluate`` runs.
+always in the table. `uncodec.analysis.campaign` does so for many clips, with several processes and
+going on where it was stopped; it is what ``uncodec evaluate`` runs.
 """
 
 from __future__ import annotations
 
 import logging
-from collections.abc import Callable, Collection, Iterator, Mapping, Sequence
+from collections.abc import Collection, Iterator, Mapping, Sequence
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -17,7 +17,7 @@ import numpy as np
 from uncodec.analysis.dullness import score_dullness
 from uncodec.analysis.levels import LevelReference
 from uncodec.analysis.metrics import MIN_SAMPLES, Reference, null_depth
-from uncodec.analysis.report import CLEAN, UNTOUCHED, ClipScore, Row, aggregate
+from uncodec.analysis.report import CLEAN, UNTOUCHED, ClipScore
 from uncodec.analysis.restorers import Restore
 from uncodec.errors import AudioFileError, CodecError, InvalidValue
 from uncodec.signals import Array
@@ -28,7 +28,6 @@ __all__ = [
     "Coding",
     "Judge",
     "code",
-    "evaluate",
     "find_recordings",
     "read_clip",
     "read_clips",
@@ -237,9 +236,13 @@ def score_clip(
 
     Parameters
     ----------
-    effects, codecs
-        See `evaluate`.
+    effects : mapping of str to callable
+        Restorers by the name their rows get: ``restore(audio, sample_rate)`` gives back audio of
+        the same shape, aligned to its input. An `uncodec` effect is one.
     clip : Clip
+    codecs : sequence of (str, float or None)
+        Codec and bit rate in kb/s (None: the codec's own); ``("clean", None)`` stands for no
+        codec at all and adds the null depth of every restorer.
     perceptual : bool
         ViSQOL as well, see `uncodec.analysis.perceptual`.
     known : collection of ((codec, kbps), restorer)
@@ -279,62 +282,3 @@ def score_clip(
 
 def _untouched(audio: Array, sample_rate: float) -> Array:
     return audio
-
-
-def evaluate(
-    effects: Mapping[str, Restore],
-    folder: str | Path,
-    codecs: Sequence[Coding] = DEFAULT_CODECS,
-    seconds: float = 8.0,
-    seed: int = 0,
-    *,
-    files: int | None = None,
-    by_material: bool = False,
-    perceptual: bool = False,
-    progress: Callable[[ClipScore], None] | None = None,
-) -> list[Row]:
-    """Score restorers on a folder of clean recordings.
-
-    Parameters
-    ----------
-    effects : mapping of str to callable
-        Restorers by the name their rows get: ``restore(audio, sample_rate)`` gives back audio of
-        the same shape, aligned to its input. An `uncodec` effect is one.
-    folder : path
-        Clean lossless files, see `read_clips`.
-    codecs : sequence of (str, float or None)
-        Codec and bit rate in kb/s (None: the codec's own); ``("clean", None)`` stands for no
-        codec at all and adds the null depth of every restorer.
-    seconds : float
-        Length of the excerpt taken of each file.
-    seed : int
-        Of the excerpts and of the bootstrap.
-    files : int, optional
-        Use so many files only.
-    by_material : bool
-        Add rows for each kind of material (sub-folder).
-    perceptual : bool
-        ViSQOL as well, see `uncodec.analysis.perceptual`.
-    progress : callable, optional
-        Called with each clip's score.
-
-    Returns
-    -------
-    list of Row
-        Grouped by codec and rate, the untouched coded input first in each group.
-
-    Raises
-    ------
-    InvalidValue, AudioFileError
-        See `read_clips`; also for a restorer whose result has another shape, or that is called
-        like the untouched input.
-    """
-    if UNTOUCHED in effects:
-        raise InvalidValue(f"effects: {UNTOUCHED!r} is in every table already")
-    found: list[ClipScore] = []
-    for clip in read_clips(folder, seconds=seconds, seed=seed, files=files):
-        for scored in score_clip(effects, clip, codecs, perceptual=perceptual):
-            found.append(scored)
-            if progress is not None:
-                progress(scored)
-    return aggregate(found, by_material=by_material, seed=seed)

@@ -105,11 +105,11 @@ def band_energies(power: FloatArray, edges: tuple[int, ...]) -> FloatArray:
     return sums
 
 
-def third_octave_slices(sample_rate: float, n_fft: int, lowest_hz: float = 50.0) -> list[slice]:
-    """Slices of bins, about a third of an octave each, from `lowest_hz` to half the rate."""
+def third_octave_slices(sample_rate: float, n_fft: int) -> list[slice]:
+    """Slices of bins, about a third of an octave each, from 50 Hz to half the rate."""
     width = sample_rate / n_fft
     slices = []
-    low = max(1, round(lowest_hz / width))
+    low = max(1, round(50.0 / width))
     while low < n_fft // 2 + 1:
         high = min(n_fft // 2 + 1, max(low + 1, round(low * 2.0 ** (1.0 / 3.0))))
         slices.append(slice(low, high))

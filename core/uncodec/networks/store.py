@@ -242,11 +242,9 @@ def load_model(model: str | os.PathLike[str] = "live-gan", device: str = "cpu") 
     return _load_generator(*_locate(model, device), device)
 
 
-def load_generator(model: str | os.PathLike[str] = "live-gan", device: str = "cpu") -> Generator:
-    """Load and check a generator to train with, not compiled; parameters and errors as
-    `load_model`."""
-    path, _ = _locate(model, device)
-    return cast(Generator, _build(path, "generator", device)[0])
+def load_generator(model: str | os.PathLike[str] = "live-gan") -> Generator:
+    """Load and check a generator to train with, not compiled; errors as `load_model`."""
+    return cast(Generator, _build(_locate(model, "cpu")[0], "generator", "cpu")[0])
 
 
 def load_diffusion(
@@ -262,10 +260,9 @@ def load_codec_net(model: str | os.PathLike[str] = "codec-net", device: str = "c
     return cast(CodecNet, _build(path, "codec-net", device)[0])
 
 
-def load_study(model: str | os.PathLike[str], device: str = "cpu") -> StudyNetwork:
-    """Load and check a member of the diffusion study; parameters and errors as `load_model`."""
-    path, _ = _locate(model, device)
-    return cast(StudyNetwork, _build(path, "study", device)[0])
+def load_study(model: str | os.PathLike[str]) -> StudyNetwork:
+    """Load and check a member of the diffusion study; errors as `load_model`."""
+    return cast(StudyNetwork, _build(_locate(model, "cpu")[0], "study", "cpu")[0])
 
 
 def load_levels(model: str | os.PathLike[str], device: str = "cpu") -> LevelNetwork:

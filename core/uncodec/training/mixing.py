@@ -225,9 +225,9 @@ def _play(audio: Array, speed: float) -> Array:
     return resample(audio, round(44100 * speed), 44100)
 
 
-def _fade_ends(audio: Array, samples: int = 256) -> Array:
+def _fade_ends(audio: Array) -> Array:
     faded = audio.copy()
-    n = min(samples, audio.shape[1] // 2)
+    n = min(256, audio.shape[1] // 2)
     if n:
         ramp = np.linspace(0, 1, n, dtype=np.float32)
         faded[:, :n] *= ramp
