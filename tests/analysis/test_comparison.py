@@ -264,3 +264,12 @@ def test_pink_noise_falls_by_3_db_an_octave():
     power = np.abs(np.fft.rfft(noise[0])) ** 2
     octaves = [power[1 << k : 2 << k].sum() for k in range(8, 15)]
     assert 10 * np.log10(octaves) == pytest.approx(10 * np.log10(np.mean(octaves)), abs=0.7)
+
+
+def test_many_clips_are_all_scored_and_the_first_are_kept(monkeypatch):
+    monkeypatch.setattr(room, "SHOWN_CLIPS", 2)
+    sources = (source_of(music(n, 0.5), RATE, name=str(n)) for n in range(3))
+    report = compare(sources, short(cost=False, noise=False))
+    assert [clip.source.name for clip in report.clips] == ["0", "1"]
+    assert (report.clip_count, report.rows[0].clips) == (3, 3)
+    assert "Compared: 0 and 2 more" in report.to_markdown()

@@ -43,7 +43,7 @@ SOUNDS = "sounds"
 """Folder beside a page that does not hold its sounds."""
 
 Role = Literal["original", "coded", "restored", "anchor"]
-_SCRIPTS = ("player.js", "abx.js", "picture.js", "main.js")
+_SCRIPTS = ("player.js", "abx.js", "blind.js", "picture.js", "main.js")
 _LONGEST_NAME = 200
 
 
