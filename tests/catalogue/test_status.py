@@ -55,3 +55,17 @@ def test_a_folder_without_receipts_is_refused(tmp_path):
     with pytest.raises(AudioFileError, match="does not exist"):
         sum_up(tmp_path / "nowhere")
     assert run_command("catalogue", "status", tmp_path).code == 2
+
+
+def test_what_has_no_receipt_yet_is_told_if_the_sources_are(catalogue, put):
+    assert sum_up(catalogue / "receipts").untouched is None
+    new = put("album/new.wav")
+    status = sum_up(catalogue / "receipts", [catalogue / "in"])
+    # The receipt of b.wav cannot be read.
+    assert status.untouched == [str(new), f"{catalogue}/in/b.wav"]
+    outcome = run_command(
+        "catalogue", "status", catalogue / "receipts", "--sources", catalogue / "in"
+    )
+    assert f"open     2\n         {new}\n" in outcome.stdout
+    with pytest.raises(InvalidValue, match="must be a folder that is there"):
+        sum_up(catalogue / "receipts", [catalogue / "nowhere"])

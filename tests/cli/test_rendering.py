@@ -190,3 +190,16 @@ main()
     np.testing.assert_array_equal(
         read(tmp_path / "song.rendered.flac"), read(tmp_path / "whole.flac")
     )
+
+
+def test_renders_side_by_side_are_the_same_and_are_passed_over_when_done(render, put, tmp_path):
+    sources = [put("in/a.wav"), put("in/b.wav")]
+    assert render(tmp_path / "in", "-o", tmp_path / "one").code == 0
+    two = (tmp_path / "in", "-o", tmp_path / "two", "--jobs", 2, "--skip-done")
+    assert render(*two).code == 0
+    for source in sources:
+        name = source.with_suffix(".flac").name
+        assert (tmp_path / "one" / name).read_bytes() == (tmp_path / "two" / name).read_bytes()
+    outcome = render(*two)
+    assert outcome.error_lines == ["uncodec: 0 restored, 0 failed, 2 done before"]
+    assert "another settings" in render(*two, "--seed", 5).stderr

@@ -4,14 +4,14 @@ from __future__ import annotations
 
 import os
 from collections import Counter
-from collections.abc import Iterator
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict, dataclass, field
 from pathlib import Path
 from typing import Any
 
 from uncodec.catalogue.receipts import read_receipt
 from uncodec.errors import AudioFileError, InvalidValue
-from uncodec.files.sources import RECEIPT
+from uncodec.files.sources import RECEIPT, find_sources
 from uncodec.whole_files import reason_of
 
 __all__ = ["Status", "sum_up"]
@@ -33,6 +33,8 @@ class Status:
         Sources whose work was begun and not ended: it goes on now, or its run was killed.
     unread : list of (str, str)
         Receipts that cannot be used, each with the reason.
+    untouched : list of str or None
+        Sources without a receipt; None where the sources were not told.
     audio_s, work_s : float
         Playing time of what is done, and the time that processes have worked on it.
     """
@@ -42,6 +44,7 @@ class Status:
     failed: list[tuple[str, str]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
     unread: list[tuple[str, str]] = field(default_factory=list)
+    untouched: list[str] | None = None
     audio_s: float = 0.0
     work_s: float = 0.0
 
@@ -64,22 +67,25 @@ class Status:
         }
 
 
-def sum_up(folder: Path) -> Status:
+def sum_up(folder: Path, sources: Sequence[Path] = ()) -> Status:
     """Sum up the receipts below a folder.
 
     Parameters
     ----------
     folder : Path
         That of the receipts, or of the results with receipts beside them.
+    sources : sequence of Path, optional
+        The folders that were given to the run: what has no receipt yet is told then.
 
     Raises
     ------
     InvalidValue
         `folder` holds no receipt.
     AudioFileError
-        It cannot be read.
+        It cannot be read, or a folder of sources cannot.
     """
     status = Status()
+    names = set()
     found = False
     for path in _receipts(folder):
         found = True
@@ -90,6 +96,7 @@ def sum_up(folder: Path) -> Status:
             status.unread.append((str(path), str(receipt["unread"])))
             continue
         source = str(receipt["source"].get("path"))
+        names.add(receipt["source"].get("name"))
         if receipt["state"] == "failed":
             error = receipt.get("error")
             told = error.get("message") if isinstance(error, dict) else None
@@ -103,6 +110,8 @@ def sum_up(folder: Path) -> Status:
             status.work_s += _number(receipt.get("elapsed_s"))
         else:
             status.missing.append(str(receipt["result"].get("path")))
+    if sources:
+        status.untouched = sorted(str(path) for path, name in _named(sources) if name not in names)
     if not found:
         raise InvalidValue(f"folder={str(folder)!r}: must hold receipts, and holds none")
     # Folders of receipts are in no order that means anything.
@@ -122,6 +131,18 @@ def _receipts(folder: Path) -> Iterator[Path]:
         for name in sorted(names):
             if name.endswith(RECEIPT):
                 yield Path(place, name)
+
+
+def _named(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
+    """Audio files below folders, each with its name there."""
+    for folder in folders:
+        if not folder.is_dir():
+            raise InvalidValue(f"sources={str(folder)!r}: must be a folder that is there")
+        found = find_sources(folder)
+        for _, error in found.failures:
+            raise error
+        for path in found.files:
+            yield path, path.relative_to(folder).as_posix()
 
 
 def _is_there(result: dict[str, Any]) -> bool:

@@ -42,6 +42,16 @@ def status(
             show_default=False,
         ),
     ],
+    sources: Annotated[
+        list[str] | None,
+        typer.Option(
+            "--sources",
+            metavar="FOLDER",
+            help="A folder that was given to the run (again for each): what has no receipt yet is "
+            "told, too.",
+            show_default=False,
+        ),
+    ] = None,
     json: Annotated[bool, typer.Option("--json", help="One JSON object.")] = False,
     debug: options.Debug = False,
 ) -> None:
@@ -55,7 +65,7 @@ def status(
         from uncodec.catalogue.status import sum_up
         from uncodec.files.reporting import one_line
 
-        found = sum_up(Path(folder))
+        found = sum_up(Path(folder), [Path(source) for source in sources or ()])
         if json:
             typer.echo(json_module.dumps(found.as_dict()))
             return
@@ -74,6 +84,8 @@ def _lines(found: Status) -> list[str]:
         f"stopped  {len(found.stopped)}",
         *_some(found.stopped),
     ]
+    if found.untouched is not None:
+        lines += [f"open     {len(found.untouched)}", *_some(found.untouched)]
     if found.unread:
         lines.append(f"unread   {len(found.unread)}")
         lines += _some([f"{path}: {reason}" for path, reason in found.unread])
