@@ -2,6 +2,8 @@
 
 import json
 import os
+from dataclasses import dataclass
+from pathlib import Path
 
 import pytest
 import soundfile
@@ -174,11 +176,12 @@ def test_places_of_receipts_are_told_by_the_result_below_its_folder(tmp_path):
     assert len(os.fsencode(long.name)) < 255
 
 
-def test_a_full_disk_loses_nothing(put, go, tmp_path, full_disk):
+@pytest.mark.parametrize("processes", [1, 2])
+def test_a_full_disk_loses_nothing(put, go, tmp_path, full_disk, processes):
     put("a.wav", samples=100)
     put("long.wav", samples=200_000)
     with full_disk(20_000):
-        told = go()
+        told = go(processes=processes)
     assert told.names("finished") == ["a.wav"]
     assert "no space" in told.errors[0] or "largest size" in told.errors[0]
     assert go().end == {
@@ -224,3 +227,31 @@ def test_what_was_stopped_goes_on_if_nothing_has_changed(put, go, tmp_path):
     put("a.wav", seed=1)
     go(work)
     assert work.asked == (True, False)
+
+
+@dataclass
+class Losing(Halving):
+    """The place of the results is gone once there is one."""
+
+    place: Path | None = None
+
+    def do(self, job, **options):
+        report = super().do(job, **options)
+        if self.place is not None:
+            self.place.rename(self.place.with_name("away"))
+            self.place.write_text("no folder")
+            self.place = None
+        return report
+
+
+def test_a_place_that_is_lost_in_mid_run_loses_nothing(put, go, tmp_path):
+    for name in ("a.wav", "b.wav", "c.wav"):
+        put(name)
+    told = go(Losing(place=tmp_path / "out"))
+    assert told.failures == 3
+    assert all(f"{tmp_path}/out" in error for error in told.errors)
+    (tmp_path / "out").unlink()
+    (tmp_path / "away").rename(tmp_path / "out")
+    again = go()
+    assert again.end["restored"] == 3
+    assert not list((tmp_path / "out").glob(".*"))
