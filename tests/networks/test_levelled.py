@@ -6,12 +6,15 @@ import numpy as np
 import pytest
 import torch
 
+from uncodec.analysis.cost import count_parameters
+from uncodec.analysis.restorers import find_restorers
 from uncodec.errors import ModelError
 from uncodec.networks import CHANNELS, Generator, GeneratorConfig, load_model, save_weights
 from uncodec.networks.generator import exchanged
 from uncodec.networks.level_features import BAND, BANDS, band_levels, level_features
 from uncodec.networks.levelled import LevelledGenerator, set_levels
 from uncodec.networks.levels import LevelConfig, LevelNetwork
+from uncodec.networks.store import weight_files
 
 SMALL = GeneratorConfig(encoder=16, hidden=16, local=8)
 FEW = LevelConfig(width=16, inner=8, layers=2)
@@ -119,6 +122,20 @@ def test_levels_lie_beside_the_weights(generator, levels, levelled, tmp_path):
     # Levels are kept in half precision.
     wanted = levelled(inputs, start(levelled))[0]
     assert torch.allclose(power_levels(got), power_levels(wanted), atol=0.02)
+
+
+def test_levels_make_another_model_of_it(generator, levels, tmp_path):
+    save_weights(tmp_path, generator, name="small", version="1")
+    (alone,) = find_restorers([str(tmp_path)])
+    own = count_parameters(alone)
+    assert [path.name for path in weight_files(tmp_path)] == ["weights.safetensors"]
+    save_weights(tmp_path, levels, name="levels", version="1")
+    (both,) = find_restorers([str(tmp_path)])
+    assert alone.fingerprint != both.fingerprint
+    assert count_parameters(both) == own + sum(
+        value.numel() for value in levels.state_dict().values()
+    )
+    assert len(weight_files(tmp_path)) == 2
 
 
 @torch.inference_mode()

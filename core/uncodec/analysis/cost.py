@@ -108,13 +108,14 @@ def count_parameters(restorer: Restorer) -> int:
         return 0
     from safetensors import safe_open
 
-    from uncodec.networks.store import WEIGHTS, find_model
+    from uncodec.networks.store import weight_files
 
-    with safe_open(find_model(restorer.source) / WEIGHTS, framework="numpy") as file:
-        return sum(
-            int(np.prod(file.get_slice(name).get_shape(), dtype=np.int64))
-            for name in file.keys()  # noqa: SIM118
-        )
+    count = 0
+    for path in weight_files(restorer.source):
+        with safe_open(path, framework="numpy") as file:
+            for name in file.keys():  # noqa: SIM118
+                count += int(np.prod(file.get_slice(name).get_shape(), dtype=np.int64))
+    return count
 
 
 def _measure_here(task: Mapping[str, Any]) -> Cost:

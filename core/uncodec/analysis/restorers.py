@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+import hashlib
 import inspect
 from collections.abc import Callable, Iterable, Mapping
 from dataclasses import dataclass
@@ -130,17 +131,25 @@ def find_restorers(names: Iterable[str]) -> list[Restorer]:
 def _read_header(model: str) -> dict[str, str]:
     from safetensors import SafetensorError, safe_open
 
-    from uncodec.networks.store import WEIGHTS, find_model
+    from uncodec.networks.store import weight_files
 
-    path = find_model(model) / WEIGHTS
-    try:
-        with safe_open(path, framework="numpy") as file:
-            header: dict[str, str] = file.metadata() or {}
-    except (SafetensorError, OSError) as error:
-        raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
+    headers = []
+    for path in weight_files(model):
+        try:
+            with safe_open(path, framework="numpy") as file:
+                headers.append(file.metadata() or {})
+        except (SafetensorError, OSError) as error:
+            raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
+    header = headers[0]
     if header.get("kind") not in EFFECTS:
         kinds = ", ".join(EFFECTS)
         raise ModelError(
-            f"{path}: must be a model of a kind that restores ({kinds}), got {header.get('kind')}"
+            f"model={model!r}: must be of a kind that restores ({kinds}), got {header.get('kind')}"
         )
-    return header
+    # Weights of both files decide what a model does.
+    digest = "".join(each.get("sha256", "") for each in headers)
+    return header | {"sha256": digest if len(headers) == 1 else _digest(digest)}
+
+
+def _digest(text: str) -> str:
+    return hashlib.sha256(text.encode()).hexdigest()

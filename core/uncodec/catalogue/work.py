@@ -194,11 +194,11 @@ def _described(settings: Settings, job: Job) -> dict[str, Any]:
 
 
 def _model(model: str) -> dict[str, str]:
-    """Name of a model and SHA-256 of its weights."""
-    from uncodec.networks import find_model
-    from uncodec.networks.store import WEIGHTS
+    """Name of a model and SHA-256 of its weights, of each file one."""
+    from uncodec.networks.store import weight_files
 
-    return {"name": Path(model).name, "sha256": digest_file(find_model(model) / WEIGHTS)}
+    digests = [digest_file(path) for path in weight_files(model)]
+    return {"name": Path(model).name, "sha256": " ".join(digests)}
 
 
 @cache

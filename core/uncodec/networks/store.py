@@ -51,6 +51,7 @@ __all__ = [
     "load_study",
     "model_roots",
     "save_weights",
+    "weight_files",
 ]
 
 FORMAT = "1"
@@ -174,6 +175,18 @@ def find_model(model: str | os.PathLike[str], file: str = WEIGHTS) -> Path:
     raise ModelError(
         f"model={str(model)!r}: must be a released model ({known}) or a folder with {file}"
     )
+
+
+def weight_files(model: str | os.PathLike[str]) -> list[Path]:
+    """Files that make up a model: its weights, and its level network where it has one.
+
+    Raises
+    ------
+    ModelError
+        No such model.
+    """
+    folder = find_model(model)
+    return [folder / name for name in (WEIGHTS, LEVELS) if (folder / name).is_file()]
 
 
 def save_weights(
