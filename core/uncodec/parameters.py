@@ -13,6 +13,7 @@ __all__ = [
     "MAX_STEPS",
     "Sampler",
     "check_amount",
+    "check_brightness",
     "check_device",
     "check_integer",
     "check_model",
@@ -90,6 +91,11 @@ def _index(name: str, value: int, rule: str) -> int:
 def check_amount(value: float) -> float:
     """Return the share of a restoration that is added, if it is a number from 0 to 1."""
     return check_number("amount", value, 0.0, 1.0)
+
+
+def check_brightness(value: float) -> float:
+    """Return by how many dB what is added is tilted, if it is a number from -12 to 12."""
+    return check_number("brightness_db", value, -12.0, 12.0)
 
 
 def check_seed(value: int) -> int:

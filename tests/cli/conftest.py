@@ -78,7 +78,7 @@ def effect() -> Halving:
 @pytest.fixture
 def run(effect: Halving, monkeypatch: pytest.MonkeyPatch) -> Run:
     """Run ``uncodec ARGUMENTS...`` in this process, with the halving effect in place of a model."""
-    monkeypatch.setattr("uncodec.catalogue.work.open_effect", lambda model, amount, seed: effect)
+    monkeypatch.setattr("uncodec.catalogue.work.open_effect", lambda *options: effect)
     return run_command
 
 

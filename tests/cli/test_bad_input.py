@@ -363,7 +363,7 @@ class Slow(Halving):
         time.sleep(0.2)
         return super().push(*arguments, **options)
 
-work.open_effect = lambda model, amount, seed: Slow()
+work.open_effect = lambda *options: Slow()
 cli.main()
 """
 

@@ -35,6 +35,18 @@ def test_other_settings_are_done_again(run, put, tmp_path):
     assert "1 done before" in run(*command, "--bits", 16).stderr
 
 
+def test_another_brightness_is_done_again_and_none_is_what_earlier_receipts_say(run, put, tmp_path):
+    command = ("restore", put("a.wav"), "--receipts", tmp_path / "notes", "--skip-done")
+    assert run(*command).code == 0
+    (receipt,) = (tmp_path / "notes").rglob("*.json")
+    assert "brightness_db" not in json.loads(receipt.read_text())["settings"]
+    assert "1 done before" in run(*command, "--brightness", 0).stderr
+    assert "1 of these anew (1: another settings)" in run(*command, "--brightness", 3).stderr
+    assert json.loads(receipt.read_text())["settings"]["brightness_db"] == 3.0
+    assert "1 done before" in run(*command, "--brightness", 3).stderr
+    assert "1 of these anew" in run(*command).stderr
+
+
 def test_shards_do_each_file_once(run, put, tmp_path):
     sources = [put(f"in/{number}.wav") for number in range(6)]
     for number in (1, 2, 3):
@@ -109,6 +121,11 @@ def test_a_result_says_what_it_was_made_with(run, put, tmp_path, ending):
     with open_audio(again) as reader:
         first, second = reader.all_tags.fields["restoration"]
     assert (first, second[-8:]) == (text, "amount 1")
+    bright = tmp_path / f"e{ending}"
+    assert run("restore", source, "-o", bright, "--brightness", 2.5).code == 0
+    with open_audio(bright) as reader:
+        (text,) = reader.all_tags.fields["restoration"]
+    assert text.endswith(", amount 1, brightness +2.5 dB")
     plain = tmp_path / f"d{ending}"
     assert run("restore", source, "-o", plain, "--no-provenance").code == 0
     with open_audio(plain) as reader:

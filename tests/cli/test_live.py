@@ -86,6 +86,7 @@ def test_a_missing_sound_package_is_told_with_what_to_do(run_model, model, short
     [
         (("--block", 0), "block=0: must be from 1 to 65536"),
         (("--amount", 2), "amount=2.0"),
+        (("--brightness", 12.5), "brightness_db=12.5: must be from -12 to 12"),
         (("--turnaround", -1), "turnaround_s=-0.001"),
         (("--model", "nowhere"), "model='nowhere'"),
     ],

@@ -12,6 +12,7 @@ import pytest
 import soundfile
 
 from uncodec.codecs import encode
+from uncodec.io import open_audio
 
 
 @pytest.fixture
@@ -47,6 +48,18 @@ def test_a_result_lies_next_to_its_source_with_its_tags(render, tmp_path, song, 
     # Earlier results are passed over.
     assert render(tmp_path, "-o", tmp_path / "out").code == 0
     only_left(source, target, tmp_path / "out/song.flac")
+
+
+def test_brightness_reaches_the_engine_and_the_tag(render, put, tmp_path):
+    source = put("song.wav")
+    for name, options in (("plain.wav", ()), ("bright.wav", ("--brightness", 6))):
+        assert render(source, "-o", tmp_path / name, "--bits", 32, *options).code == 0
+    plain, bright = (read(tmp_path / name) for name in ("plain.wav", "bright.wav"))
+    assert np.abs(plain - bright).max() > 1e-5
+    with open_audio(tmp_path / "bright.wav") as reader:
+        (text,) = reader.all_tags.fields["restoration"]
+    assert text.endswith(", amount 1, brightness +6 dB")
+    assert_refused(render(source, "--brightness", -13), "brightness_db=-13.0", code=2)
 
 
 def test_takes_are_results_of_several_seeds(render, put, tmp_path, only_left):

@@ -167,9 +167,19 @@ def test_options_reach_the_effect(put, effect, monkeypatch, run):
     monkeypatch.setattr(
         "uncodec.catalogue.work.open_effect", lambda *options: asked.append(options) or effect
     )
-    options = ("--model", "other", "--amount", "0.25", "--seed", "7", "--no-provenance")
+    options = (
+        "--model",
+        "other",
+        "--amount",
+        "0.25",
+        "--seed",
+        "7",
+        "--brightness",
+        "-2",
+        "--no-provenance",
+    )
     assert run("restore", put("song.wav"), *options).code == 0
-    assert asked == [("other", 0.25, 7)]
+    assert asked == [("other", 0.25, 7, -2.0)]
 
 
 def test_names_with_spaces_and_unicode(run, put, tmp_path, only_left):

@@ -62,6 +62,14 @@ def test_amount_zero_gives_the_source_back(run_model, coded, tmp_path):
     np.testing.assert_array_equal(read(target).T, read_audio(coded)[0])
 
 
+def test_brightness_turns_the_added_treble_up(run_model, coded, tmp_path):
+    plain, bright = tmp_path / "plain.wav", tmp_path / "bright.wav"
+    for target, options in ((plain, ()), (bright, ("--brightness", "6"))):
+        assert run_model("restore", coded, "-o", target, "--bits", "32", *options).code == 0
+    # 6 dB are four times the energy, unless the bound holds some of it.
+    assert high_band_energy(read(bright)) > 2 * high_band_energy(read(plain))
+
+
 @pytest.mark.parametrize(
     ("channels", "frames", "rate", "out_rate"),
     [
@@ -149,6 +157,8 @@ def test_amount_zero_gives_16_bits_back_bit_for_bit(run_model, tmp_path, bits, c
     [
         (["--amount", "1.5"], "amount=1.5"),
         (["--amount", "nan"], "amount=nan"),
+        (["--brightness", "13"], "brightness_db=13.0: must be from -12 to 12"),
+        (["--brightness", "nan"], "brightness_db=nan"),
         (["--seed", "-1"], "seed=-1"),
         (["--model", "no-such-model"], "no-such-model"),
     ],

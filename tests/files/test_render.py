@@ -7,6 +7,7 @@ import numpy as np
 import pytest
 import soundfile
 
+from uncodec import DiffusionRestorer
 from uncodec.diffusion.engine import DiffusionEngine
 from uncodec.errors import AudioFileError, InvalidValue, ModelError, OutputExists
 from uncodec.files.render import RenderSettings, render_file
@@ -69,6 +70,30 @@ def test_the_result_is_aligned_and_as_long_as_its_source(source, settings, tmp_p
 def test_amount_zero_gives_the_source_back(source, settings, tmp_path):
     render_file(source, tmp_path / "dry.wav", replace(settings, amount=0.0), bits=32)
     np.testing.assert_array_equal(read(tmp_path / "dry.wav"), read(source))
+
+
+def test_brightness_is_that_of_the_effect(source, settings, tmp_path):
+    bright = replace(settings, brightness_db=9.0)
+    render_file(source, tmp_path / "bright.wav", bright, bits=32)
+    restorer = DiffusionRestorer(steps=3, seed=4, model=settings.model, brightness_db=9.0)
+    expected = restorer(read(source), RATE)
+    np.testing.assert_allclose(read(tmp_path / "bright.wav"), expected, atol=1e-5)
+    render_file(source, tmp_path / "plain.wav", settings, bits=32)
+    assert np.abs(read(tmp_path / "plain.wav") - expected).max() > 1e-3
+
+
+@pytest.mark.parametrize(("before", "after"), [(0.0, 3.0), (3.0, 0.0), (3.0, -3.0)])
+def test_chunks_of_another_brightness_are_refused(
+    source, settings, tmp_path, monkeypatch, before, after
+):
+    target = tmp_path / "out.wav"
+    with monkeypatch.context() as patched:
+        stop_after(9, patched, Stopped())
+        with pytest.raises(Stopped):
+            render_file(source, target, replace(settings, brightness_db=before))
+    with pytest.raises(InvalidValue, match="were made with another brightness_db"):
+        render_file(source, target, replace(settings, brightness_db=after), resume=True)
+    render_file(source, target, replace(settings, brightness_db=before), resume=True)
 
 
 @pytest.mark.parametrize("error", [Stopped(), KeyboardInterrupt(), OSError(28, "no space")])
@@ -279,6 +304,7 @@ def test_settings_are_checked(source, tmp_path):
         ({"steps": 0}, "steps=0"),
         ({"seed": -1}, "seed=-1"),
         ({"amount": 1.5}, r"amount=1\.5"),
+        ({"brightness_db": 12.5}, r"brightness_db=12\.5"),
         ({"sampler": "x"}, "sampler='x'"),
         ({"ceiling_db": 1.0}, r"ceiling_db=1\.0"),
         ({"chunk": 0}, "chunk=0"),

@@ -20,6 +20,7 @@ from uncodec.networks import (
     load_model,
     save_weights,
 )
+from uncodec.streams.brightness import Brightness
 from uncodec.streams.delta_bound import CEILING_DB, FALL_DB, MEMORY
 from uncodec.streams.line import Line
 
@@ -233,6 +234,23 @@ def test_no_band_is_louder_than_its_ceiling(engine, audio):
 def test_no_band_of_many_scenes_is_louder_than_its_ceiling(engine, audio):
     run, window = engine
     check(audio, run(audio), window)
+
+
+@pytest.mark.parametrize("relation", ["unrelated", "opposed", "quiet"])
+def test_brightness_does_not_break_it(engine, relation, monkeypatch):
+    run, window = engine
+    audio = scene(0, "noise", relation, 0, 11000)
+    plain = run(audio)
+    as_made = Brightness.__init__
+
+    def made_bright(self, bins, sample_rate):
+        as_made(self, bins, sample_rate)
+        self.db = 12.0
+
+    monkeypatch.setattr(Brightness, "__init__", made_bright)
+    bright = run(audio)
+    assert np.abs(bright - plain).max() > 1e-4
+    check(audio, bright, window)
 
 
 def test_without_the_bound_these_networks_break_it(engine, monkeypatch):

@@ -66,11 +66,12 @@ class Restoring:
     model: str = "live-gan"
     amount: float = 1.0
     seed: int = 0
+    brightness_db: float = 0.0
     _effect: StreamingEffect | None = field(default=None, init=False, repr=False)
 
     def begin(self) -> None:
         """Open the effect."""
-        self._effect = open_effect(self.model, self.amount, self.seed)
+        self._effect = open_effect(self.model, self.amount, self.seed, self.brightness_db)
 
     def made_with(self, job: Job) -> dict[str, Any]:
         """Command, model and settings."""
@@ -80,6 +81,7 @@ class Restoring:
             "settings": {
                 "amount": self.amount,
                 "seed": self.seed,
+                **_tilted(self.brightness_db),
                 **_described(self.settings, job),
             },
         }
@@ -89,14 +91,14 @@ class Restoring:
         return _model(self.model)
 
     def _provenance(self) -> dict[str, str]:
-        return _provenance(self.command, self.model, self.amount)
+        return _provenance(self.command, self.model, self.amount, self.brightness_db)
 
     def do(
         self, job: Job, *, ours: bool, resume: bool, progress: Progress, notice: Notice
     ) -> RestoreReport:
         """Restore one file."""
         if self._effect is None:
-            self._effect = open_effect(self.model, self.amount, self.seed)
+            self._effect = open_effect(self.model, self.amount, self.seed, self.brightness_db)
         options = _options(self.settings, job, ours, self._provenance)
         return restore_file(job.source, job.target, self._effect, progress=progress, **options)
 
@@ -130,10 +132,11 @@ class Rendering:
         wanted = asdict(self._wanted.take(job.take))
         # Where it was computed makes no difference that a listener could hear.
         del wanted["model"], wanted["device"]
+        brightness = _tilted(wanted.pop("brightness_db"))
         return {
             "command": self.command,
             "model": self._weights,
-            "settings": {**wanted, **_described(self.settings, job)},
+            "settings": {**wanted, **brightness, **_described(self.settings, job)},
         }
 
     @cached_property
@@ -141,7 +144,8 @@ class Rendering:
         return _model(self._wanted.model)
 
     def _provenance(self) -> dict[str, str]:
-        return _provenance(self.command, self._wanted.model, self._wanted.amount)
+        wanted = self._wanted
+        return _provenance(self.command, wanted.model, wanted.amount, wanted.brightness_db)
 
     def do(
         self, job: Job, *, ours: bool, resume: bool, progress: Progress, notice: Notice
@@ -160,7 +164,7 @@ class Rendering:
         )
 
 
-def open_effect(model: str, amount: float, seed: int) -> StreamingEffect:
+def open_effect(model: str, amount: float, seed: int, brightness_db: float) -> StreamingEffect:
     """The effect of ``uncodec restore``, on one thread."""
     import torch
 
@@ -169,7 +173,7 @@ def open_effect(model: str, amount: float, seed: int) -> StreamingEffect:
     # The network's steps are too small to share: with two threads on two busy cores a file took ten
     # times as long and ten times the processor time, because the threads wait for each other.
     torch.set_num_threads(1)
-    return GANRestorer(amount=amount, seed=seed, model=model)
+    return GANRestorer(amount=amount, seed=seed, model=model, brightness_db=brightness_db)
 
 
 def _options(
@@ -193,6 +197,11 @@ def _described(settings: Settings, job: Job) -> dict[str, Any]:
     return told
 
 
+def _tilted(brightness_db: float) -> dict[str, float]:
+    """The setting where there is one: receipts of releases that did not know it stay valid."""
+    return {"brightness_db": brightness_db} if brightness_db else {}
+
+
 def _model(model: str) -> dict[str, str]:
     """Name of a model and SHA-256 of its weights, of each file one."""
     from uncodec.networks.store import weight_files
@@ -202,10 +211,12 @@ def _model(model: str) -> dict[str, str]:
 
 
 @cache
-def _provenance(command: str, model: str, amount: float) -> dict[str, str]:
+def _provenance(command: str, model: str, amount: float, brightness_db: float) -> dict[str, str]:
     """The tag of a result that says what it was made with."""
     from uncodec.networks.store import model_version
 
     name, release = model_version(model)
     text = f"uncodec {__version__} {command}, model {name} {release}, amount {amount:g}"
+    if brightness_db:
+        text += f", brightness {brightness_db:+g} dB"
     return {PROVENANCE: text}

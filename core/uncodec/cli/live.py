@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, Annotated, Any
 
 import typer
 
+from uncodec.cli import options
 from uncodec.cli.common import FAILED, check_plot, loading, orderly_exit, told_errors
 from uncodec.errors import InvalidValue, UncodecError
 
@@ -66,9 +67,8 @@ def live(
             "make dropping back to the source rarer.",
         ),
     ] = 20.0,
-    amount: Annotated[
-        float, typer.Option(help="How much of the restoration is added, 0 (none) to 1 (all of it).")
-    ] = 1.0,
+    amount: options.Amount = 1.0,
+    brightness: options.Brightness = 0.0,
     seed: Annotated[int, typer.Option(help="Of the noise that the network works with.")] = 0,
     model: Annotated[str, typer.Option(help="Name of the model.")] = "live-gan",
     overwrite: Annotated[
@@ -102,6 +102,7 @@ def live(
                 turnaround_s=turnaround / 1000,
                 seed=seed,
                 amount=amount,
+                brightness_db=brightness,
             ) as session,
         ):
             if output is not None:

@@ -9,6 +9,7 @@ import typer
 __all__ = [
     "Amount",
     "Bits",
+    "Brightness",
     "Debug",
     "Delta",
     "Headroom",
@@ -54,6 +55,14 @@ Inputs = Annotated[
 ]
 Amount = Annotated[
     float, typer.Option(help="How much of the restoration is added, 0 (none) to 1 (all of it).")
+]
+Brightness = Annotated[
+    float,
+    typer.Option(
+        metavar="DB",
+        help="Make what is added brighter or darker, -12 to 12: by so many dB from 16 kHz on, less "
+        "below, and nothing up to 2 kHz.",
+    ),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result, bit for bit.")]
 Bits = Annotated[

@@ -28,6 +28,7 @@ def render(
         int, typer.Option(help="Calls of the network, 1 to 32; the time taken grows with them.")
     ] = 8,
     amount: options.Amount = 1.0,
+    brightness: options.Brightness = 0.0,
     seed: options.Seed = 0,
     takes: Annotated[
         int,
@@ -87,6 +88,7 @@ def render(
             "steps": steps,
             "seed": seed,
             "amount": amount,
+            "brightness_db": brightness,
             "sampler": sampler,
             "model": model,
             "device": device,

@@ -22,6 +22,7 @@ def restore(
     inputs: options.Inputs,
     output: Annotated[str | None, options.output_option("restored")] = None,
     amount: options.Amount = 1.0,
+    brightness: options.Brightness = 0.0,
     seed: options.Seed = 0,
     bits: options.Bits = 24,
     rate: options.Rate = None,
@@ -62,6 +63,6 @@ def restore(
         planned = plan(inputs, output, settings=settings)
         if delta is not None:
             planned = with_deltas(planned, delta, settings)
-        work = Restoring(settings, model, amount, seed)
+        work = Restoring(settings, model, amount, seed, brightness)
         batch = Batch(jobs, receipts, skip_done, shard, plan_only, json, quiet, debug)
         run_batch(planned, work, batch)

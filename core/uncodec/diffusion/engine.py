@@ -24,6 +24,7 @@ from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
 from uncodec.parameters import Sampler, check_sampler, check_seed, check_steps
 from uncodec.signals import Array
+from uncodec.streams.brightness import Brightness
 from uncodec.streams.noise import HopNoise
 
 __all__ = [
@@ -56,6 +57,8 @@ class DiffusionEngine:
         Deterministic, or stochastic: with fresh noise in every step.
     piece : int
         Frames computed at once. Smaller ones need less memory and more time.
+    sample_rate : float
+        In Hz. `tilt` alone needs to know it.
 
     Attributes
     ----------
@@ -78,6 +81,7 @@ class DiffusionEngine:
         seed: int = 0,
         sampler: Sampler = "ode",
         piece: int = CHUNK,
+        sample_rate: float = 44100,
     ) -> None:
         self.model = model
         self.steps = check_steps(steps)
@@ -91,7 +95,8 @@ class DiffusionEngine:
         # The frames that hold a sample reach so far beyond it.
         self.margin = (model.config.reach + window // self.hop - 1) * self.hop
         self._near = (model.config.reach - JUDGED) * self.hop
-        self._levels = None if model.levels is None else LevelStage(model.levels)
+        self._levels = None if model.levels is None else LevelStage(model.levels, sample_rate)
+        self._brightness = Brightness(model.config.bins, sample_rate)
         self.margins = (self.margin,) * steps
         if self._levels is not None:
             self.margins += (self._levels.margin,)
@@ -103,6 +108,12 @@ class DiffusionEngine:
     def start(self, channels: int) -> DeltaEngine:
         """A fresh live engine, whose delta the first step goes on from."""
         return DeltaEngine(self.model.live, channels, self.seed)
+
+    def tilt(self, brightness_db: float) -> None:
+        """Tilt what the last step gives by -12 to 12 dB, see `uncodec.streams.brightness`."""
+        # Levels that are set behind the steps would undo a tilt before them.
+        last = self._brightness if self._levels is None else self._levels.brightness
+        last.db = brightness_db
 
     def step(self, number: int, first: int, coded: Array, missing: Array) -> Array:
         """Compute step `number` on a stretch; allocates what `step_into` fills."""
@@ -207,7 +218,7 @@ class DiffusionEngine:
             if later < 1.0:
                 samples = frames_to_audio(result, window, hop)
             else:
-                held = hold_to_bound(result, scene.coded)
+                held = hold_to_bound(result, scene.coded, self._brightness)
                 samples = change_to_audio(held, scene.coded, window, hop)
             return samples[0, :, inner].cpu().numpy()
 

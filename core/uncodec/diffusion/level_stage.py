@@ -20,6 +20,7 @@ from uncodec.networks.levelled import set_levels
 from uncodec.networks.levels import LevelNetwork
 from uncodec.networks.spectra import audio_to_frames, change_to_audio
 from uncodec.signals import Array
+from uncodec.streams.brightness import Brightness
 from uncodec.streams.delta_bound import DeltaBound
 
 __all__ = ["LevelStage", "hold_to_bound"]
@@ -37,16 +38,21 @@ class LevelStage:
     ----------
     network : LevelNetwork
         Of one direction or of both.
+    sample_rate : float
+        In Hz; `brightness` alone needs to know it.
 
     Attributes
     ----------
+    brightness : Brightness
+        Tilts what is added, behind the levels.
     margin : int
         Samples needed on either side of a stretch, a multiple of 512.
     """
 
     margin = _AROUND * HOP
 
-    def __init__(self, network: LevelNetwork) -> None:
+    def __init__(self, network: LevelNetwork, sample_rate: float = 44100) -> None:
+        self.brightness = Brightness(WINDOW // 2 + 1, sample_rate)
         self._network = network
         self._device = network.leave.weight.device
 
@@ -78,7 +84,7 @@ class LevelStage:
             frames = set_levels(frames, levels, played[:, span], share, most=_MOST_GAIN)
             delta = torch.view_as_complex(frames.contiguous())
             coded_frames = heard[None, :, span].contiguous()
-            delta = hold_to_bound(delta, coded_frames)
+            delta = hold_to_bound(delta, coded_frames, self.brightness)
             samples = change_to_audio(delta, coded_frames, WINDOW, HOP)
             out[:] = samples[0, :, HOP:-HOP].cpu().numpy()
 
@@ -86,8 +92,12 @@ class LevelStage:
         return torch.from_numpy(np.ascontiguousarray(audio)).to(self._device)
 
 
-def hold_to_bound(result: Tensor, coded: Tensor) -> Tensor:
-    """Hold spectra of what is added to `DeltaBound`, [shape=(1, 2, frames, bins)], complex."""
+def hold_to_bound(result: Tensor, coded: Tensor, brightness: Brightness) -> Tensor:
+    """Tilt spectra of what is added, then hold them to `DeltaBound`.
+
+    Spectra have the shape (1, 2, frames, bins), and are complex.
+    """
     delta, heard = (x[0].transpose(0, 1).cpu().contiguous().numpy() for x in (result, coded))
+    brightness.tilt_into(delta)
     DeltaBound(2, delta.shape[2]).hold_into(delta, heard)
     return torch.from_numpy(delta).transpose(0, 1)[None].to(result.device)

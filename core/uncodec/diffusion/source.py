@@ -92,6 +92,10 @@ class DiffusionSource(Cloneable):
         self.lead += self._live.delay + self._run - 1
         self._stages = [_Stage(self._size, margin) for margin in engine.margins]
 
+    def tilt(self, brightness_db: float) -> None:
+        """Tilt what is computed from now on; copies of this source are tilted as well."""
+        self._engine.tilt(brightness_db)
+
     def push(self, x: Array, line: Line, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""
         self._short += x.shape[1]

@@ -29,6 +29,7 @@ def open_diffusion(
     store: ChunkStore | None = None,
     on_chunk: Callable[[int, float], None] | None = None,
     on_memory: Callable[[float], None] | None = None,
+    brightness_db: float = 0.0,
 ) -> DeltaStream:
     """Open a stream that restores with many calls of the network, late by many seconds.
 
@@ -58,6 +59,8 @@ def open_diffusion(
         Called as ``on_chunk(index, share)`` when a share of the work at a chunk was done.
     on_memory : callable, optional
         Called with a number of seconds when memory ran out and pieces of that length are tried.
+    brightness_db : float
+        Tilts what is added, from -12 to 12 dB: nothing up to 2 kHz, all of it from 16 kHz on.
 
     Raises
     ------
@@ -68,8 +71,10 @@ def open_diffusion(
     """
     inner_rate = network_rate(sample_rate)
     loaded = load_diffusion(model, device)
-    engine = DiffusionEngine(loaded, steps, seed, check_sampler(sampler), piece=chunk)
+    engine = DiffusionEngine(
+        loaded, steps, seed, check_sampler(sampler), piece=chunk, sample_rate=inner_rate
+    )
     if on_memory is not None:
         engine.on_memory = lambda piece: on_memory(piece * engine.hop / inner_rate)
     source = DiffusionSource(engine, channels, chunk, store, on_chunk)
-    return DeltaStream(at_rate(source, sample_rate, inner_rate), amount)
+    return DeltaStream(at_rate(source, sample_rate, inner_rate), amount, brightness_db)

@@ -8,8 +8,8 @@ from typing import TYPE_CHECKING
 
 import numpy as np
 
-from uncodec.effects.delta_effect import DeltaEffect
 from uncodec.effects.parameter import Parameter
+from uncodec.effects.restorer import Restorer
 from uncodec.errors import InvalidValue
 from uncodec.parameters import (
     check_device,
@@ -28,7 +28,7 @@ if TYPE_CHECKING:
 __all__ = ["DiffusionRestorer"]
 
 
-class DiffusionRestorer(DeltaEffect):
+class DiffusionRestorer(Restorer):
     """Restores what a lossy codec took, as finely as it can and not in real time.
 
     A diffusion network leads the signal in several steps from what the live engine makes of it to
@@ -52,13 +52,17 @@ class DiffusionRestorer(DeltaEffect):
         Where the network runs, as PyTorch names it (``"cpu"``, ``"cuda"``).
     sampler : {"ode", "sde"}
         Deterministic, or stochastic: with fresh noise in every step.
+    brightness_db : float
+        Tilts what is added, from -12 (darker) to 12 dB (brighter): nothing up to 2 kHz, all of it
+        from 16 kHz on. What was there stays as it is.
 
     Raises
     ------
     InvalidType
         A parameter has the wrong type.
     InvalidValue
-        `steps`, `seed`, `amount` or `sampler` is out of range; when called with ``reset=False``.
+        `steps`, `seed`, `amount`, `sampler` or `brightness_db` is out of range; when called with
+        ``reset=False``.
     ModelError
         On first use: the model cannot be loaded.
 
@@ -85,8 +89,9 @@ class DiffusionRestorer(DeltaEffect):
         model: str | os.PathLike[str] = "diffusion",
         device: str = "cpu",
         sampler: str = "ode",
+        brightness_db: float = 0.0,
     ) -> None:
-        super().__init__(amount)
+        super().__init__(amount, brightness_db)
         self.steps = steps
         self.seed = seed
         self.model = model
@@ -111,6 +116,7 @@ class DiffusionRestorer(DeltaEffect):
             amount=self.amount,
             sampler=self.sampler,
             device=self.device,
+            brightness_db=self.brightness_db,
         )
 
     def _aligned(self, sample_rate: float, channels: int, channel_layout: str | None) -> Aligned:

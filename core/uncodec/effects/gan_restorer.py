@@ -6,9 +6,9 @@ import os
 import sys
 from typing import TYPE_CHECKING
 
-from uncodec.effects.delta_effect import DeltaEffect
 from uncodec.effects.parameter import Parameter
-from uncodec.errors import CoreError
+from uncodec.effects.restorer import Restorer
+from uncodec.errors import CoreError, InvalidValue
 from uncodec.parameters import check_device, check_model, check_seed
 from uncodec.streams.channel_groups import group_seed
 
@@ -20,7 +20,7 @@ if TYPE_CHECKING:
 __all__ = ["GANRestorer"]
 
 
-class GANRestorer(DeltaEffect):
+class GANRestorer(Restorer):
     """Restores what a lossy codec took: the band above the cut-off and the holes in the spectrum.
 
     A causal network adds what is missing to the input (output = delayed input + amount * delta), in
@@ -38,13 +38,16 @@ class GANRestorer(DeltaEffect):
         Name of a released model, or a folder that holds one.
     device : str
         Where the network runs, as PyTorch names it (``"cpu"``, ``"cuda"``).
+    brightness_db : float
+        Tilts what is added, from -12 (darker) to 12 dB (brighter): nothing up to 2 kHz, all of it
+        from 16 kHz on. What was there stays as it is.
 
     Raises
     ------
     InvalidType
         A parameter has the wrong type.
     InvalidValue
-        `amount` or `seed` is out of range.
+        `amount`, `seed` or `brightness_db` is out of range.
     ModelError
         On first use: the model cannot be loaded.
 
@@ -77,7 +80,7 @@ class GANRestorer(DeltaEffect):
     model = Parameter(
         check_model,
         "Name or folder of the model; a change is heard from the next stream on.",
-        DeltaEffect._forget_latency,
+        Restorer._forget_latency,
     )
     device = Parameter(
         check_device, "Where the network runs; a change takes effect with the next stream."
@@ -89,8 +92,9 @@ class GANRestorer(DeltaEffect):
         seed: int = 0,
         model: str | os.PathLike[str] = "live-gan",
         device: str = "cpu",
+        brightness_db: float = 0.0,
     ) -> None:
-        super().__init__(amount)
+        super().__init__(amount, brightness_db)
         self.seed = seed
         self.model = model
         self.device = device
@@ -111,6 +115,8 @@ class GANRestorer(DeltaEffect):
 
         Raises
         ------
+        InvalidValue
+            `brightness_db` is not 0: the plugin does not tilt.
         CoreError
             The plugin was not built, or the core cannot be started or does not have the sizes that
             the plugin was built for.
@@ -131,6 +137,10 @@ class GANRestorer(DeltaEffect):
         """
         if sys.platform != "linux":
             raise CoreError(f"platform={sys.platform}: core and plugin run on Linux alone")
+        if self.brightness_db:
+            raise InvalidValue(
+                f"brightness_db={self.brightness_db:g}: must be 0, the plugin does not tilt"
+            )
         from uncodec.bridge.plugin import load_attached
 
         return load_attached(
@@ -148,4 +158,5 @@ class GANRestorer(DeltaEffect):
             seed=group_seed(self.seed, number),
             amount=self.amount,
             device=self.device,
+            brightness_db=self.brightness_db,
         )

@@ -61,7 +61,7 @@ class FolderStore:
                 begun = json.loads(head.read_text())
             except (OSError, ValueError):
                 begun = {}
-            other = sorted(name for name in key if begun.get(name) != key[name])
+            other = sorted(name for name in {*key, *begun} if begun.get(name) != key.get(name))
             if other:
                 raise InvalidValue(
                     f"resume: the chunks in {self.folder} were made with another "

@@ -23,7 +23,13 @@ from uncodec.files.restore import (
 )
 from uncodec.io import open_audio
 from uncodec.networks import load_diffusion
-from uncodec.parameters import check_amount, check_sampler, check_seed, check_steps
+from uncodec.parameters import (
+    check_amount,
+    check_brightness,
+    check_sampler,
+    check_seed,
+    check_steps,
+)
 from uncodec.rates import network_rate
 from uncodec.repair.limiter import PeakLimiter, check_ceiling
 from uncodec.signals import Array
@@ -56,6 +62,8 @@ class RenderSettings:
         Keep true peaks below this many dB, -20 to 0. Without it nothing limits them.
     chunk : int
         Frames of the network computed at once. Smaller chunks need less memory and more time.
+    brightness_db : float
+        Tilts what is added, -12 to 12 dB: nothing up to 2 kHz, all of it from 16 kHz on.
     """
 
     steps: int = 8
@@ -66,11 +74,13 @@ class RenderSettings:
     device: str = "cpu"
     ceiling_db: float | None = None
     chunk: int = CHUNK
+    brightness_db: float = 0.0
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
         check_seed(self.seed)
         check_amount(self.amount)
+        check_brightness(self.brightness_db)
         check_sampler(self.sampler)
         if self.ceiling_db is not None:
             check_ceiling(self.ceiling_db)
@@ -113,7 +123,7 @@ def render_file(
         See `restore_file`. A number of dB is taken off before the ceiling is kept.
     resume : bool
         Go on with the chunks of an earlier call, if there are any. They must have been made of the
-        same source with the same model, steps, seed, sampler and chunk.
+        same source with the same model, steps, seed, sampler, chunk and brightness.
     progress : callable, optional
         Called as ``progress(frames_done, frames_total)``, frames of the source.
     notice : callable, optional
@@ -155,6 +165,9 @@ def render_file(
         "sampler": settings.sampler,
         "chunk": settings.chunk,
     }
+    if settings.brightness_db:
+        # Chunks of releases that did not know it go on without it.
+        key["brightness_db"] = settings.brightness_db
     store = FolderStore(target, key, resume=resume)
     chunk_frames = settings.chunk * loaded.config.hop * rate_in / inner_rate
     tell = _Progress(progress, total, chunk_frames)
@@ -184,6 +197,7 @@ def render_file(
             store=store.group(number),
             on_chunk=lambda index, share: tell.worked(index, share / count),
             on_memory=shrink,
+            brightness_db=settings.brightness_db,
         )
 
     def master(blocks: Iterable[Array], sample_rate: int, channels: int) -> Iterable[Array]:

@@ -16,6 +16,7 @@ from uncodec.networks import CHANNELS, LoadedModel
 from uncodec.networks.generator import exchanged
 from uncodec.networks.hop_step import HopStep
 from uncodec.signals import Array, mid_side_into, sqrt_hann
+from uncodec.streams.brightness import Brightness
 from uncodec.streams.delta_bound import DeltaBound
 from uncodec.streams.noise import HopNoise
 from uncodec.streams.overlap_add import OverlapAdd
@@ -43,6 +44,8 @@ class DeltaEngine(Cloneable):
         1 or 2.
     seed : int
         Of the noise, from 0 to 2**64 - 1.
+    sample_rate : float
+        In Hz. `tilt` alone needs to know it.
 
     Attributes
     ----------
@@ -55,7 +58,9 @@ class DeltaEngine(Cloneable):
         Samples of the delta that lie unfinished behind the last hop: `delay`.
     """
 
-    def __init__(self, model: LoadedModel, channels: int, seed: int = 0) -> None:
+    def __init__(
+        self, model: LoadedModel, channels: int, seed: int = 0, sample_rate: float = 44100
+    ) -> None:
         if channels not in (1, 2):
             raise InvalidValue(f"channels={channels}: must be 1 or 2")
         window, hop = model.config.window, model.config.hop
@@ -71,6 +76,7 @@ class DeltaEngine(Cloneable):
         self._excitation = Excitation()
         self._polarity = Polarity(hop)
         self._flipped = np.zeros(RUN, np.bool_)
+        self._brightness = Brightness(model.config.bins, sample_rate)
         self._bound = DeltaBound(channels, model.config.bins)
         self._inverse = InverseFrames(channels, window)
         self._hold_back = HoldBack(channels, shape, hop)
@@ -82,6 +88,10 @@ class DeltaEngine(Cloneable):
         self._spectra = np.zeros((RUN, CHANNELS, bins), np.complex64)
         self._delta = np.zeros((RUN, channels, bins), np.complex64)
         self._frames: Array = np.zeros((RUN, channels, window), np.float32)
+
+    def tilt(self, brightness_db: float) -> None:
+        """Tilt what comes from now on by -12 to 12 dB, see `uncodec.streams.brightness`."""
+        self._brightness.db = brightness_db
 
     def push(self, audio: Array) -> Array:
         """Allocating twin of `push_into`.
@@ -134,6 +144,7 @@ class DeltaEngine(Cloneable):
         spectra = self._spectra[:count]
         self._stft.push_into(source, spectra)
         self._infer(spectra, self._delta[:count])
+        self._brightness.tilt_into(self._delta[:count])
         self._bound.hold_into(self._delta[:count], spectra)
         frames = self._frames[:count]
         self._inverse.inverse_into(self._delta[:count], frames)

@@ -12,6 +12,7 @@ from uncodec.live.engine import DeltaEngine
 from uncodec.networks import LoadedModel
 from uncodec.rates import network_rate
 from uncodec.signals import Array
+from uncodec.streams.brightness import tilt
 from uncodec.streams.delta import Engine, HopSource, ResampledSource
 from uncodec.streams.line import Line
 
@@ -58,6 +59,10 @@ class ResampledEngine(Cloneable):
         self.tail_length = 0
         self._source = source
 
+    def tilt(self, brightness_db: float) -> None:
+        """Tilt what comes from now on; an error for sources that cannot."""
+        tilt(self._source, brightness_db)
+
     def push_into(self, audio: Array, out: Array) -> None:
         """Consume a hop, write a hop of the delta."""
         delta = self._source.convert(audio)
@@ -95,7 +100,7 @@ def restoring_engine(
         An argument breaks its rule.
     """
     inner_rate = network_rate(sample_rate)
-    engine = DeltaEngine(model, channels, seed)
+    engine = DeltaEngine(model, channels, seed, inner_rate)
     if inner_rate != sample_rate:
         source = ResampledSource(HopSource(engine), int(sample_rate), inner_rate)
         return ResampledEngine(source, hop)

@@ -19,9 +19,10 @@ from uncodec.live.hop_engine import HopEngine
 from uncodec.live.network_thread import NetworkThread
 from uncodec.live.times import Percentiles, TimeHistogram
 from uncodec.networks import load_model
-from uncodec.parameters import check_amount
+from uncodec.parameters import check_amount, check_brightness
 from uncodec.sealed import Sealed
 from uncodec.signals import Array
+from uncodec.streams.brightness import check_tilting
 
 __all__ = ["Latency", "LiveCounters", "LiveSession", "Pattern"]
 
@@ -97,6 +98,8 @@ class LiveSession(Sealed):
         caller. For renders and tests: the same output bit for bit however the blocks are cut.
     engine : HopEngine, optional
         Runs in place of a model.
+    brightness_db : float
+        Tilts what is added, from -12 to 12 dB: nothing up to 2 kHz, all of it from 16 kHz on.
 
     Attributes
     ----------
@@ -120,11 +123,11 @@ class LiveSession(Sealed):
     -----
     A forked process inherits the session without its thread: it plays dry until `reset`.
 
-    One thread at a time may call `callback`, `callback_into` and `reset`; `amount` and `bypass` may
-    be set, and everything else be read, from any. The callback runs Python and therefore needs the
-    interpreter lock: the network lets go of it while it computes, other busy Python threads of the
-    same process do not, for 5 ms at a time (`sys.setswitchinterval`). Garbage collection is the
-    caller's as well: ``gc.freeze(); gc.disable()`` keeps it out of the callback.
+    One thread at a time may call `callback`, `callback_into` and `reset`; `amount`, `brightness_db`
+    and `bypass` may be set, and everything else be read, from any. The callback runs Python and
+    therefore needs the interpreter lock: the network lets go of it while it computes, other busy
+    Python threads of the same process do not, for 5 ms at a time (`sys.setswitchinterval`). Garbage
+    collection is the caller's as well: ``gc.freeze(); gc.disable()`` keeps it out of the callback.
 
     Examples
     --------
@@ -146,14 +149,17 @@ class LiveSession(Sealed):
         device: str = "cpu",
         realtime: bool = True,
         engine: HopEngine | None = None,
+        brightness_db: float = 0.0,
     ) -> None:
         check_settings(sample_rate, channels, block, turnaround_s, pattern)
         self._amount = check_amount(amount)
+        self._brightness_db = check_brightness(brightness_db)
         self._bypass = False
         if engine is None:
-            engine = DeltaEngine(load_model(model, device), channels, seed)
+            engine = DeltaEngine(load_model(model, device), channels, seed, sample_rate)
         elif engine.channels != channels:
             raise InvalidValue(f"engine: must have {channels} channels, got {engine.channels}")
+        check_tilting(engine, self._brightness_db)
         self.sample_rate = int(sample_rate)
         self.channels = channels
         self.block = int(block)
@@ -178,6 +184,7 @@ class LiveSession(Sealed):
         # An end of its own: the last worker's may be held by a thread that is gone.
         self._core = self._host.open_core(most_behind=self._most_behind if self.realtime else None)
         self._worker = NetworkThread(self._engine, self._core)
+        self._worker.brightness_db = self._brightness_db
         self._host.reset()
         self._thread: threading.Thread | None = None
         if self.realtime:
@@ -197,6 +204,18 @@ class LiveSession(Sealed):
     def amount(self, amount: float) -> None:
         self._amount = check_amount(amount)
         self._set_level()
+
+    @property
+    def brightness_db(self) -> float:
+        """Tilt of what is added, from -12 to 12 dB; a change holds from the next hop on."""
+        return self._brightness_db
+
+    @brightness_db.setter
+    def brightness_db(self, brightness_db: float) -> None:
+        brightness_db = check_brightness(brightness_db)
+        # Told to the caller, not to the thread that would find it out.
+        check_tilting(self._engine, brightness_db)
+        self._brightness_db = self._worker.brightness_db = brightness_db
 
     @property
     def bypass(self) -> bool:

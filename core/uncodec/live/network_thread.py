@@ -41,11 +41,14 @@ class NetworkThread:
         Hops that it never got, because it was too far behind.
     turnarounds : TimeHistogram
         Times from submission to result.
+    brightness_db : float
+        Tilt of what is added. May be set from any thread, and holds from the next hop on.
     """
 
     def __init__(self, engine: HopEngine, core: LiveCore) -> None:
         self.finished = 0
         self.dropped = 0
+        self.brightness_db = 0.0
         self.turnarounds = TimeHistogram()
         self._core = core
         self.hops = RestoredHops(engine)
@@ -92,7 +95,7 @@ class NetworkThread:
             self._generation = ticket.generation
         self.dropped += ticket.skipped
         # A hop that gets no answer is played dry.
-        if self.hops.run(ticket.hop, self._audio, safely=safely):
+        if self.hops.run(ticket.hop, self._audio, brightness_db=self.brightness_db, safely=safely):
             self._core.publish(ticket, self.hops.output, self.hops.tail)
             now = time.perf_counter_ns()
             self.turnarounds.add(now - self._core.submitted_ns(ticket.hop))

@@ -9,6 +9,7 @@ import numpy as np
 from uncodec.errors import UncodecError
 from uncodec.live.hop_engine import HopEngine
 from uncodec.signals import Array
+from uncodec.streams.brightness import tilt
 from uncodec.streams.line import Line
 
 __all__ = ["MOST_FAILURES", "RestoredHops"]
@@ -67,6 +68,7 @@ class RestoredHops:
         # What the delta lags behind, and a hop more.
         self._line = Line(self._fresh.channels, self._fresh.delay + self._fresh.hop)
         self._amount: float | None = None
+        self._brightness_db = 0.0
         self._next_hop = 0
         self._discard = 0
 
@@ -75,7 +77,15 @@ class RestoredHops:
         self.resyncs = self.failures = 0
         self.error: BaseException | None = None
 
-    def run(self, number: int, audio: Array, *, amount: float = 1.0, safely: bool = True) -> bool:
+    def run(
+        self,
+        number: int,
+        audio: Array,
+        *,
+        amount: float = 1.0,
+        brightness_db: float = 0.0,
+        safely: bool = True,
+    ) -> bool:
         """Do one hop.
 
         Parameters
@@ -84,6 +94,8 @@ class RestoredHops:
         audio : ndarray [shape=(channels, hop)], float32
         amount : float
             From 0 to 1; a change is spread over the hop.
+        brightness_db : float
+            From -12 to 12; tilts what is computed from this hop on.
         safely : bool
             Whether a failure is no more than an answer that is not good.
 
@@ -100,6 +112,9 @@ class RestoredHops:
         self._line.drop(audio.shape[1])
         self._line.append(audio)
         try:
+            if brightness_db != self._brightness_db:
+                tilt(self._engine, brightness_db)
+                self._brightness_db = brightness_db
             good = self._work(number, audio)
         except Exception as error:
             if not safely:
@@ -136,6 +151,7 @@ class RestoredHops:
             _log.warning("a hop failed, the audio goes on dry: %r", error)
         # Whatever state the engine was left in, this one is sound; it has no past, though.
         self._engine = self._fresh.clone()
+        self._brightness_db = 0.0
         self._discard = self.memory
 
     def _mix(self, before: float, amount: float) -> None:

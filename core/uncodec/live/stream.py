@@ -18,6 +18,7 @@ def open_stream(
     seed: int = 0,
     amount: float = 1.0,
     device: str = "cpu",
+    brightness_db: float = 0.0,
 ) -> DeltaStream:
     """Open a restoring stream.
 
@@ -36,6 +37,8 @@ def open_stream(
         From 0 to 1.
     device : str
         Where the network runs.
+    brightness_db : float
+        Tilts what is added, from -12 to 12 dB: nothing up to 2 kHz, all of it from 16 kHz on.
 
     Raises
     ------
@@ -45,5 +48,5 @@ def open_stream(
         The model cannot be loaded.
     """
     inner_rate = network_rate(sample_rate)
-    source = HopSource(DeltaEngine(load_model(model, device), channels, seed))
-    return DeltaStream(at_rate(source, sample_rate, inner_rate), amount)
+    source = HopSource(DeltaEngine(load_model(model, device), channels, seed, inner_rate))
+    return DeltaStream(at_rate(source, sample_rate, inner_rate), amount, brightness_db)

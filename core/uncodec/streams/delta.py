@@ -13,8 +13,9 @@ import numpy as np
 
 from uncodec._native import StreamingResampler, latency_samples, resampler_pair, round_trip_delay
 from uncodec.cloning import Cloneable
-from uncodec.parameters import check_amount
+from uncodec.parameters import check_amount, check_brightness
 from uncodec.signals import Array
+from uncodec.streams.brightness import tilt
 from uncodec.streams.line import Line
 from uncodec.streams.stream import BlockStream
 
@@ -92,6 +93,10 @@ class HopSource(Cloneable):
         self._engine = engine
         self._waiting = 0
 
+    def tilt(self, brightness_db: float) -> None:
+        """Tilt what comes from now on; an error for engines that cannot."""
+        tilt(self._engine, brightness_db)
+
     def push(self, x: Array, line: Line, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""
         self._waiting += x.shape[1]
@@ -133,6 +138,10 @@ class ResampledSource(Cloneable):
         self._delta = Line(native.channels, padding)
         self._padding = padding
 
+    def tilt(self, brightness_db: float) -> None:
+        """Tilt what comes from now on; an error for sources that cannot."""
+        tilt(self._native, brightness_db)
+
     def push(self, x: Array, line: Line, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""
         delta.append(self.convert(x))
@@ -162,20 +171,43 @@ class DeltaStream(BlockStream):
     source : DeltaSource
     amount : float
         From 0 to 1. At 0 the delayed input comes back bit for bit.
+    brightness_db : float
+        Tilts the delta, from -12 to 12 dB; see `uncodec.streams.brightness`.
 
     Attributes
     ----------
     amount : float
         May be changed between calls.
+
+    Raises
+    ------
+    InvalidValue
+        `amount` or `brightness_db` is out of range, or the source cannot tilt its delta.
     """
 
-    def __init__(self, source: DeltaSource, amount: float = 1.0) -> None:
+    def __init__(
+        self, source: DeltaSource, amount: float = 1.0, brightness_db: float = 0.0
+    ) -> None:
         self.channels = source.channels
         self.amount = check_amount(amount)
         self.latency_samples = source.delay + source.lead
         self._source = source
         self._dry = Line(self.channels, self.latency_samples)
         self._delta = Line(self.channels, source.lead)
+        self._brightness_db = 0.0
+        self.brightness_db = brightness_db
+
+    @property
+    def brightness_db(self) -> float:
+        """Tilt of the delta in dB; another one holds for what is computed from now on."""
+        return self._brightness_db
+
+    @brightness_db.setter
+    def brightness_db(self, value: float) -> None:
+        value = check_brightness(value)
+        if value != self._brightness_db:
+            tilt(self._source, value)
+            self._brightness_db = value
 
     def process_into(self, x: Array, out: Array) -> None:
         """Take (channels, n) float32 samples and write as many."""
