@@ -212,7 +212,8 @@ def test_parameters_are_stored_plainly(tmp_path):
     assert (type(restorer.seed), restorer.seed) == (int, 7)
     assert restorer.model == str(tmp_path / "own")
     assert repr(GANRestorer()).startswith(
-        "<uncodec.GANRestorer amount=1.0 seed=0 model='live-gan' device='cpu' at 0x"
+        "<uncodec.GANRestorer amount=1.0 seed=0 model='live-gan' device='cpu' "
+        "brightness_db=0.0 at 0x"
     )
 
 
