@@ -27,7 +27,7 @@ from uncodec.networks.generator import (
     GeneratorConfig,
 )
 from uncodec.networks.level_step import LevelStep
-from uncodec.networks.levelled import opened
+from uncodec.networks.levelled import OPENED_AT_EVEN, OPENED_SLOPE
 from uncodec.signals import Array
 
 __all__ = ["HopStep"]
@@ -506,7 +506,8 @@ class HopStep:
         )
         if self._levels is not None:
             self._levels.hear(spectra)
-            amount = float(opened(torch.from_numpy(self._damage))[0])
+            amount = OPENED_SLOPE * float(self._damage[0]) + OPENED_AT_EVEN
+            amount = min(max(amount, 0.0), 1.0)
             self._levels.fill_into(spectra, delta, amount, gain)
 
 

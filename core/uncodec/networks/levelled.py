@@ -22,6 +22,8 @@ State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 OPENING = 0.12
 """Decades over which a band changes from kept to filled, around `MISSING` of them."""
+OPENED_SLOPE, OPENED_AT_EVEN = 0.5, -0.5
+"""Share of the amplitude to be added per log odds of damage, and at even odds; from 0 to 1."""
 MOST_GAIN = 30.0
 """What the delta of a band is raised by at most: a band of next to nothing has no texture."""
 
@@ -67,13 +69,14 @@ class LevelledGenerator(nn.Module):
         return torch.cat([level, flatness, bins[..., : self.low]], dim=3).transpose(1, 2)
 
 
-def opened(damage: Tensor) -> Tensor:
+def opened(damage: Tensor, slope: float = OPENED_SLOPE, even: float = OPENED_AT_EVEN) -> Tensor:
     """Share of the amplitude to be added, from the log odds that a signal is damaged.
 
-    The generator's own gate is in its delta and goes with the delta's level. Squared, for a level
-    has nothing of the generator's caution: a gate half open is mostly one of clean sound.
+    None up to log odds of 1, all from 3 upwards: a level has nothing of the generator's caution. In
+    the first frames of a signal that was coded the odds are above 2, and above 3 thereafter. Those
+    of clean signals get to 2 in a first frame, and seldom above 1 thereafter.
     """
-    return (1.0 + 0.25 * damage).clamp(0.0, 1.0).square()
+    return (slope * damage + even).clamp(0.0, 1.0)
 
 
 def set_levels(
