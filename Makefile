@@ -28,7 +28,7 @@ NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 PLUGIN := target/Uncodec.vst3
 PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
 
-.PHONY: help setup demo plugin training-data test lint types rust pytest coverage test-daw test-browser test-validators \
+.PHONY: help setup demo study plugin training-data test lint types rust pytest coverage test-daw test-browser test-validators \
 	nightly loom fuzz miri tsan bench bench-memory wheel clean distclean FORCE
 
 help: ## list the targets
@@ -39,6 +39,10 @@ setup: $(VENV)/.native-stamp ## create .venv, install the dependencies, build th
 
 demo: setup ## restore the bundled clip; writes audio, a picture, a score table and a listening page to demo/out
 	$(PY) demo/run.py $(ARGS)
+
+DATA ?=
+study: setup $(VENV)/.perceptual-stamp ## measure and draw docs/study.md again; DATA=FOLDER measures clean recordings as well
+	$(PY) bench/study.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 plugin: setup $(PLUGIN_BINARY) ## build the VST3 plugin into target/Uncodec.vst3
 
@@ -232,6 +236,12 @@ $(VENV)/.bench-stamp: $(VENV)/.deps-stamp
 	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
 		print(*p["optional-dependencies"]["bench"], sep="\n")' > $(VENV)/requirements-bench.txt
 	$(PY) -m pip install -r $(VENV)/requirements-bench.txt
+	@touch $@
+
+$(VENV)/.perceptual-stamp: $(VENV)/.deps-stamp
+	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*p["optional-dependencies"]["perceptual"], sep="\n")' > $(VENV)/requirements-perceptual.txt
+	$(PY) -m pip install -r $(VENV)/requirements-perceptual.txt
 	@touch $@
 
 # neutone_sdk, a peer in the benchmark of live paths, wants an older NumPy: it gets an environment of its own

@@ -12,6 +12,7 @@ import soundfile
 from uncodec.analysis import comparison as room
 from uncodec.analysis.comparison import NOISE, Settings, compare, pink_noise
 from uncodec.analysis.comparison_tables import finding, tables_of
+from uncodec.analysis.cost import _hop_macs
 from uncodec.analysis.report import CLEAN, UNTOUCHED, ClipScore, aggregate
 from uncodec.analysis.sources import Source, read_source, source_of
 from uncodec.analysis.training_seeds import training_seeds
@@ -273,3 +274,11 @@ def test_many_clips_are_all_scored_and_the_first_are_kept(monkeypatch):
     assert [clip.source.name for clip in report.clips] == ["0", "1"]
     assert (report.clip_count, report.rows[0].clips) == (3, 3)
     assert "Compared: 0 and 2 more" in report.to_markdown()
+
+
+def test_multiply_adds_of_a_live_network_are_those_of_its_layers():
+    macs = _hop_macs("live-gan", 44100)
+    # Encoder, recurrence and layout by hand; what looks at each bin comes on top.
+    dense = 385 * 192 + 768 * (192 + 256) + 768 * 448
+    assert dense * 44100 / 512 < macs < 4 * dense * 44100 / 512
+    assert _hop_macs("live-gan", 96000) == pytest.approx(macs * 48000 / 44100)

@@ -8,6 +8,7 @@ from __future__ import annotations
 
 import os
 import shutil
+from importlib.util import find_spec
 
 import pytest
 from tests.listening.pages import clip
@@ -18,8 +19,13 @@ from uncodec.listening import Page, write_page
 @pytest.fixture(scope="session")
 def browser_session():
     missing = [name for name in ("chromium", "chromedriver") if shutil.which(name) is None]
+    if find_spec("selenium") is None:
+        missing.append("selenium")
     if missing:
-        told = f"needs {' and '.join(missing)} (Debian: apt-get install chromium chromium-driver)"
+        told = (
+            f"needs {' and '.join(missing)} "
+            "(Debian: apt-get install chromium chromium-driver; pip install selenium)"
+        )
         if os.environ.get("UNCODEC_BROWSER") == "required":
             pytest.fail(told)
         pytest.skip(told)

@@ -486,7 +486,7 @@ def test_without_an_original_there_is_no_rating_but_a_difference(open_page):
     assert driver.execute_script("return uncodec.state.player.mix") == [-1, 1]
 
 
-def test_mono_and_one_sample_are_played(open_page):
+def test_mono_is_played(open_page):
     driver = open_page(Page("t", [clip(channels=1)]))
     assert driver.execute_script("return uncodec.state.packed.channels") == 1
 

@@ -10,6 +10,7 @@ import numpy as np
 from uncodec.analysis.alignment import MARGIN_S, align
 from uncodec.analysis.evaluation import Coding, code
 from uncodec.analysis.metrics import MIN_SAMPLES
+from uncodec.analysis.report import CLEAN
 from uncodec.errors import InvalidValue
 from uncodec.io import open_audio
 from uncodec.parameters import check_number
@@ -59,6 +60,8 @@ class Source:
     @property
     def coded_name(self) -> str:
         """What the coded version is called: "MP3 at 64 kb/s"."""
+        if self.codec == CLEAN:
+            return "Not coded"
         rate = "" if self.kbps is None else f" at {self.kbps:g} kb/s"
         return f"{self.codec.partition('@')[0].upper()}{rate}"
 
