@@ -31,6 +31,7 @@ from uncodec.analysis.report import (
     to_json,
     write_text,
 )
+from uncodec.analysis.restorers import Restorer
 from uncodec.analysis.sources import Source, source_of
 
 ROOT = Path(__file__).resolve().parents[1]
@@ -79,6 +80,7 @@ def rows_of_recordings(folder: Path, files: int, seconds: float) -> str:
     """Measure the recordings of a folder; the table as JSON."""
     rows: list[Row] = []
     engines: dict[str, str] = {}
+    versions: dict[str, str] = {}
     count = 0
     for codec, kbps in CODECS:
 
@@ -92,6 +94,7 @@ def rows_of_recordings(folder: Path, files: int, seconds: float) -> str:
         report = compare(sources(), settings, progress=_tell)
         rows += report.rows
         engines = {r.label: r.fingerprint for r in report.restorers if r.fingerprint}
+        versions = {r.label: _version(r) for r in report.restorers if r.fingerprint}
         count = report.clip_count
     about = {
         "data": folder.resolve().name,
@@ -99,6 +102,7 @@ def rows_of_recordings(folder: Path, files: int, seconds: float) -> str:
         "seconds": seconds,
         "steps": 8,
         "models": engines,
+        "versions": versions,
         "interval": "95 % percentile bootstrap over clips",
     }
     return to_json(rows, about=about)
@@ -117,27 +121,40 @@ def demo() -> Comparison:
 
 def all_codecs() -> Cells:
     """LSD for every codec and rate, from the scores that come with the released models."""
-    found: dict[tuple[str, float | None], dict[str, str]] = {}
-    columns = [UNTOUCHED, "DSP exciter", "live-mse", "live-gan"]
-    for model, names in (
-        ("live-gan", columns),
-        ("diffusion", [UNTOUCHED, "live-gan", "diffusion"]),
-    ):
+    columns = (
+        ("live-gan", UNTOUCHED, "untouched input"),
+        ("live-mse", "live-mse", "live-mse"),
+        ("live-gan", "live-gan", "live-gan"),
+        ("diffusion", UNTOUCHED, "six clips: untouched"),
+        ("diffusion", "DSP exciter", "DSP exciter"),
+        ("diffusion", "diffusion", "diffusion"),
+    )
+    found: dict[tuple[str, float | None], dict[tuple[str, str], str]] = {}
+    for model in ("live-gan", "live-mse", "diffusion"):
         text = (ROOT / "models" / model / "scores.json").read_text(encoding="utf-8")
         for row in from_json(text):
-            if row.codec == CLEAN or row.restorer not in names:
-                continue
-            value = row.scores["lsd"]
-            cell = f"{value.mean:.2f} ± {value.half_width:.2f}"
-            found.setdefault((row.codec, row.kbps), {})[f"{model}/{row.restorer}"] = cell
-    keys = [f"live-gan/{name}" for name in columns]
-    keys += [f"diffusion/{name}" for name in (UNTOUCHED, "live-gan", "diffusion")]
-    header = ["Codec, kb/s", *columns, "six clips: untouched", "live-gan", "diffusion"]
+            if row.codec != CLEAN:
+                value = row.scores["lsd"]
+                cell = f"{value.mean:.2f} ± {value.half_width:.2f}"
+                found.setdefault((row.codec, row.kbps), {})[model, row.restorer] = cell
     rows = [
-        [f"{codec} {kbps:g}" if kbps else codec, *(cells.get(key, "-") for key in keys)]
+        [
+            f"{codec} {kbps:g}" if kbps else codec,
+            *(cells.get((model, name), "-") for model, name, _ in columns),
+        ]
         for (codec, kbps), cells in found.items()
     ]
-    return Cells(header, rows, [False, *(True for _ in keys)])
+    header = ["Codec, kb/s", *(title for _, _, title in columns)]
+    return Cells(header, rows, [False, *(True for _ in columns)])
+
+
+def _version(restorer: Restorer) -> str:
+    from safetensors import safe_open
+
+    from uncodec.networks.store import WEIGHTS, find_model
+
+    with safe_open(find_model(restorer.source) / WEIGHTS, framework="numpy") as file:
+        return str((file.metadata() or {}).get("version", "?"))
 
 
 def page(report: Comparison, record: str) -> str:
@@ -147,8 +164,10 @@ def page(report: Comparison, record: str) -> str:
         f"{measured['clips']} validation recordings, up to {measured['seconds']:g} s of each, as "
         "MP3 at 64 and as Opus at 32 kb/s; means with half of the 95 % interval over recordings."
     )
+    measured_with = ", ".join(f"{name} {version}" for name, version in measured["versions"].items())
     parts = [
         OPENING,
+        f"Measured with {measured_with}; the last table is that of the released models.\n",
         f"## The demo clip\n\nSeconds {DEMO_S[0]} to {DEMO_S[1]} of the clip that `make demo` "
         "restores, as MP3 at 64 kb/s.\n\n![Spectrograms of the original, the coded clip and what "
         "each engine makes of it, with their differences to the original](images/study.png)\n",
@@ -160,7 +179,8 @@ def page(report: Comparison, record: str) -> str:
     parts.append(_section(finding_table(recordings), "###"))
     parts.append(
         "## All codecs\n\nLog-spectral distance, from the scores of the released models: 22 "
-        "recordings of 6 s, and six of them for `diffusion`.\n\n" + all_codecs().to_markdown()
+        "recordings of 6 s, and six of them in the last three columns.\n\n"
+        + all_codecs().to_markdown()
     )
     return "\n".join(parts)
 

@@ -277,8 +277,10 @@ def test_many_clips_are_all_scored_and_the_first_are_kept(monkeypatch):
 
 
 def test_multiply_adds_of_a_live_network_are_those_of_its_layers():
-    macs = _hop_macs("live-gan", 44100)
+    macs = _hop_macs("live-mse", 44100)
     # Encoder, recurrence and layout by hand; what looks at each bin comes on top.
     dense = 385 * 192 + 768 * (192 + 256) + 768 * 448
     assert dense * 44100 / 512 < macs < 4 * dense * 44100 / 512
-    assert _hop_macs("live-gan", 96000) == pytest.approx(macs * 48000 / 44100)
+    assert _hop_macs("live-mse", 96000) == pytest.approx(macs * 48000 / 44100)
+    # The same network, and a level network beside it.
+    assert _hop_macs("live-gan", 44100) > 1.2 * macs

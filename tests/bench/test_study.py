@@ -33,5 +33,6 @@ def test_the_page_quotes_the_record_and_the_scores_of_the_models(study):
 
 def test_every_codec_of_the_released_scores_is_in_the_table(study):
     cells = study.all_codecs()
-    assert len(cells.rows) == 14
-    assert all("-" not in cell for row in cells.rows for cell in row[1:])
+    assert {row[0] for row in cells.rows} >= {"mp3 24", "mp3 64", "aac 96", "opus 16", "vorbis 48"}
+    # A codec that one of the models was not scored on has a dash there, and nothing else has.
+    assert sum("-" not in row for row in cells.rows) == 14

@@ -156,14 +156,14 @@ def _counted(work: Callable[[], object]) -> float:
 
     with FlopCounterMode(display=False) as counter:
         work()
-    return counter.get_total_flops() / 2
+    return float(counter.get_total_flops()) / 2
 
 
 def _hop_macs(model: str, rate: float) -> float:
     """Of the live generator as it was trained: its compiled hops pass PyTorch's counter by."""
     import torch
 
-    from uncodec.networks.store import load_generator
+    from uncodec.networks.store import LEVELS, find_model, load_generator, load_levels
     from uncodec.rates import network_rate
 
     generator = load_generator(model)
@@ -172,7 +172,11 @@ def _hop_macs(model: str, rate: float) -> float:
     spectra = torch.zeros(1, 6, frames, config.bins, 2)
     with torch.no_grad():
         macs = _counted(lambda: generator(spectra, generator.initial_state(1)))
-    return macs / frames * network_rate(rate) / config.hop
+        if (find_model(model) / LEVELS).is_file():
+            levels = load_levels(model)
+            features = torch.zeros(1, frames, 2, 160)
+            macs += _counted(lambda: levels(features, levels.initial_state(1)))
+    return macs / frames * float(network_rate(rate)) / int(config.hop)
 
 
 def _peak_memory_mb() -> float:
