@@ -29,7 +29,7 @@ PLUGIN := target/Uncodec.vst3
 PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
 
 .PHONY: help setup demo study plugin training-data test lint types rust pytest coverage test-daw test-browser test-validators \
-	nightly loom fuzz miri tsan bench bench-memory wheel clean distclean FORCE
+	nightly loom fuzz miri tsan bench bench-inspect bench-memory wheel clean distclean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -171,6 +171,18 @@ bench: setup plugin $(VENV)/.bench-stamp $(VENV)/.neutone-stamp ## speed, as rat
 
 bench-memory: setup ## peak memory of restoring a one-hour file (several minutes)
 	$(PY) bench/memory.py $(ARGS)
+
+# DATA holds manifest.csv (split, path, category, seconds) and the recordings it names.
+DATA ?= data
+bench-inspect: setup ## how often `uncodec inspect` is right on the validation recordings; DATA=FOLDER
+	@if [ ! -f $(DATA)/manifest.csv ]; then \
+		echo "make: $(DATA)/manifest.csv is missing: DATA=FOLDER says where the recordings are" >&2; \
+		exit 1; \
+	fi
+	@mkdir -p target
+	rm -f target/inspect-val.jsonl
+	$(PY) bench/inspect_cases.py $(DATA) val target/inspect-val.jsonl
+	$(PY) bench/inspect_bench.py target/inspect-val.jsonl
 
 wheel: setup plugin ## build the wheel, plugin included, and the sdist into dist/
 	$(PY) -m maturin build --release --out dist

@@ -25,6 +25,8 @@ if TYPE_CHECKING:
     from uncodec.effects import PhaseAligner as PhaseAligner
     from uncodec.effects import StereoRepair as StereoRepair
     from uncodec.effects import TransientRepair as TransientRepair
+    from uncodec.inspection import Inspection as Inspection
+    from uncodec.inspection import inspect as inspect
 
 __all__ = [
     "ArtefactRepair",
@@ -32,6 +34,7 @@ __all__ = [
     "DiffusionRestorer",
     "Effect",
     "GANRestorer",
+    "Inspection",
     "MakeupGain",
     "PhaseAligner",
     "PluginStatus",
@@ -39,6 +42,7 @@ __all__ = [
     "TransientRepair",
     "UncodecError",
     "__version__",
+    "inspect",
     "plugin_status",
     "rendering",
 ]
@@ -55,6 +59,8 @@ __getattr__, __dir__ = lazy_names(
         "PhaseAligner": "uncodec.effects",
         "StereoRepair": "uncodec.effects",
         "TransientRepair": "uncodec.effects",
+        "Inspection": "uncodec.inspection",
+        "inspect": "uncodec.inspection",
         "PluginStatus": "uncodec.bridge.plugin",
         "plugin_status": "uncodec.bridge.plugin",
         "rendering": "uncodec.bridge.plugin",

@@ -159,6 +159,8 @@ class LoudnessMeter(Cloneable):
     ----------
     step : int
         Samples between two blocks; `push` takes at most the rest of a step.
+    step_energy : float
+        Mean square of the step that became full last, channels weighted and summed.
     """
 
     def __init__(
@@ -170,6 +172,7 @@ class LoudnessMeter(Cloneable):
         self._state = np.zeros((channels, 2, 2))
         self._filled = 0
         self._steps = 0
+        self.step_energy = 0.0
         self._recent = np.zeros(STEPS_PER_BLOCK)
         bins = round((_HIGHEST_LUFS - ABSOLUTE_GATE_LUFS) * _BINS_PER_LU)
         self._counts = np.zeros(bins)
@@ -188,6 +191,7 @@ class LoudnessMeter(Cloneable):
             return False
         self._filled = 0
         self._steps += 1
+        self.step_energy = float(self._recent[-1]) / self.step
         energy = self._recent.sum() / (self.step * STEPS_PER_BLOCK)
         if self._steps >= STEPS_PER_BLOCK and energy > energy_of(ABSOLUTE_GATE_LUFS):
             place = int((lufs_of(energy) - ABSOLUTE_GATE_LUFS) * _BINS_PER_LU)

@@ -15,7 +15,8 @@ HOUSE = ROOT / "core/uncodec"
 # Modules beside the rooms that every room may use, and each those before it.
 FOUNDATION = (
     *("errors", "version", "lazy", "sealed", "cloning", "signals", "frames", "compiled"),
-    *("parameters", "rates", "speakers", "whole_files", "loudness"),
+    *("parameters", "rates", "speakers", "whole_files", "loudness", "cutoff"),
+    "model_folders",
 )
 # What a room uses beside them, as docs/architecture.md draws it. A name with a dot is one module.
 ARROWS = {
@@ -30,6 +31,7 @@ ARROWS = {
     # It starts from what the live engine makes, and from nothing else of that room.
     "diffusion": {"streams", "networks", "live.engine"},
     "bridge": {"live", "networks", "_native"},
+    "inspection": {"io", "repair"},
     "effects": {"streams", "live", "diffusion", "repair", "bridge"},
     "catalogue": {"files", "effects", "networks", "io"},
     "files": {"io", "streams", "diffusion", "repair", "networks"},
@@ -40,7 +42,7 @@ ARROWS = {
     },
 }
 # The package's own names, and its command line, which may use everything.
-TOP = {"__init__": {"effects", "bridge"}, "__main__": {"cli"}}
+TOP = {"__init__": {"effects", "bridge", "inspection"}, "__main__": {"cli"}}
 
 
 def room_of(module: str) -> str:

@@ -37,6 +37,7 @@ print(*sys.modules)
         ["evaluate", "-h"],
         ["train", "-h"],
         ["compare", "-h"],
+        ["inspect", "-h"],
     ],
 )
 def test_command_line_imports_nothing_heavy(arguments):

@@ -6,8 +6,9 @@ import numpy as np
 import pytest
 import soundfile as sf
 
+from uncodec.cutoff import cut_off
 from uncodec.errors import AudioFileError
-from uncodec.training.music import cut_off, list_music, read_manifest
+from uncodec.training.music import list_music, read_manifest
 
 RATE = 44100
 

@@ -17,7 +17,18 @@ from typing import Annotated, NoReturn
 
 import typer
 
-from uncodec.cli import catalogue, compare, core, evaluate, export, live, render, restore, train
+from uncodec.cli import (
+    catalogue,
+    compare,
+    core,
+    evaluate,
+    export,
+    inspect,
+    live,
+    render,
+    restore,
+    train,
+)
 from uncodec.cli.common import INTERRUPTED
 from uncodec.version import __version__
 
@@ -33,7 +44,7 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (restore, live, evaluate, compare, render, train, core, export, catalogue):
+for commands in (restore, inspect, live, evaluate, compare, render, train, core, export, catalogue):
     commands.register(app)
 
 

@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import os
 import re
+from collections.abc import Iterator
 from dataclasses import dataclass, field
 from pathlib import Path
 
@@ -11,7 +12,16 @@ from uncodec.errors import AudioFileError
 from uncodec.io import probe_audio
 from uncodec.whole_files import reason_of
 
-__all__ = ["MARK", "PROMISING", "RECEIPT", "RENDERED", "Found", "PassedOver", "find_sources"]
+__all__ = [
+    "MARK",
+    "PROMISING",
+    "RECEIPT",
+    "RENDERED",
+    "Found",
+    "PassedOver",
+    "find_sources",
+    "walk_sources",
+]
 
 MARK = ".restored"
 """Stands before the extension of a result that lies next to its source."""
@@ -94,6 +104,21 @@ def find_sources(folder: Path, output: Path | None = None) -> Found:
         Every file that is not among its `files` is in `passed_over`, by itself or with its folder.
     """
     found = Found()
+    for part in walk_sources(folder, output):
+        found.files += part.files
+        found.passed_over += part.passed_over
+        found.failures += part.failures
+    return found
+
+
+def walk_sources(
+    folder: Path, output: Path | None = None, *, results: bool = False
+) -> Iterator[Found]:
+    """Find the audio files below a folder, and give out what each folder in it holds by itself.
+
+    Memory does not grow with the number of files. As `find_sources`; with `results`, earlier
+    results are files as all others.
+    """
     closed = None if output is None else _identity(output)
     seen: set[object] = set()
     stack = [folder]
@@ -101,6 +126,7 @@ def find_sources(folder: Path, output: Path | None = None) -> Found:
     while stack or links:
         # Folders that are really there come before links to them: a file keeps its own place.
         place = stack.pop() if stack else links.pop(0)
+        found = Found()
         real = _identity(place)
         if real == closed:
             found.passed_over.append(PassedOver(place, "is where the results go"))
@@ -108,10 +134,10 @@ def find_sources(folder: Path, output: Path | None = None) -> Found:
             found.passed_over.append(PassedOver(place, "leads to a folder that is done already"))
         else:
             seen.add(real)
-            below = _visit(place, found)
+            below = _visit(place, found, results)
             links += [path for path in below if path.is_symlink()]
             stack += [path for path in reversed(below) if not path.is_symlink()]
-    return found
+        yield found
 
 
 def _identity(folder: Path) -> object:
@@ -123,7 +149,7 @@ def _identity(folder: Path) -> object:
     return status.st_dev, status.st_ino
 
 
-def _visit(folder: Path, found: Found) -> list[Path]:
+def _visit(folder: Path, found: Found, results: bool) -> list[Path]:
     """Sort out what lies in a folder; return the folders in it."""
     try:
         with os.scandir(folder) as entries:
@@ -139,16 +165,16 @@ def _visit(folder: Path, found: Found) -> list[Path]:
             found.passed_over.append(PassedOver(path, "is hidden"))
         elif os.path.isdir(path):  # noqa: PTH112 - Path.is_dir raises where a folder is closed
             folders.append(path)
-        elif reason := _why_not(path):
+        elif reason := _why_not(path, results):
             found.passed_over.append(PassedOver(path, reason))
         else:
             found.files.append(path)
     return folders
 
 
-def _why_not(path: Path) -> str:
+def _why_not(path: Path, results: bool) -> str:
     """Say why a file is not worked on; nothing if it is."""
-    if _RESULT.search(path.name):
+    if not results and _RESULT.search(path.name):
         return "is an earlier result"
     if path.name.endswith(RECEIPT):
         return "is a receipt"

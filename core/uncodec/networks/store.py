@@ -27,6 +27,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError
+from uncodec.model_folders import model_roots
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig
@@ -49,7 +50,6 @@ __all__ = [
     "load_levels",
     "load_model",
     "load_study",
-    "model_roots",
     "save_weights",
     "weight_files",
 ]
@@ -66,10 +66,6 @@ KINDS: dict[str, tuple[type[Any], type[Any], torch.dtype]] = {
 }
 WEIGHTS = "weights.safetensors"
 LEVELS = "levels.safetensors"
-
-_PACKAGED = Path(__file__).resolve().parents[1] / "weights"
-# A source tree used in place keeps its models two levels above the package.
-_SOURCE = Path(__file__).resolve().parents[3] / "models"
 
 
 @dataclass(frozen=True)
@@ -149,11 +145,6 @@ def model_version(model: str | os.PathLike[str]) -> tuple[str, str]:
     except (OSError, SafetensorError) as error:
         raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
     return header.get("name", path.parent.name), header.get("version", "")
-
-
-def model_roots() -> list[Path]:
-    """Folders that hold the models which came with the package, a folder each."""
-    return [root for root in (_PACKAGED, _SOURCE) if root.is_dir()]
 
 
 def find_model(model: str | os.PathLike[str], file: str = WEIGHTS) -> Path:

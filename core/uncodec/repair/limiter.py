@@ -13,7 +13,7 @@ from uncodec.signals import Array
 from uncodec.streams.line import Line
 from uncodec.streams.stream import BlockStream
 
-__all__ = ["PeakLimiter", "check_ceiling", "true_peak"]
+__all__ = ["PeakLimiter", "check_ceiling", "peak_phases", "true_peak"]
 
 
 LOWEST_CEILING_DB = -20.0
@@ -34,7 +34,7 @@ def check_ceiling(ceiling_db: float) -> float:
 
 
 @lru_cache(maxsize=1)
-def _phases() -> NDArray[np.float32]:
+def peak_phases() -> NDArray[np.float32]:
     """Taps that give the signal between two samples, [shape=(oversampling - 1, taps)]."""
     at = np.arange(1, OVERSAMPLING)[:, None] / OVERSAMPLING
     distance = np.arange(_TAPS) - (_TAPS // 2 - 1) - at
@@ -52,7 +52,7 @@ def _peaks(audio: Array) -> Array:
     before = _TAPS // 2 - 1
     count = audio.shape[1] - _TAPS
     peaks: Array = np.abs(audio[:, before : before + count]).max(axis=0)
-    for taps in _phases():
+    for taps in peak_phases():
         for row in audio:
             between = np.convolve(row, taps[::-1], mode="valid")[:count]
             np.maximum(peaks, np.abs(between), out=peaks)

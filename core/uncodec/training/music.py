@@ -19,12 +19,12 @@ from pathlib import Path
 
 import numpy as np
 import soundfile as sf
-from numpy.typing import NDArray
 
+from uncodec.cutoff import FRAME, cut_off
 from uncodec.errors import AudioFileError, UncodecError
 from uncodec.rates import NETWORK_RATES
 
-__all__ = ["PACKAGES", "Recording", "cut_off", "fetch_packages", "list_music", "read_manifest"]
+__all__ = ["PACKAGES", "Recording", "fetch_packages", "list_music", "read_manifest"]
 
 PACKAGES = (
     "0ad-data",
@@ -63,16 +63,8 @@ LEAST_BYTES = 16_000
 LEAST_SECONDS = 0.7
 MANIFEST = "manifest.csv"
 
-_FRAME = 2048
 _LOOKS = 10
 _LOOK_SECONDS = 3.0
-# Levels are mean powers per bin of a Hann window of 2048, in dB; rounding to 16 bits gives -71.7. A
-# recording ends where its loudest frames sink below the first; where they fall by the second within
-# a kilohertz there, an encoder ended it, else it is as dark as it was made.
-_SILENT_DB, _WALL_DB = -60.0, 14.0
-_LOUDEST = 99.0
-# Low-passes are no walls: what lies right below the edge is already lowered.
-_MARGIN = 0.96
 
 
 @dataclass(frozen=True)
@@ -88,7 +80,7 @@ class Recording:
     seconds : float
     rate, channels : int
     cutoff_hz : int
-        Where an encoder's low-pass ended it, see `cut_off`.
+        Where an encoder's low-pass ended it, see `uncodec.cutoff.cut_off`.
     sha256 : str
     """
 
@@ -224,7 +216,7 @@ def _examine(path: Path) -> tuple[float, int, int, int] | None:
             if rate not in NETWORK_RATES or channels > 2 or frames < LEAST_SECONDS * rate:
                 return None
             # Whole frames, so that none holds the join of two looks.
-            size = int(min(_LOOK_SECONDS * rate, frames)) // _FRAME * _FRAME
+            size = int(min(_LOOK_SECONDS * rate, frames)) // FRAME * FRAME
             looks = []
             for place in np.linspace(0.0, 1.0, _LOOKS if frames > size else 1):
                 file.seek(int(place * (frames - size)))
@@ -235,37 +227,6 @@ def _examine(path: Path) -> tuple[float, int, int, int] | None:
     if cutoff is None:
         return None
     return round(frames / rate, 3), rate, channels, cutoff
-
-
-def cut_off(audio: NDArray[np.float32], rate: int) -> int | None:
-    """Where an encoder's low-pass ended a recording.
-
-    Parameters
-    ----------
-    audio : ndarray [shape=(samples,)]
-        Mono, full scale 1.
-    rate : int
-        In Hz.
-
-    Returns
-    -------
-    int or None
-        In Hz, a little below half the rate where there was no low-pass: music that fades out
-        towards the treble is taken to be dark, not cut. None where nothing is heard anywhere.
-    """
-    frames = audio[: len(audio) // _FRAME * _FRAME].reshape(-1, _FRAME)
-    power = np.square(np.abs(np.fft.rfft(frames * np.hanning(_FRAME).astype(np.float32))))
-    smooth = np.lib.stride_tricks.sliding_window_view(power, 8, axis=1).mean(-1)
-    loudest = 10.0 * np.log10(np.percentile(smooth, _LOUDEST, axis=0) + 1e-12)
-    heard = np.flatnonzero(loudest > _SILENT_DB)
-    if heard.size == 0 or float(loudest.max()) < -20.0:
-        return None
-    top, kilohertz = int(heard[-1]), round(1000 * _FRAME / rate)
-    before = float(loudest[max(0, top - kilohertz) : top].max(initial=-120.0))
-    after = float(loudest[min(top + 8, len(loudest) - 1) :].max())
-    if top + 8 < len(loudest) - 8 and before - after > _WALL_DB:
-        return round((top + 4) * rate / _FRAME * _MARGIN)
-    return round(rate / 2 * _MARGIN)
 
 
 def _main(arguments: list[str]) -> int:

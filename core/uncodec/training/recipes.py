@@ -18,7 +18,7 @@ from typing import Any, Literal, get_args
 import torch
 
 from uncodec.errors import InvalidValue, ModelError
-from uncodec.networks.store import model_roots
+from uncodec.model_folders import model_roots
 from uncodec.training.feed import readers_for
 from uncodec.training.pairs import PairSet
 from uncodec.training.trainers import TRAINERS

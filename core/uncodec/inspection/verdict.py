@@ -1,0 +1,183 @@
+"""From evidence to a verdict with its reasons: frames that show first, what was learned next."""
+
+from __future__ import annotations
+
+from dataclasses import dataclass
+
+import numpy as np
+from numpy.typing import NDArray
+
+from uncodec.inspection.evidence import CERTAIN, Evidence, features
+from uncodec.inspection.lattice import SHOWS, Lattice
+from uncodec.inspection.results import Sound, Span
+from uncodec.inspection.trees import Judge, load_judge
+
+__all__ = ["Judgement", "decide", "is_shown", "judge"]
+
+TITLES = {
+    "mp3": "MP3", "aac": "AAC", "vorbis": "Vorbis", "opus": "Opus", "wma": "WMA", "ac3": "AC-3",
+}  # fmt: skip
+# So many excerpts show a lattice by themselves; or such a part of them, of a short sound.
+_LEAST_SHOWN, _LEAST_SHARE, _MUCH_SHARE = 3, 0.1, 0.6
+# Not one of the recordings measured has shown frames without having been coded.
+_SHOWN = 0.995
+# Another codec's lattice counts where it shows by itself and not because windows are alike.
+_SECOND_SHARE = 0.5
+_SHORTEST_S = 0.5
+# No frames and a probability up to here: the treble alone accuses nobody.
+_MANY_HOLES = 0.02
+
+
+@dataclass(frozen=True)
+class Judgement:
+    """A verdict about samples.
+
+    Attributes
+    ----------
+    sound : {"lossless", "lossy", "unknown"}
+    confidence, probability : float
+    reasons : tuple of str
+    codec : str
+    kbps : (int, int) or None
+    inner_rate : int or None
+    codings : tuple of str
+    mid_side : bool
+    spans : tuple of Span
+    """
+
+    sound: Sound
+    confidence: float
+    probability: float
+    reasons: tuple[str, ...]
+    codec: str
+    kbps: tuple[int, int] | None
+    inner_rate: int | None
+    codings: tuple[str, ...]
+    mid_side: bool
+    spans: tuple[Span, ...]
+
+
+def judge(evidence: Evidence) -> Judgement:
+    """Judge samples by their evidence.
+
+    Raises
+    ------
+    uncodec.errors.ModelError
+        The model is missing or damaged.
+    """
+    model = load_judge()
+    if not evidence.heard:
+        return _undecided("nothing is heard in it: there is nothing to judge", 0.5)
+    values = features(evidence)
+    shown = [x for x in evidence.lattices if is_shown(x.score, x.share, x.shown)]
+    sound, probability = decide(model, values, bool(shown))
+    reasons: list[str] = []
+    if shown:
+        reasons += [_told(lattice) for lattice in _distinct(shown)]
+    else:
+        reasons.append("no frames of MP3, AAC, Vorbis, Opus, WMA or AC-3 stand out")
+    reasons += _seen(evidence)
+    if evidence.seconds < _SHORTEST_S and not shown:
+        return _undecided(f"it is too short to judge: {evidence.seconds:.2f} s", probability)
+    best = shown[0] if shown else None
+    return Judgement(
+        sound,
+        max(probability, 1.0 - probability),
+        probability,
+        tuple(reasons),
+        best.family.codec if best else "",
+        model.kbps(values) if sound == "lossy" else None,
+        best.rate if best and best.rate != evidence.rate else None,
+        tuple(x.family.codec for x in _distinct(shown)),
+        bool(best and best.mid_side > 0.1),
+        _time_map(best, evidence),
+    )
+
+
+def is_shown(score: float, share: float, shown: int) -> bool:
+    """Whether a lattice is beyond doubt: by its score, and by several excerpts of their own.
+
+    One event, such as a click at the edge of a frame, can lift a single excerpt.
+    """
+    several = shown >= _LEAST_SHOWN and share >= _LEAST_SHARE
+    return score >= CERTAIN and (several or share >= _MUCH_SHARE)
+
+
+def decide(model: Judge, values: NDArray[np.float64], shown: bool) -> tuple[Sound, float]:
+    """A verdict and how likely the sound was coded, by features and whether frames show."""
+    probability = model.probability(values)
+    if shown:
+        return "lossy", max(probability, _SHOWN)
+    if probability >= model.accused_from:
+        return "lossy", probability
+    return ("lossless" if probability <= model.cleared_to else "unknown"), probability
+
+
+def _undecided(reason: str, probability: float) -> Judgement:
+    confidence = max(probability, 1.0 - probability)
+    return Judgement("unknown", confidence, probability, (reason,), "", None, None, (), False, ())
+
+
+def _distinct(shown: list[Lattice]) -> list[Lattice]:
+    """The clearest lattice, and others that are no shadow of it."""
+    told = shown[:1]
+    for lattice in shown[1:]:
+        known = {x.family.codec for x in told}
+        alike = any(
+            x.family.search is lattice.family.search
+            and x.rate == lattice.rate
+            and (x.offset - lattice.offset) % (x.family.fold or lattice.family.fold or 1024) == 0
+            for x in told
+        )
+        if lattice.family.codec not in known and not alike and lattice.share >= _SECOND_SHARE:
+            told.append(lattice)
+    return told
+
+
+def _told(lattice: Lattice) -> str:
+    rate = f" at {lattice.rate / 1000:g} kHz"
+    every = lattice.family.bank.hop
+    return (
+        f"frames of {TITLES[lattice.family.codec]} show: at sample {lattice.offset} and every "
+        f"{every}{rate} its coefficients fall to nothing, {lattice.score:.0f} standard deviations "
+        f"beyond chance, by itself in {100 * lattice.share:.0f} % of the excerpts"
+    )
+
+
+def _seen(evidence: Evidence) -> list[str]:
+    picture, told = evidence.picture, []
+    if picture.wall_db and picture.edge_hz:
+        told.append(
+            f"the treble ends at {picture.edge_hz / 1000:.1f} kHz in a wall of "
+            f"{picture.wall_db:.0f} dB"
+        )
+    for name, holes in (
+        ("the spectrum", picture.holes),
+        ("the difference of the channels", picture.side_holes),
+    ):
+        if max(holes) > _MANY_HOLES:
+            told.append(f"{name} has holes in up to {100 * max(holes):.0f} % of a range")
+    if picture.intensity_hz:
+        told.append(
+            f"from {picture.intensity_hz / 1000:.1f} kHz on both channels are copies of one sound"
+        )
+    return told
+
+
+def _time_map(best: Lattice | None, evidence: Evidence) -> tuple[Span, ...]:
+    """Excerpts side by side that show the same, as one stretch."""
+    if best is None:
+        return ()
+    merged: list[list[float | str]] = []
+    for start, end, score in sorted(best.spans):
+        shows = best.family.codec if score > SHOWS else ""
+        if merged and merged[-1][2] == shows:
+            merged[-1][1] = end
+            merged[-1][3] = max(float(merged[-1][3]), score)
+        else:
+            # What lies between two excerpts is half of each.
+            if merged:
+                start = (float(merged[-1][1]) + start) / 2.0
+                merged[-1][1] = start
+            merged.append([start, end, shows, score])
+    return tuple(Span(float(a), float(b), str(c), float(d)) for a, b, c, d in merged)
