@@ -147,7 +147,8 @@ def _search_at(excerpts: Sequence[Excerpt], rate: int, inner: int, floor: float)
         for step in _FINER:
             shift = best.shift + step
             moved = [resampled(e, rate, inner, shift) for e in some]
-            found += _search(moved, [best.family], inner, shift, noise)
+            alike = [f for f in families if f.search is best.family.search]
+            found += _search(moved, alike, inner, shift, noise)
     return found
 
 
