@@ -44,7 +44,7 @@ def total_kbps(row: dict[str, Any]) -> float:
     """Of all channels together: a mono file was coded at half of its setting."""
     if row["features"]["channels"] == 2:
         return float(row["kbps"])
-    return max(row["kbps"] / 2, 32 if row["codec"] == "vorbis" else 24)
+    return float(max(row["kbps"] / 2, 32 if row["codec"] == "vorbis" else 24))
 
 
 def nodes_of(model: Any, column: int = 0) -> list[list[list[float]]]:
