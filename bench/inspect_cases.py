@@ -31,7 +31,6 @@ Audio = NDArray[np.float32]
 # Recordings of the collection that were coded before, which the lattice itself told.
 CODED_BEFORE = (
     "180961_kleeb_gunshots",
-    "180960_kleeb_gunshot",
     "nam__inputs_Tomb",
     "nam__inputs_Hammer_Lead",
     "apbwe__HiFi-TTS",
