@@ -66,7 +66,7 @@ def rows(name: str = "live-gan") -> list[Row]:
     in_runs = DeltaEngine(dataclasses.replace(model, hops=None), 2)
     runs_piece = DeltaEngine(dataclasses.replace(model, hops=None), 2)
     stream = open_stream(name, sample_rate=SAMPLE_RATE, channels=2)
-    pitch = pedalboard.Pedalboard([pedalboard.PitchShift(semitones=1.0)])
+    pitch = pedalboard.PitchShift(semitones=1.0)
     shape = torch.hann_window(window)
     frames = torch.from_numpy(audio[:, : window + hop].copy())
 

@@ -20,7 +20,7 @@ def test_runs_over_the_same_files_exclude_each_other(tmp_path, one, other):
 
 def test_runs_over_other_files_do_not(tmp_path):
     with locked(tmp_path, Shard(1, 2)), locked(tmp_path, Shard(2, 2)):
-        pass
+        assert len(list(tmp_path.iterdir())) == 2
 
 
 def test_a_lock_that_was_left_behind_holds_nobody_up(tmp_path):
@@ -28,7 +28,8 @@ def test_a_lock_that_was_left_behind_holds_nobody_up(tmp_path):
     with locked(tmp_path, Shard(1, 2)), locked(tmp_path, Shard(2, 2)):
         pass
     with locked(tmp_path, Shard()):
-        pass
+        left = (tmp_path / ".run-1-of-1.lock").read_text()
+    assert left != "process 1 on nowhere"
 
 
 def test_what_goes_wrong_meanwhile_is_not_taken_for_the_lock(tmp_path):
