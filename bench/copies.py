@@ -92,7 +92,9 @@ class CountingNumpy:
 class SilentEngine:
     """Stands in for the network: whole hops in, silence out."""
 
-    def __init__(self, model: object = None, channels: int = 2, seed: int = 0) -> None:
+    def __init__(
+        self, model: object = None, channels: int = 2, seed: int = 0, sample_rate: int = 44_100
+    ) -> None:
         self.channels, self.hop, self.delay = channels, HOP, DELAY
 
     def push(self, audio: Any) -> Any:
