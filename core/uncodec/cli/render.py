@@ -72,7 +72,7 @@ def render(
     quiet: options.Quiet = False,
     debug: options.Debug = False,
 ) -> None:
-    """Render audio files with the offline engine: slower than restore, and finer.
+    """Render audio files with the offline engine, which is slower than restore and looks ahead.
 
     The result is aligned to its source, keeps its length, its level and its tags, and appears under
     its name only when it is complete. A render that is stopped, with Ctrl-C or by a full disk,
