@@ -12,29 +12,25 @@ from numpy.typing import ArrayLike, NDArray
 
 from uncodec.analysis.checks import check_rate, check_signal
 from uncodec.analysis.pictures import new_figure, save_figure
-from uncodec.analysis.spectra import hann, power_spectra, stft
 from uncodec.errors import InvalidValue
+from uncodec.listening.levels import COLUMNS, N_FFT, levels_db
 
 if TYPE_CHECKING:
     from matplotlib.figure import Figure
 
 __all__ = ["save_palette_png", "spectrogram_db", "spectrogram_picture"]
 
-N_FFT = 2048
 RANGE_DB = 100.0
 COLOURS = "magma"
-_MAX_COLUMNS = 1500
 _MAX_PANELS = 6
 
 
 def spectrogram_db(
-    audio: ArrayLike, sample_rate: float, *, columns: int = _MAX_COLUMNS
+    audio: ArrayLike, sample_rate: float, *, columns: int = COLUMNS
 ) -> tuple[NDArray[np.float32], float]:
     """Level over time and frequency, in dB against a full-scale sine.
 
-    Channels are summed as energies, so that what is out of phase between them stays visible. The
-    hop grows with the length, so that an hour costs as many columns as ten seconds; what lies
-    between two columns is then not seen.
+    The same as `uncodec.listening.levels_db`, with checks.
 
     Parameters
     ----------
@@ -59,13 +55,7 @@ def spectrogram_db(
     """
     rate = check_rate(sample_rate)
     signal = check_signal(audio, "audio", at_least=N_FFT)
-    hop = max(N_FFT // 8, -(-signal.shape[1] // columns))
-    power = np.zeros((1 + signal.shape[1] // hop, N_FFT // 2 + 1))
-    for channel in signal:
-        power += power_spectra(stft(channel[np.newaxis], N_FFT, hop))[0]
-    full_scale = (0.5 * float(hann(N_FFT).sum())) ** 2 * signal.shape[0]
-    levels = 10.0 * np.log10(np.maximum(power.T / full_scale, 1e-20))
-    return levels.astype(np.float32), hop / rate
+    return levels_db(signal, rate, columns)
 
 
 def spectrogram_picture(

@@ -266,6 +266,7 @@ def _html(data: dict[str, Any], parts: dict[str, bytes]) -> str:
     return Template((web / "page.html").read_text(encoding="utf-8")).substitute(
         policy=policy,
         title=html.escape(data["title"]),
+        deck=(web / "deck.html").read_text(encoding="utf-8"),
         style=style,
         data=_as_json(data),
         sounds="\n".join(_embedded(parts)),

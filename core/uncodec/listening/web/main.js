@@ -201,8 +201,8 @@
     select.replaceChildren(...entries.map(([value, text]) => make("option", text, { value: value })));
   }
 
-  async function loadClip(index) {
-    const clip = state.data.clips[index];
+  // Everything about a clip but its sounds and cells.
+  function layOut(clip, index) {
     if (state.player) {
       state.player.close();
       state.player = null;
@@ -214,8 +214,7 @@
     Object.assign(state, { clip: clip, clipIndex: index, packed: null, sounds: null, current: 0 });
     $("play").disabled = true;
     $("play").textContent = "Loading";
-    const entries = clip.versions.map((version, i) => [i, version]);
-    const open = entries.filter(([, version]) => version.role !== "anchor");
+    const open = clip.versions.map((version, i) => [i, version]).filter(([, version]) => version.role !== "anchor");
     options($("shown"), [["playing", "what plays"], ...open.map(([i, version]) => [i, version.name])]);
     options($("compared"), [["-1", "nothing"], ...open.map(([i, version]) => [i, version.name])]);
     options($("delta-base"), open.map(([i, version]) => [i, version.name]));
@@ -229,10 +228,15 @@
     $("loop-end").value = clip.seconds.toFixed(2);
     showVersions(open);
     showFacts();
-    const cells = await Promise.all(entries.map(([i, version]) => version.cells ?
+  }
+
+  async function loadClip(index) {
+    const clip = state.data.clips[index];
+    layOut(clip, index);
+    const cells = await Promise.all(clip.versions.map((version) => version.cells ?
       fileOf(version.cells).then(uncodec.inflate).catch(() => null) : null));
     if (state.clip !== clip) return;
-    const drawn = open.every(([i]) => cells[i]);
+    const drawn = clip.versions.every((version, i) => version.role === "anchor" || cells[i]);
     if (!drawn) complain("This browser cannot unpack the pictures. Everything else works.");
     state.picture.setClip(clip, drawn ? cells : null, null);
     $("compared").disabled = !drawn;
@@ -242,12 +246,49 @@
       fileOf(version.sound).then((bytes) => uncodec.decode(bytes, clip.rate))));
     if (state.clip !== clip) return;
     state.packed = uncodec.pack(sounds);
-    const { buffer, channels } = state.packed;
-    state.picture.setClip(clip, drawn ? cells : null,
-      sounds.map((_, i) => uncodec.peaksOf(buffer, i * channels, channels, PEAKS)));
+    state.picture.setClip(clip, drawn ? cells : null, peaks());
+    ready(0);
+  }
+
+  function peaks() {
+    const { buffer, channels, versions } = state.packed;
+    return Array.from({ length: versions }, (_, i) => uncodec.peaksOf(buffer, i * channels, channels, PEAKS));
+  }
+
+  function ready(index) {
     $("play").disabled = false;
     showPlaying();
-    choose(0);
+    choose(index);
+  }
+
+  // A clip whose sounds (AudioBuffers of its rate) and cells, or null, are here already.
+  function openClip(clip, sounds, cells, index) {
+    layOut(clip, 0);
+    state.packed = uncodec.pack(sounds);
+    state.picture.setClip(clip, cells, peaks());
+    $("compared").disabled = !cells;
+    showPicture();
+    ready(index);
+  }
+
+  // Other sounds of the same length for the clip that is open: what plays goes on at its place.
+  function swapSounds(sounds) {
+    state.packed = uncodec.pack(sounds);
+    if (state.player) state.player.replace(state.packed);
+    state.picture.refill(state.picture.cells, peaks());
+  }
+
+  // What is known of the sounds by now: cells, and in the clip itself loudness and hashes.
+  function swapFacts(cells) {
+    state.picture.refill(cells, state.picture.peaks);
+    $("compared").disabled = !cells;
+    const open = state.clip.versions.map((version, i) => [i, version]).filter(([, version]) => version.role !== "anchor");
+    const focused = document.activeElement && document.activeElement.dataset.index;
+    showVersions(open);
+    showFacts();
+    showPicture();
+    choose(state.current);
+    if (focused !== undefined) $("versions").querySelector('[data-index="' + focused + '"]').focus();
   }
 
   function detail(version) {
@@ -283,7 +324,7 @@
     if (clip.gain_db) facts.unshift("All versions are turned down by " + (-clip.gain_db).toFixed(2) +
       " dB, so that none clips.");
     facts.forEach((fact) => list.append(make("li", fact)));
-    clip.versions.forEach((version) => {
+    clip.versions.filter((version) => version.sound).forEach((version) => {
       const item = make("li", version.name + ": ");
       const link = make("a", "save as FLAC", { href: "#", download: version.sound + ".flac" });
       link.addEventListener("click", (event) => {
@@ -450,8 +491,9 @@
     for (const id of ["transport", "tab-abx", "tab-rating", "delta-row"]) $(id).hidden = true;
   }
 
-  function begin() {
-    state.data = JSON.parse($("data").textContent);
+  // `data`: title, clips, tables and facts; without clips, they come one by one through `openClip`.
+  function begin(data) {
+    state.data = data;
     document.title = state.data.title;
     $("title").textContent = state.data.title;
     options($("clip"), state.data.clips.map((clip, i) => [i, clip.name]));
@@ -471,8 +513,11 @@
       beginPlain();
       complain("This browser has no Web Audio: here are plain players. They do not switch without a gap.");
     }
-    loadClip(0).catch(fail);
   }
 
-  begin();
+  uncodec.deck = { begin, openClip, swapSounds, swapFacts, toggle, heard, seek, make, say, complain };
+  if ($("data")) {
+    begin(JSON.parse($("data").textContent));
+    loadClip(0).catch(fail);
+  }
 })(window.uncodec = window.uncodec || {});

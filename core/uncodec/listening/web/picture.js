@@ -57,6 +57,14 @@
       this.draw();
     }
 
+    // Other cells and peaks of the clip that is shown.
+    refill(cells, peaks) {
+      if (cells !== this.cells) this.coloured.clear();
+      this.cells = cells;
+      this.peaks = peaks;
+      this.draw();
+    }
+
     show(wanted) {
       Object.assign(this.wanted, wanted);
       this.draw();

@@ -131,6 +131,15 @@
       this.start(place);
     }
 
+    // Other sounds of the same shape, from the same place on: both run for the length of a fade.
+    replace(packed) {
+      const playing = this.playing;
+      const place = this.position(this.soon());
+      if (playing) this.stop();
+      this.packed = packed;
+      if (playing) this.start(place);
+    }
+
     // Seconds into the clip of what is computed at a time of the context's clock, by default now.
     position(time) {
       if (!this.run) return this.place;
