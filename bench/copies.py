@@ -21,6 +21,8 @@ __all__ = ["copies_per_block", "rows"]
 
 HOP, DELAY = 384, 384
 GOAL = 3.0
+CONVERTED = (22_050, 32_000, 88_200, 96_000, 192_000)
+"""Rates of hosts at which the network does not run, in Hz."""
 
 
 class Counter:
@@ -164,8 +166,11 @@ def rows() -> list[Row]:
             found.append(Row(what, f"{copies:.2f} copies", f"<= {goal:g}", copies <= goal))
         copies = copies_per_block(Board([GANRestorer()]), audio)
         found.append(Row(f"a board of it, {size} samples", f"{copies:.2f} copies"))
-        copies = copies_per_block(GANRestorer(), audio, 96_000)
-        found.append(Row(f"GANRestorer, {size} samples, at 96 kHz", f"{copies:.2f} copies"))
+        for rate in CONVERTED:
+            for what, blocks in (("stereo", audio), ("mono", [block[:1] for block in audio])):
+                copies = copies_per_block(GANRestorer(), blocks, rate)
+                what = f"GANRestorer, {size} samples, {what} at {rate / 1000:g} kHz"
+                found.append(Row(what, f"{copies:.2f} copies", f"<= {GOAL:g}", copies <= GOAL))
     return found
 
 

@@ -24,9 +24,9 @@ def copies():
         sys.path.remove(str(BENCH))
 
 
-def blocks(size, count, order="C"):
+def blocks(size, count, order="C", channels=2):
     rng = np.random.default_rng(0)
-    shape = (2, size) if order == "C" else (size, 2)
+    shape = (channels, size) if order == "C" else (size, channels)
     return [rng.normal(0, 0.1, shape).astype(np.float32) for _ in range(count)]
 
 
@@ -35,6 +35,14 @@ def blocks(size, count, order="C"):
 def test_a_block_is_copied_three_times_at_most(copies, size, count, order):
     found = copies.copies_per_block(GANRestorer(), blocks(size, count, order))
     # Once into the line of its samples, once out of it: fewer would mean that nothing is counted.
+    assert 2 <= found <= 3
+
+
+@pytest.mark.parametrize("channels", [1, 2])
+@pytest.mark.parametrize("rate", [22_050, 32_000, 88_200, 96_000, 192_000])
+def test_at_other_rates_a_block_is_copied_three_times_at_most(copies, rate, channels):
+    """Resamplers read and write where the samples lie."""
+    found = copies.copies_per_block(GANRestorer(), blocks(64, 1000, channels=channels), rate)
     assert 2 <= found <= 3
 
 

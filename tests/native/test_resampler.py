@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import math
 from itertools import pairwise
+from typing import Literal
 
 import numpy as np
 import pytest
@@ -82,9 +83,10 @@ def test_agrees_with_an_independent_implementation(rate_in: int, rate_out: int) 
     pair=st.sampled_from(PAIRS),
     channels=st.integers(1, 3),
     cuts=st.lists(st.integers(0, 2000), max_size=8),
+    order=st.sampled_from(["C", "F"]),
 )
 def test_any_partition_gives_the_same_bits(
-    pair: tuple[int, int], channels: int, cuts: list[int]
+    pair: tuple[int, int], channels: int, cuts: list[int], order: Literal["C", "F"]
 ) -> None:
     x = np.random.default_rng(1).standard_normal((channels, 2000)).astype(np.float32)
     resampler = StreamingResampler(channels, *pair)
@@ -93,9 +95,11 @@ def test_any_partition_gives_the_same_bits(
     edges = [0, *sorted(cuts), 2000]
     parts = []
     for start, end in pairwise(edges):
-        block = np.ascontiguousarray(x[:, start:end])
-        out = np.full((channels, resampler.output_frames(end - start) + 3), 9, np.float32)
-        count = resampler.push_into(block, out)
+        # Parts of longer buffers, in and out: their channels lie apart in memory.
+        around = np.full((channels, resampler.output_frames(end - start) + 8), 9, np.float32, order)
+        out = around[:, 5:]
+        count = resampler.push_into(x[:, start:end], out)
+        assert np.all(around[:, :5] == 9)
         assert np.all(out[:, count:] == 9)
         parts.append(out[:, :count])
     assert np.array_equal(np.concatenate(parts, axis=1), whole)
@@ -158,4 +162,6 @@ def test_arguments_are_checked() -> None:
     both = np.zeros((2, 6), np.float32)
     with pytest.raises(InvalidValue, match=r"^out: must not overlap the input in memory$"):
         resampler.push_into(both, both)
+    with pytest.raises(InvalidValue, match=r"^out: must not overlap the input in memory$"):
+        resampler.push_into(both[:, 4:], both[::-1, :5])
     assert resampler.output_frames(2) == 6

@@ -96,9 +96,9 @@ class DiffusionSource(Cloneable):
         """Tilt what is computed from now on; copies of this source are tilted as well."""
         self._engine.tilt(brightness_db)
 
-    def push(self, x: Array, line: Line, delta: Line) -> None:
+    def push(self, line: Line, count: int, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""
-        self._short += x.shape[1]
+        self._short += count
         first = len(line) - self._short
         while self._short >= self._run:
             stop = first + self._run

@@ -65,13 +65,13 @@ class ResampledEngine(Cloneable):
 
     def push_into(self, audio: Array, out: Array) -> None:
         """Consume a hop, write a hop of the delta."""
-        delta = self._source.convert(audio)
-        if delta.shape != out.shape:
+        ready = self._source.take(audio)
+        if ready != out.shape[1]:
             raise InvalidValue(
                 f"hop={self.hop}: must last a whole number of the network's hops; "
-                f"{delta.shape[1]} samples came for {out.shape[1]}"
+                f"{ready} samples came for {out.shape[1]}"
             )
-        out[:] = delta
+        self._source.give_into(out)
 
     def tail_into(self, out: Array) -> None:
         """Write nothing."""

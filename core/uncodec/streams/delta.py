@@ -64,11 +64,10 @@ class DeltaSource(Protocol):
     delay: int
     lead: int
 
-    def push(self, x: Array, line: Line, delta: Line) -> None:
-        """Take (channels, n) samples and put what is ready of the delta into `delta`.
+    def push(self, line: Line, count: int, delta: Line) -> None:
+        """Take the last `count` samples of `line`, put what is ready of the delta into `delta`.
 
-        They are the last in `line` already, and at least `lead` samples are before them: a source
-        needs no buffer of its own.
+        At least `lead` samples are before them: a source needs no buffer of its own.
         """
         ...
 
@@ -97,9 +96,9 @@ class HopSource(Cloneable):
         """Tilt what comes from now on; an error for engines that cannot."""
         tilt(self._engine, brightness_db)
 
-    def push(self, x: Array, line: Line, delta: Line) -> None:
+    def push(self, line: Line, count: int, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""
-        self._waiting += x.shape[1]
+        self._waiting += count
         first = len(line) - self._waiting
         self._waiting %= self._engine.hop
         stop = len(line) - self._waiting
@@ -142,20 +141,24 @@ class ResampledSource(Cloneable):
         """Tilt what comes from now on; an error for sources that cannot."""
         tilt(self._native, brightness_db)
 
-    def push(self, x: Array, line: Line, delta: Line) -> None:
+    def push(self, line: Line, count: int, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""
-        delta.append(self.convert(x))
+        ready = self.take(line.view(len(line) - count, len(line)))
+        self.give_into(delta.room(ready))
 
-    def convert(self, x: Array) -> Array:
-        """Take (channels, n) samples, give (channels, m) samples of the delta."""
-        inner = self._inward.push(np.ascontiguousarray(x, np.float32))
-        self._line.append(inner)
-        self._native.push(inner, self._line, self._delta)
-        self._line.drop(inner.shape[1])
+    def take(self, x: Array) -> int:
+        """Take (channels, n) samples; how many of the delta are ready then."""
+        count = self._inward.output_frames(x.shape[1])
+        self._inward.push_into(x, self._line.room(count))
+        self._native.push(self._line, count, self._delta)
+        self._line.drop(count)
+        return self._outward.output_frames(len(self._delta) - self._padding)
+
+    def give_into(self, out: Array) -> None:
+        """Write all that is ready of the delta."""
         ready = len(self._delta) - self._padding
-        result = self._outward.push(np.ascontiguousarray(self._delta.view(0, ready)))
+        self._outward.push_into(self._delta.view(0, ready), out)
         self._delta.drop(ready)
-        return result
 
 
 def at_rate(source: DeltaSource, rate: float, inner_rate: int) -> DeltaSource:
@@ -213,7 +216,7 @@ class DeltaStream(BlockStream):
         """Take (channels, n) float32 samples and write as many."""
         count = x.shape[1]
         self._dry.append(x)
-        self._source.push(x, self._dry, self._delta)
+        self._source.push(self._dry, count, self._delta)
         out[:] = self._dry.view(0, count)
         if self.amount > 0.0:
             delta = self._delta.view(0, count)

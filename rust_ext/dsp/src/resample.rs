@@ -16,12 +16,13 @@
 use std::fmt;
 use std::sync::Arc;
 
+use ndarray::{ArrayView2, ArrayViewMut1, ArrayViewMut2, s};
 use rubato::sinc_interpolator::{AnyInterpolator, SincInterpolator, make_interpolator};
 use rubato::{WindowFunction, calculate_cutoff};
 use thiserror::Error;
 
 use crate::latency::gcd;
-use crate::planar::{MAX_CHANNELS, NotPlanar, frames_of};
+use crate::planar::MAX_CHANNELS;
 
 /// Length of the filter in samples of the lower rate.
 ///
@@ -70,9 +71,16 @@ pub enum ResampleError {
         /// Number of coefficients this pair would need.
         coefficients: u64,
     },
-    /// The channels of a buffer have different lengths.
-    #[error(transparent)]
-    NotPlanar(#[from] NotPlanar),
+    /// A buffer has another number of channels than the stream.
+    #[error("{name}: must have {channels} channels, got {got}")]
+    OtherChannels {
+        /// Name of the argument.
+        name: &'static str,
+        /// Channels of the stream.
+        channels: usize,
+        /// Channels of the buffer.
+        got: usize,
+    },
     /// The output cannot hold what the input gives; nothing was consumed.
     #[error("out: holds {got} samples per channel, must hold at least {needed}")]
     OutputTooShort {
@@ -94,14 +102,16 @@ pub enum ResampleError {
 /// For a way to another rate and back use [`resampler_pair`].
 ///
 /// ```
+/// use ndarray::Array2;
 /// use uncodec_dsp::StreamingResampler;
 ///
 /// let mut half = StreamingResampler::new(1, 96_000, 48_000)?;
-/// let mut out = vec![0.0; half.output_frames(1001)];
-/// assert_eq!(half.push_into(&[0.25; 1001], &mut out)?, 501);
+/// let mut out = Array2::zeros((1, half.output_frames(1001)));
+/// let input = Array2::from_elem((1, 1001), 0.25);
+/// assert_eq!(half.push_into(&input.view(), &mut out.view_mut())?, 501);
 /// // The delay is 160 samples of 96 kHz, 80 of 48 kHz; the filter has settled after twice that.
 /// assert_eq!((half.delay(), half.delay_rate()), (160, 96_000));
-/// assert!((out[170] - 0.25).abs() < 1e-5);
+/// assert!((out[[0, 170]] - 0.25).abs() < 1e-5);
 /// # Ok::<(), uncodec_dsp::ResampleError>(())
 /// ```
 #[derive(Clone)]
@@ -266,15 +276,24 @@ impl StreamingResampler {
 
     /// Takes in all of `input` and writes what it gives; returns the output samples per channel.
     ///
-    /// `input` is planar, `[channels, n]` with any `n`; `out` is planar with room for at least
+    /// `input` is `[channels, n]` with any `n`; `out` has room for at least
     /// [`output_frames`](Self::output_frames)`(n)` samples in each channel, of which the rest is
-    /// left alone. Nothing is allocated.
+    /// left alone. Both may lie anyhow in memory: a part of a longer buffer is read and written
+    /// where it is. Nothing is allocated.
     ///
     /// # Errors
-    /// [`ResampleError::NotPlanar`] or [`ResampleError::OutputTooShort`]; nothing was consumed.
-    pub fn push_into(&mut self, input: &[f32], out: &mut [f32]) -> Result<usize, ResampleError> {
-        let samples = frames_of("x", input.len(), self.channels)?;
-        let room = frames_of("out", out.len(), self.channels)?;
+    /// [`ResampleError::OtherChannels`] or [`ResampleError::OutputTooShort`]; nothing was consumed.
+    pub fn push_into(
+        &mut self,
+        input: &ArrayView2<'_, f32>,
+        out: &mut ArrayViewMut2<'_, f32>,
+    ) -> Result<usize, ResampleError> {
+        for (name, got) in [("x", input.nrows()), ("out", out.nrows())] {
+            if got != self.channels {
+                return Err(ResampleError::OtherChannels { name, channels: self.channels, got });
+            }
+        }
+        let (samples, room) = (input.ncols(), out.ncols());
         let needed = self.output_frames(samples);
         if room < needed {
             return Err(ResampleError::OutputTooShort { needed, got: room });
@@ -285,14 +304,15 @@ impl StreamingResampler {
                 self.move_back();
             }
             let take = (samples - done).min(self.stride - self.fill);
-            for (channel, history) in self.history.chunks_exact_mut(self.stride + 1).enumerate() {
-                let start = channel * samples + done;
-                history[self.fill..self.fill + take].copy_from_slice(&input[start..start + take]);
+            let histories = self.history.chunks_exact_mut(self.stride + 1);
+            for (history, samples) in histories.zip(input.rows()) {
+                ArrayViewMut1::from(&mut history[self.fill..self.fill + take])
+                    .assign(&samples.slice(s![done..done + take]));
             }
             while self.ahead < take as u64 {
                 let newest = self.fill + self.ahead as usize;
                 for (channel, history) in self.history.chunks_exact(self.stride + 1).enumerate() {
-                    out[channel * room + written] = match &self.filter {
+                    out[[channel, written]] = match &self.filter {
                         None => history[newest],
                         Some(filter) => {
                             let place = self.phase + newest as u64 * self.up - self.back;

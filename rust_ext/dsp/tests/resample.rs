@@ -2,6 +2,7 @@
 #![allow(clippy::float_cmp, reason = "equality to the bit is what is promised")]
 #![allow(clippy::unwrap_used, reason = "helpers of tests fail like tests")]
 
+use ndarray::{Array2, ArrayView2, s};
 use proptest::prelude::*;
 use uncodec_dsp::{ResampleError, StreamingResampler, resampler_pair, round_trip_delay};
 
@@ -24,12 +25,18 @@ fn gcd(a: u32, b: u32) -> u32 {
     if b == 0 { a } else { gcd(b, a % b) }
 }
 
-fn push(resampler: &mut StreamingResampler, input: &[f32]) -> Vec<f32> {
-    let channels = resampler.channels();
-    let frames = resampler.output_frames(input.len() / channels);
-    let mut out = vec![f32::NAN; channels * frames];
-    assert_eq!(resampler.push_into(input, &mut out).unwrap(), frames);
+fn push_all(resampler: &mut StreamingResampler, input: &ArrayView2<'_, f32>) -> Array2<f32> {
+    let frames = resampler.output_frames(input.ncols());
+    let mut out = Array2::from_elem((resampler.channels(), frames), f32::NAN);
+    assert_eq!(resampler.push_into(input, &mut out.view_mut()).unwrap(), frames);
     out
+}
+
+/// One channel.
+fn push(resampler: &mut StreamingResampler, input: &[f32]) -> Vec<f32> {
+    push_all(resampler, &ArrayView2::from_shape((1, input.len()), input).unwrap())
+        .into_raw_vec_and_offset()
+        .0
 }
 
 /// Samples of a sum of sines with up to `limit_hz`, faded in, in double precision.
@@ -187,32 +194,28 @@ proptest! {
         blocks.push(1);
         let samples = 3000;
         let input = tones(channels * samples, 48_000, 20_000.0, 3);
+        let input = Array2::from_shape_vec((channels, samples), input).unwrap();
         let mut resampler = StreamingResampler::new(channels, pair.0, pair.1).unwrap();
         let mut copy = resampler.clone();
-        let whole = push(&mut resampler, &input);
-        let frames = whole.len() / channels;
+        let whole = push_all(&mut resampler, &input.view());
+        let frames = whole.ncols();
         let total = (samples as u64 * u64::from(pair.1)).div_ceil(u64::from(pair.0));
         prop_assert_eq!(frames as u64, total);
         for round in 0..2 {
             let (mut start, mut written) = (0, 0);
+            // Parts of longer buffers, in and out: their channels lie apart in memory.
+            let mut parts = Array2::from_elem((channels, frames + 5), f32::NAN);
             for &block in blocks.iter().cycle() {
                 let end = samples.min(start + block);
-                let part: Vec<f32> = (0..channels)
-                    .flat_map(|c| &input[c * samples + start..c * samples + end])
-                    .copied()
-                    .collect();
-                let out = push(&mut copy, &part);
-                let got = out.len() / channels;
-                for channel in 0..channels {
-                    let expected = &whole[channel * frames + written..][..got];
-                    prop_assert_eq!(&out[channel * got..(channel + 1) * got], expected);
-                }
-                written += got;
+                let mut room = parts.slice_mut(s![.., written..]);
+                written += copy.push_into(&input.slice(s![.., start..end]), &mut room).unwrap();
                 start = end;
                 if start == samples {
                     break;
                 }
             }
+            prop_assert_eq!(parts.slice(s![.., ..frames]), &whole);
+            prop_assert!(parts.slice(s![.., frames..]).iter().all(|sample| sample.is_nan()));
             prop_assert_eq!(written, frames, "round {}", round);
             copy.reset();
         }
@@ -245,9 +248,13 @@ fn refusals_say_what_and_consume_nothing() {
     assert_eq!(error.to_string(), "delay_rate=4: must be rate_in=2 or rate_out=3");
 
     let mut resampler = StreamingResampler::new(2, 1, 3).unwrap();
-    let error = resampler.push_into(&[0.0; 4], &mut [0.0; 10]).unwrap_err();
-    assert_eq!(error, ResampleError::OutputTooShort { needed: 6, got: 5 });
-    assert!(resampler.push_into(&[0.0; 3], &mut [0.0; 40]).is_err());
-    assert!(resampler.push_into(&[0.0; 4], &mut [0.0; 13]).is_err());
+    let mut error = |channels_in, channels_out, room| {
+        let (input, mut out) =
+            (Array2::zeros((channels_in, 2)), Array2::zeros((channels_out, room)));
+        resampler.push_into(&input.view(), &mut out.view_mut()).unwrap_err()
+    };
+    assert_eq!(error(2, 2, 5), ResampleError::OutputTooShort { needed: 6, got: 5 });
+    assert_eq!(error(1, 2, 6).to_string(), "x: must have 2 channels, got 1");
+    assert_eq!(error(2, 3, 6).to_string(), "out: must have 2 channels, got 3");
     assert_eq!(resampler.output_frames(2), 6);
 }

@@ -8,7 +8,7 @@
 use std::borrow::Cow;
 use std::ops::Range;
 
-use numpy::ndarray::{Dimension, Ix2};
+use numpy::ndarray::{ArrayView1, ArrayView2, ArrayViewMut1, ArrayViewMut2, Dimension, Ix2};
 use numpy::npyffi::{NPY_ARRAY_ALIGNED, PY_ARRAY_API};
 use numpy::{
     Element, PyArray, PyArrayDescrMethods, PyArrayMethods, PyUntypedArray, PyUntypedArrayMethods,
@@ -149,10 +149,7 @@ impl<'a, 'py, T: Element, D: Dimension> Output<'a, 'py, T, D> {
         if !array.is_c_contiguous() {
             return Err(not_contiguous(name));
         }
-        let written = addresses(array.data(), array.len());
-        if written.start.max(read.start) < written.end.min(read.end) {
-            return Err(invalid_value(format!("{name}: must not overlap the input in memory")));
-        }
+        check_apart(name, &addresses(array.data(), array.len()), read)?;
         // SAFETY: as for `borrow`; that nothing else of this call refers to the memory was checked
         // just now.
         let values = unsafe { array.as_slice_mut() }.map_err(|_| not_contiguous(name))?;
@@ -188,8 +185,6 @@ fn check_writable<T: Element, D: Dimension>(
 }
 
 /// A block of a sound card or of a caller: samples (channels, n), float32, in any memory order.
-///
-/// Only ever copied as a whole, with the interpreter held: the same array may be input and output.
 pub struct Block<'a, 'py> {
     name: &'static str,
     array: &'a Bound<'py, PyArray<f32, Ix2>>,
@@ -217,35 +212,57 @@ impl<'a, 'py> Block<'a, 'py> {
         self.array.shape().get(1).copied().unwrap_or(0)
     }
 
+    /// The samples where they lie.
+    pub fn view(&self) -> ArrayView2<'a, f32> {
+        // SAFETY: as for `borrow`, with `view_mut` for `Output`; the memory is aligned.
+        unsafe { self.array.as_array() }
+    }
+
+    /// The samples to overwrite where they lie; `read` is the memory that is read meanwhile.
+    pub fn view_mut(&self, read: &Range<usize>) -> PyResult<ArrayViewMut2<'a, f32>> {
+        check_writable(self.name, self.array)?;
+        check_apart(self.name, &self.memory(), read)?;
+        // SAFETY: as above; the memory may be written to, and nothing else of this call reads it.
+        Ok(unsafe { self.array.as_array_mut() })
+    }
+
+    /// The memory from the first sample to the last, whatever lies in between.
+    pub fn memory(&self) -> Range<usize> {
+        let first = self.array.data().addr();
+        let mut span = first..first + size_of::<f32>();
+        for (&len, &stride) in self.array.shape().iter().zip(self.array.strides()) {
+            let Some(steps) = len.checked_sub(1) else { return first..first };
+            let reach = steps.cast_signed() * stride;
+            span.start = span.start.wrapping_add_signed(reach.min(0));
+            span.end = span.end.wrapping_add_signed(reach.max(0));
+        }
+        span
+    }
+
     /// Copies the samples, channel after channel.
     pub fn read_into(&self, planes: &mut [f32]) {
-        // SAFETY: the memory is aligned and nothing writes to it while the interpreter is held, as
-        // with NumPy itself; the view ends with this call.
-        let view = unsafe { self.array.as_array() };
-        for (row, plane) in view.outer_iter().zip(planes.chunks_exact_mut(self.samples().max(1))) {
-            if let Some(row) = row.as_slice() {
-                plane.copy_from_slice(row);
-            } else {
-                row.iter().zip(plane).for_each(|(&from, to)| *to = from);
-            }
+        let planes = planes.chunks_exact_mut(self.samples().max(1));
+        for (row, plane) in self.view().outer_iter().zip(planes) {
+            ArrayViewMut1::from(plane).assign(&row);
         }
     }
 
     /// Overwrites the samples.
     pub fn write_from(&self, planes: &[f32]) -> PyResult<()> {
-        check_writable(self.name, self.array)?;
-        // SAFETY: as above, and the memory may be written to; no other view of it is alive.
-        let mut view = unsafe { self.array.as_array_mut() };
+        let mut view = self.view_mut(&(0..0))?;
         let planes = planes.chunks_exact(self.samples().max(1));
         for (mut row, plane) in view.outer_iter_mut().zip(planes) {
-            if let Some(row) = row.as_slice_mut() {
-                row.copy_from_slice(plane);
-            } else {
-                row.iter_mut().zip(plane).for_each(|(to, &from)| *to = from);
-            }
+            row.assign(&ArrayView1::from(plane));
         }
         Ok(())
     }
+}
+
+fn check_apart(name: &str, written: &Range<usize>, read: &Range<usize>) -> PyResult<()> {
+    if written.start.max(read.start) < written.end.min(read.end) {
+        return Err(invalid_value(format!("{name}: must not overlap the input in memory")));
+    }
+    Ok(())
 }
 
 fn addresses<T>(first: *const T, len: usize) -> Range<usize> {

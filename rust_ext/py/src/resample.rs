@@ -1,15 +1,13 @@
 //! `StreamingResampler`, `resampler_pair` and `round_trip_delay` for Python.
 
-use numpy::ndarray::{Array2, Ix2};
+use numpy::ndarray::Array2;
 use numpy::{IntoPyArray, PyArray2};
 use pyo3::prelude::*;
 use uncodec_dsp as dsp;
 
-use crate::arguments::{Input, Output, check_axis, count, rate, zeros};
+use crate::arguments::{Block, count, rate, zeros};
 use crate::errors::invalid_value;
 use crate::shared::Shared;
-
-const SAMPLES: &str = "(channels, samples)";
 
 /// Streaming sample-rate converter with a linear phase and an exactly known delay.
 ///
@@ -100,7 +98,8 @@ impl StreamingResampler {
     /// channel of out (channels, m), float32, m >= output_frames(n); returns the output samples per
     /// channel.
     ///
-    /// Both arrays must be C-contiguous. Nothing is allocated. Where out is too short, InvalidValue
+    /// Both arrays are used where they lie, in any memory order; nothing of out may be between the
+    /// first and the last sample of x. Nothing is allocated. Where out is too short, InvalidValue
     /// is raised and nothing is consumed.
     #[pyo3(signature = (x, out))]
     fn push_into(
@@ -109,12 +108,10 @@ impl StreamingResampler {
         x: &Bound<'_, PyAny>,
         out: &Bound<'_, PyAny>,
     ) -> PyResult<usize> {
-        let x = Input::<f32, Ix2>::contiguous("x", x, SAMPLES)?;
-        check_axis("x", x.shape(), 0, "channels", self.channels)?;
-        let mut out = Output::<f32, Ix2>::new("out", out, SAMPLES, &x.memory())?;
-        check_axis("out", out.shape(), 0, "channels", self.channels)?;
-        let (x, out) = (x.values(), out.values());
-        self.inner.work(py, |resampler| resampler.push_into(x, out))?.map_err(invalid_value)
+        let x = Block::new("x", x, self.channels)?;
+        let mut out = Block::new("out", out, self.channels)?.view_mut(&x.memory())?;
+        let x = x.view();
+        self.inner.work(py, |resampler| resampler.push_into(&x, &mut out))?.map_err(invalid_value)
     }
 
     /// Take in all of x (channels, n), float32; returns what it gives, (channels, m), float32.
@@ -124,16 +121,15 @@ impl StreamingResampler {
         py: Python<'py>,
         x: &Bound<'py, PyAny>,
     ) -> PyResult<Bound<'py, PyArray2<f32>>> {
-        let x = Input::<f32, Ix2>::any("x", x, SAMPLES)?;
-        check_axis("x", x.shape(), 0, "channels", self.channels)?;
-        let samples = x.shape()[1];
-        let frames = self.inner.look(|resampler| resampler.output_frames(samples))?;
-        let mut values = zeros(&[self.channels, frames])?;
-        let x = x.values();
+        let x = Block::new("x", x, self.channels)?.view();
+        let frames = self.inner.look(|resampler| resampler.output_frames(x.ncols()))?;
+        let shape = (self.channels, frames);
+        let mut out =
+            Array2::from_shape_vec(shape, zeros(&[shape.0, shape.1])?).map_err(invalid_value)?;
+        let mut room = out.view_mut();
         self.inner
-            .work(py, |resampler| resampler.push_into(x, &mut values))?
+            .work(py, |resampler| resampler.push_into(&x, &mut room))?
             .map_err(invalid_value)?;
-        let out = Array2::from_shape_vec((self.channels, frames), values).map_err(invalid_value)?;
         Ok(out.into_pyarray(py))
     }
 
