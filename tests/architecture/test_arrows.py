@@ -35,6 +35,7 @@ ARROWS = {
     "effects": {"streams", "live", "diffusion", "repair", "bridge"},
     "catalogue": {"files", "effects", "networks", "io"},
     "files": {"io", "streams", "diffusion", "repair", "networks"},
+    "pipes": {"io", "streams"},
     "training": {"networks", "codecs", "diffusion.flow_path", "diffusion.ddim"},
     "analysis": {
         *("effects", "diffusion", "live", "networks", "bridge", "codecs", "io", "listening"),

@@ -14,6 +14,7 @@ from uncodec.files.restore import RestoreReport, StreamingEffect, restore_file
 from uncodec.version import __version__
 
 if TYPE_CHECKING:
+    from uncodec.effects import GANRestorer
     from uncodec.files.render import RenderSettings
 
 __all__ = ["PROVENANCE", "Notice", "Progress", "Rendering", "Restoring", "Work"]
@@ -164,7 +165,7 @@ class Rendering:
         )
 
 
-def open_effect(model: str, amount: float, seed: int, brightness_db: float) -> StreamingEffect:
+def open_effect(model: str, amount: float, seed: int, brightness_db: float) -> GANRestorer:
     """The effect of ``uncodec restore``, on one thread."""
     import torch
 

@@ -25,6 +25,7 @@ from uncodec.cli import (
     export,
     inspect,
     live,
+    pipe,
     render,
     restore,
     train,
@@ -44,7 +45,9 @@ app = typer.Typer(
     pretty_exceptions_enable=False,
     context_settings={"help_option_names": ["-h", "--help"]},
 )
-for commands in (restore, inspect, live, evaluate, compare, render, train, core, export, catalogue):
+for commands in (
+    *(restore, inspect, live, pipe, evaluate, compare, render, train, core, export, catalogue),
+):
     commands.register(app)
 
 
