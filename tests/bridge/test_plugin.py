@@ -59,6 +59,21 @@ def test_a_render_through_the_plugin_is_that_of_the_effect(noise, rate, channels
     assert np.abs(expected - audio).max() > 1e-3, "the delta is to be heard"
 
 
+def test_brightness_of_the_plugin_is_that_of_the_effect(noise):
+    audio = cut_off(noise(30_000), 44100)
+    restorer = GANRestorer(seed=9, brightness_db=-7.0)
+    plugin = restorer.as_plugin()
+    assert plugin.brightness_db == pytest.approx(-7.0)
+    for brightness_db in (-7.0, 5.0):
+        plugin.brightness_db = restorer.brightness_db = brightness_db
+        with rendering(plugin):
+            np.testing.assert_allclose(
+                plugin(audio, 44100), restorer(audio, 44100), rtol=0, atol=1e-5
+            )
+    plain = GANRestorer(seed=9)(audio, 44100)
+    assert np.abs(plain - restorer(audio, 44100)).max() > 1e-4
+
+
 def test_a_stream_through_the_plugin_is_the_effect_later(noise, later):
     audio = cut_off(noise(512 * 60), 44100)
     plugin = GANRestorer(amount=0.5).as_plugin()

@@ -46,10 +46,12 @@ def test_the_plugin_gives_what_the_stream_gives(
 ):
     audio = noise(block * (12000 // block), channels)
     host, _ = serving(rate=rate, channels=channels, block=block, seed=5)
-    host.path.set_parameters(amount=0.8, seed=5)
+    host.path.set_parameters(amount=0.8, seed=5, brightness_db=-6.0)
     host.path.activate()
     out = host.run(audio)
-    stream = open_stream(small_model, sample_rate=rate, channels=channels, seed=5, amount=0.8)
+    stream = open_stream(
+        small_model, sample_rate=rate, channels=channels, seed=5, amount=0.8, brightness_db=-6.0
+    )
     expected = stream.process(audio)
     late = host.late - stream.latency_samples
     assert late >= 0
@@ -84,6 +86,22 @@ def test_amounts_change_without_a_step(serving, noise):
     dry, wet = outs[0.0, 0.0], outs[1.0, 1.0]
     np.testing.assert_allclose(outs[0.0, 1.0], dry + gain * (wet - dry), atol=1e-6)
     np.testing.assert_allclose(outs[1.0, 0.0], wet + gain * (dry - wet), atol=1e-6)
+
+
+def test_brightness_changes_from_a_hop_on(serving, noise):
+    audio = noise(HOP * 60)
+    outs = {}
+    for tilts in [(0.0, 0.0), (9.0, 9.0), (0.0, 9.0)]:
+        host, _ = serving()
+        host.path.set_parameters(brightness_db=tilts[0])
+        host.path.activate()
+        first = host.run(audio[:, : 30 * HOP])
+        host.path.set_parameters(brightness_db=tilts[1])
+        outs[tilts] = np.concatenate([first, host.run(audio[:, 30 * HOP :])], axis=1)
+    plain, bright, changed = outs.values()
+    assert np.abs(plain - bright).max() > 1e-3
+    np.testing.assert_array_equal(changed[:, : 30 * HOP], plain[:, : 30 * HOP])
+    np.testing.assert_allclose(changed[:, 45 * HOP :], bright[:, 45 * HOP :], atol=1e-5)
 
 
 def test_another_activation_begins_afresh_and_may_bring_another_seed(serving, noise):

@@ -19,6 +19,7 @@ def test_everything_stands_where_the_plugin_writes_it():
         plugin._AMOUNT: "settings.amount.to_le_bytes",
         plugin._SAFETY_MS: "settings.latency_safety_ms.to_le_bytes",
         plugin._SEED: "settings.seed.to_le_bytes",
+        plugin._BRIGHTNESS: "settings.brightness_db.to_le_bytes",
         plugin._MODEL: "name.len",
         plugin._MODEL + 8: "name.as_bytes",
         plugin._STATUS: "status.core",

@@ -213,11 +213,6 @@ def test_a_refused_value_leaves_the_one_before(kind):
         assert twin.brightness_db == -3.0
 
 
-def test_as_a_plugin_it_does_not_lose_it_silently():
-    with pytest.raises(InvalidValue, match="brightness_db=2: must be 0"):
-        GANRestorer(brightness_db=2).as_plugin()
-
-
 def test_a_session_refuses_values_out_of_range(model):
     with pytest.raises(InvalidValue, match="brightness_db=13: must be from -12 to 12"):
         LiveSession(str(model), sample_rate=44100, channels=2, brightness_db=13)

@@ -33,8 +33,8 @@ __all__ = [
 # The plugin's state; see "State" in plugin_bridge/vst3/README.md.
 _MAGIC = b"UNCODECS"
 _STATE_BYTES = 512
-_VERSION = 1
-_AMOUNT, _SAFETY_MS, _SEED, _MODEL, _STATUS, _REASON = 16, 24, 32, 40, 192, 256
+_VERSION = 2
+_AMOUNT, _SAFETY_MS, _SEED, _MODEL, _BRIGHTNESS, _STATUS, _REASON = 16, 24, 32, 40, 176, 192, 256
 _NAME_BYTES = 128
 _SETTINGS = struct.Struct("<8sI")
 _NUMBERS = struct.Struct("<2I6QI")
@@ -132,11 +132,14 @@ def with_settings(
     seed: int,
     latency_safety_ms: float | None = None,
     model: str | None = None,
+    brightness_db: float | None = None,
 ) -> bytes:
     """A state with other settings; those that are None stay."""
     patched = bytearray(state)
     struct.pack_into("<d", patched, _AMOUNT, amount)
     struct.pack_into("<Q", patched, _SEED, seed)
+    if brightness_db is not None:
+        struct.pack_into("<d", patched, _BRIGHTNESS, brightness_db)
     if latency_safety_ms is not None:
         struct.pack_into("<d", patched, _SAFETY_MS, latency_safety_ms)
     if model is not None:
@@ -145,7 +148,9 @@ def with_settings(
     return bytes(patched)
 
 
-def load_attached(*, model: str, device: str, amount: float, seed: int) -> pedalboard.VST3Plugin:
+def load_attached(
+    *, model: str, device: str, amount: float, seed: int, brightness_db: float = 0.0
+) -> pedalboard.VST3Plugin:
     """Load the plugin, attached to a core of this process; see `GANRestorer.as_plugin`."""
     import pedalboard
 
@@ -160,7 +165,9 @@ def load_attached(*, model: str, device: str, amount: float, seed: int) -> pedal
                 raise CoreError(f"{bundle}: cannot be loaded ({error})") from error
         # The parameter itself has steps of 0.1 %, and there is none for the seed.
         preset, start = _state_of(plugin)
-        patched = with_settings(preset[start:], amount=amount, seed=seed)
+        patched = with_settings(
+            preset[start:], amount=amount, seed=seed, brightness_db=brightness_db
+        )
         plugin.preset_data = preset[:start] + patched
         if not wait_until(lambda: plugin_status(plugin).connected, CONNECTING_S):
             reason = plugin_status(plugin).reason or "the core does not answer"

@@ -141,7 +141,9 @@ class PluginSession:
         began = clock_ns()
         if ticket.generation != self._generation:
             self._begin(ticket)
-        good = self._hops.run(ticket.hop, self._input, amount=ticket.amount)
+        good = self._hops.run(
+            ticket.hop, self._input, amount=ticket.amount, brightness_db=ticket.brightness_db
+        )
         if good:
             self.side.publish(ticket, self._hops.output, self._hops.tail)
         else:

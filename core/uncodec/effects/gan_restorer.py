@@ -8,7 +8,7 @@ from typing import TYPE_CHECKING
 
 from uncodec.effects.parameter import Parameter
 from uncodec.effects.restorer import Restorer
-from uncodec.errors import CoreError, InvalidValue
+from uncodec.errors import CoreError
 from uncodec.parameters import check_device, check_model, check_seed
 from uncodec.streams.channel_groups import group_seed
 
@@ -106,8 +106,9 @@ class GANRestorer(Restorer):
         its own, the core, which is started with the first plugin, shared by all that have the same
         model and device, and ended with the last one, or with this process at the latest.
 
-        The plugin has the amount, the seed, the model and the device of this effect as they are
-        now; later changes here do not reach it. Its own `amount`, in percent, may be changed.
+        The plugin has the amount, the brightness, the seed, the model and the device of this effect
+        as they are now; later changes here do not reach it. Its own `amount`, in percent, and
+        `brightness_db` may be changed.
 
         Returns
         -------
@@ -115,8 +116,6 @@ class GANRestorer(Restorer):
 
         Raises
         ------
-        InvalidValue
-            `brightness_db` is not 0: the plugin does not tilt.
         CoreError
             The plugin was not built, or the core cannot be started or does not have the sizes that
             the plugin was built for.
@@ -137,14 +136,14 @@ class GANRestorer(Restorer):
         """
         if sys.platform != "linux":
             raise CoreError(f"platform={sys.platform}: core and plugin run on Linux alone")
-        if self.brightness_db:
-            raise InvalidValue(
-                f"brightness_db={self.brightness_db:g}: must be 0, the plugin does not tilt"
-            )
         from uncodec.bridge.plugin import load_attached
 
         return load_attached(
-            model=self.model, device=self.device, amount=self.amount, seed=self.seed
+            model=self.model,
+            device=self.device,
+            amount=self.amount,
+            seed=self.seed,
+            brightness_db=self.brightness_db,
         )
 
     def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:

@@ -120,6 +120,7 @@ fuzz_target!(|steps: Vec<Step>| {
                     let saved = decode(&effect.save()).expect("it is its own");
                     assert_eq!((taken.seed, taken.bypass), (saved.seed, saved.bypass));
                     assert!((taken.amount - saved.amount).abs() < 1e-12);
+                    assert!((taken.brightness_db - saved.brightness_db).abs() < 1e-12);
                     assert_eq!(taken.model, saved.model);
                 }
             }

@@ -38,7 +38,7 @@ pub use host_path::{BlockError, HostPath, finite};
 pub use host_side::{Fetch, HostSide, SubmitError};
 pub use layout::{ABI_VERSION, HEADER_BYTES, Layout, MAGIC, MAX_BYTES, word};
 pub use memory::{BufferError, HeapMemory, Memory};
-pub use parameters::Parameters;
+pub use parameters::{MOST_BRIGHTNESS_DB, Parameters};
 pub use slot::tag;
 pub use timing::{HIGHEST_RATE, LOWEST_RATE, Network, Timing, TimingError};
 pub use wait::OfflineWait;

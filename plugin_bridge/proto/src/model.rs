@@ -129,7 +129,7 @@ fn loom_no_result_of_an_earlier_generation_is_fetched() {
         let (mut output, mut tail) = ([0.0; 2], []);
         for generation in [1.0, 2.0] {
             host.activate();
-            let parameters = Parameters { amount: 1.0, seed: generation as u64 };
+            let parameters = Parameters { seed: generation as u64, ..Parameters::default() };
             host.submit(&[generation, -generation], parameters).unwrap();
             if host.fetch(0, &mut output, &mut tail) == Ok(Fetch::Ready) {
                 assert_eq!(output, [generation, -generation]);

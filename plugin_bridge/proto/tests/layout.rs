@@ -18,7 +18,7 @@ fn odd() -> Geometry {
 
 #[test]
 fn every_offset_is_where_it_was() {
-    assert_eq!((ABI_VERSION, HEADER_BYTES), (2, 512));
+    assert_eq!((ABI_VERSION, HEADER_BYTES), (3, 512));
     assert_eq!(MAGIC.to_le_bytes(), *b"UNCODECP");
     let constants = [
         word::MAGIC,
@@ -37,7 +37,13 @@ fn every_offset_is_where_it_was() {
     let counters = [word::WET, word::DRY, word::LATE, word::REFUSED, word::WORST_CALLBACK];
     assert_eq!(counters, [32, 33, 34, 35, 36]);
     assert_eq!(
-        [word::SLOT_TAG, word::SLOT_AMOUNT, word::SLOT_SEED, word::SLOT_SAMPLES],
+        [
+            word::SLOT_TAG,
+            word::SLOT_AMOUNT,
+            word::SLOT_SEED,
+            word::SLOT_BRIGHTNESS,
+            word::SLOT_SAMPLES
+        ],
         [0, 1, 2, 8]
     );
 
@@ -92,12 +98,14 @@ fn the_words_hold_what_the_protocol_says() {
     assert_eq!(words(), expected);
 
     let samples: Vec<f32> = (1..=30_u8).map(f32::from).collect();
-    assert_eq!(host.submit(&samples, Parameters { amount: 0.5, seed: 9 }), Ok(0));
+    let parameters = Parameters { amount: 0.5, seed: 9, brightness_db: -3.0 };
+    assert_eq!(host.submit(&samples, parameters), Ok(0));
     expected[16] = 1 << 32 | 1;
     expected[64] = tag(1, 0);
     assert_eq!(tag(1, 0), 1 << 32 | 1);
     expected[65] = u64::from(0.5_f32.to_bits());
     expected[66] = 9;
+    expected[67] = u64::from((-3.0_f32).to_bits());
     let pair = |a: f32, b: f32| u64::from(a.to_bits()) | u64::from(b.to_bits()) << 32;
     for (channel, samples) in samples.chunks(15).enumerate() {
         for (n, samples) in samples.chunks(2).enumerate() {

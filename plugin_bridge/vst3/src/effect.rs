@@ -327,7 +327,11 @@ impl Effect {
             }
         }
         // All of it from the core; how much of that is heard is a matter of single samples.
-        path.set_parameters(Parameters { amount: 1.0, seed: self.seed.load(Ordering::Relaxed) });
+        path.set_parameters(Parameters {
+            amount: 1.0,
+            seed: self.seed.load(Ordering::Relaxed),
+            brightness_db: self.values.plain(Parameter::Brightness) as f32,
+        });
         path.set_level(before.0, 0);
         path.set_bypass(before.1);
         let mut timeline = Timeline::new(amount, bypass, block.length());
@@ -357,6 +361,7 @@ impl Effect {
             amount: self.values.get(Parameter::Amount),
             latency_safety_ms: self.values.plain(Parameter::LatencySafety),
             seed: self.seed.load(Ordering::Relaxed),
+            brightness_db: self.values.plain(Parameter::Brightness),
             bypass: self.bypass(),
             model: model.name.to_owned(),
         };
@@ -375,6 +380,7 @@ impl Effect {
         };
         self.seed.store(settings.seed, Ordering::Relaxed);
         self.values.set(Parameter::Amount, settings.amount);
+        self.values.set_plain(Parameter::Brightness, settings.brightness_db);
         self.values.set_plain(Parameter::Bypass, f64::from(u8::from(settings.bypass)));
         let safety = self.values.set_plain(Parameter::LatencySafety, settings.latency_safety_ms);
         let model = self.values.set_plain(Parameter::Model, model as f64);

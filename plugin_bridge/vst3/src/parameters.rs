@@ -4,6 +4,8 @@
 
 use std::sync::atomic::{AtomicU64, Ordering};
 
+use uncodec_proto::MOST_BRIGHTNESS_DB;
+
 use crate::models::{MODELS, default_index};
 
 /// A parameter; its number is the identifier in hosts, never changes and is never used again: 4 was
@@ -19,13 +21,15 @@ pub enum Parameter {
     LatencySafety = 2,
     /// Which model restores.
     Model = 3,
+    /// Tilt of what is added.
+    Brightness = 5,
 }
 
 /// What a value of a parameter means.
 #[derive(Debug, Clone, Copy)]
 enum Scale {
-    /// From 0 to the maximum, in whole tenths as far as texts are concerned.
-    Continuous { maximum: f64 },
+    /// From the minimum to the maximum, in whole tenths as far as texts are concerned.
+    Continuous { minimum: f64, maximum: f64 },
     /// Whole numbers from `minimum` on.
     Steps { minimum: u32, count: u32 },
     /// One of a list.
@@ -34,7 +38,9 @@ enum Scale {
 
 /// More than any list has.
 const MOST_NAMES: usize = 1000;
-const AMOUNT: Scale = Scale::Continuous { maximum: 100.0 };
+const AMOUNT: Scale = Scale::Continuous { minimum: 0.0, maximum: 100.0 };
+const BRIGHTNESS: Scale =
+    Scale::Continuous { minimum: -(MOST_BRIGHTNESS_DB as f64), maximum: MOST_BRIGHTNESS_DB as f64 };
 const SAFETY: Scale = Scale::Steps { minimum: 1, count: 50 };
 const SAFETY_DEFAULT_MS: f64 = 10.0;
 
@@ -48,7 +54,19 @@ fn model_name(index: usize) -> Option<&'static str> {
 
 impl Parameter {
     /// All of them, in the order in which hosts show them.
-    pub const ALL: [Self; 4] = [Self::Amount, Self::Bypass, Self::LatencySafety, Self::Model];
+    pub const ALL: [Self; 5] =
+        [Self::Amount, Self::Bypass, Self::LatencySafety, Self::Model, Self::Brightness];
+
+    /// Its place in [`ALL`](Self::ALL).
+    const fn place(self) -> usize {
+        match self {
+            Self::Amount => 0,
+            Self::Bypass => 1,
+            Self::LatencySafety => 2,
+            Self::Model => 3,
+            Self::Brightness => 4,
+        }
+    }
 
     /// The parameter with this number.
     #[must_use]
@@ -64,6 +82,7 @@ impl Parameter {
             Self::Bypass => "Bypass",
             Self::LatencySafety => "Latency safety",
             Self::Model => "Model",
+            Self::Brightness => "Brightness",
         }
     }
 
@@ -73,6 +92,7 @@ impl Parameter {
         match self {
             Self::Amount => "%",
             Self::LatencySafety => "ms",
+            Self::Brightness => "dB",
             Self::Bypass | Self::Model => "",
         }
     }
@@ -80,7 +100,7 @@ impl Parameter {
     /// Whether hosts may record it: what changes the latency cannot be moved while audio runs.
     #[must_use]
     pub fn is_automatable(self) -> bool {
-        matches!(self, Self::Amount | Self::Bypass)
+        matches!(self, Self::Amount | Self::Bypass | Self::Brightness)
     }
 
     /// Whether its values have names.
@@ -101,6 +121,7 @@ impl Parameter {
             Self::Bypass => Scale::List(on_off),
             Self::LatencySafety => SAFETY,
             Self::Model => Scale::List(model_name),
+            Self::Brightness => BRIGHTNESS,
         }
     }
 
@@ -125,6 +146,7 @@ impl Parameter {
             Self::Bypass => 0.0,
             Self::LatencySafety => self.normalised(SAFETY_DEFAULT_MS),
             Self::Model => self.normalised(default_index() as f64),
+            Self::Brightness => self.normalised(0.0),
         }
     }
 
@@ -133,7 +155,7 @@ impl Parameter {
     pub fn plain(self, normalised: f64) -> f64 {
         let normalised = in_range(normalised);
         match self.scale() {
-            Scale::Continuous { maximum } => normalised * maximum,
+            Scale::Continuous { minimum, maximum } => minimum + normalised * (maximum - minimum),
             Scale::Steps { minimum, .. } => f64::from(minimum) + self.step(normalised),
             Scale::List(_) => self.step(normalised),
         }
@@ -143,7 +165,7 @@ impl Parameter {
     #[must_use]
     pub fn normalised(self, plain: f64) -> f64 {
         in_range(match self.scale() {
-            Scale::Continuous { maximum } => plain / maximum,
+            Scale::Continuous { minimum, maximum } => (plain - minimum) / (maximum - minimum),
             Scale::Steps { minimum, .. } => {
                 (plain.round() - f64::from(minimum)) / f64::from(self.steps())
             }
@@ -162,7 +184,8 @@ impl Parameter {
     pub fn text(self, normalised: f64) -> String {
         let plain = self.plain(normalised);
         match self.scale() {
-            Scale::Continuous { .. } => format!("{plain:.1}"),
+            // A sum with 0, because -0.0 is no text of its own.
+            Scale::Continuous { .. } => format!("{:.1}", (plain * 10.0).round() / 10.0 + 0.0),
             Scale::Steps { .. } => format!("{plain:.0}"),
             Scale::List(names) => names(plain as usize).unwrap_or_default().to_owned(),
         }
@@ -173,7 +196,7 @@ impl Parameter {
     pub fn parse(self, text: &str) -> Option<f64> {
         let text = text.trim();
         let text = text.strip_suffix(self.unit()).unwrap_or(text).trim_end();
-        let maximum = match self.scale() {
+        let range = match self.scale() {
             Scale::List(names) => {
                 let matches = |&index: &usize| {
                     names(index).is_some_and(|name| name.eq_ignore_ascii_case(text))
@@ -182,11 +205,11 @@ impl Parameter {
                     .find(matches)
                     .map(|index| self.normalised(index as f64));
             }
-            Scale::Continuous { maximum } => 0.0..=maximum,
+            Scale::Continuous { minimum, maximum } => minimum..=maximum,
             Scale::Steps { minimum, count } => f64::from(minimum)..=f64::from(minimum + count - 1),
         };
         let plain: f64 = text.parse().ok()?;
-        maximum.contains(&plain).then(|| self.normalised(plain))
+        range.contains(&plain).then(|| self.normalised(plain))
     }
 }
 
@@ -208,7 +231,7 @@ impl Values {
     /// The normalised value.
     #[must_use]
     pub fn get(&self, parameter: Parameter) -> f64 {
-        f64::from_bits(self.0[parameter as usize].load(Ordering::Relaxed))
+        f64::from_bits(self.0[parameter.place()].load(Ordering::Relaxed))
     }
 
     /// The plain value.
@@ -221,7 +244,7 @@ impl Values {
     pub fn set(&self, parameter: Parameter, normalised: f64) -> bool {
         let before = self.plain(parameter);
         let normalised = in_range(normalised);
-        self.0[parameter as usize].store(normalised.to_bits(), Ordering::Relaxed);
+        self.0[parameter.place()].store(normalised.to_bits(), Ordering::Relaxed);
         before.to_bits() != parameter.plain(normalised).to_bits()
     }
 
@@ -273,7 +296,7 @@ mod tests {
                 values.set_plain(parameter, value);
                 assert!((0.0..=1.0).contains(&values.get(parameter)));
             }
-            for text in ["", "x", "nan", "-1", "101", "1e9"] {
+            for text in ["", "x", "nan", "-13", "101", "1e9"] {
                 assert_eq!(parameter.parse(text), None, "{parameter:?} {text}");
             }
         }
@@ -283,6 +306,7 @@ mod tests {
     fn numbers_name_parameters() {
         for parameter in Parameter::ALL {
             assert_eq!(Parameter::from_id(parameter as u32), Some(parameter));
+            assert_eq!(Parameter::ALL[parameter.place()], parameter);
         }
         assert_eq!(Parameter::from_id(4), None);
     }

@@ -4,18 +4,20 @@
 //! which is written and never read back.
 
 use thiserror::Error;
-use uncodec_proto::HostCounters;
+use uncodec_proto::{HostCounters, MOST_BRIGHTNESS_DB};
 
 use crate::link::CoreState;
 
 /// First bytes of a state.
 pub const MAGIC: [u8; 8] = *b"UNCODECS";
-/// Version of the format; any change raises it.
-pub const VERSION: u32 = 1;
+/// Version of the format; any change raises it. Version 1, without brightness, is still read.
+pub const VERSION: u32 = 2;
 /// Bytes of a state.
 pub const BYTES: usize = 512;
 /// Longest name of a model.
 const MAX_NAME: usize = 128;
+/// How far brightness goes in either direction.
+const MOST_BRIGHTNESS: f64 = MOST_BRIGHTNESS_DB as f64;
 /// Longest reason.
 const MAX_REASON: usize = 208;
 
@@ -49,6 +51,8 @@ pub struct Settings {
     pub latency_safety_ms: f64,
     /// Seed of the noise.
     pub seed: u64,
+    /// Tilt of what is added, in dB from -12 to 12.
+    pub brightness_db: f64,
     /// Whether only the delay is wanted.
     pub bypass: bool,
     /// Name of the model.
@@ -85,6 +89,7 @@ pub fn encode(settings: &Settings, status: &Status) -> [u8; BYTES] {
     put(&mut bytes, 32, &settings.seed.to_le_bytes());
     put(&mut bytes, 40, &(name.len() as u32).to_le_bytes());
     put(&mut bytes, 48, name.as_bytes());
+    put(&mut bytes, 176, &settings.brightness_db.to_le_bytes());
     put(&mut bytes, 192, &(status.core as u32).to_le_bytes());
     put(&mut bytes, 196, &status.latency.to_le_bytes());
     for (place, value) in
@@ -109,7 +114,7 @@ pub fn decode(bytes: &[u8]) -> Result<Settings, StateError> {
     let short = || StateError::Short(bytes.len());
     let version = bytes.get(8..12).and_then(|b| b.try_into().ok()).ok_or_else(short)?;
     let version = u32::from_le_bytes(version);
-    if version != VERSION {
+    if !(1..=VERSION).contains(&version) {
         return Err(StateError::Version(version));
     }
     let bytes: &[u8; BYTES] =
@@ -128,6 +133,11 @@ pub fn decode(bytes: &[u8]) -> Result<Settings, StateError> {
     if !latency_safety_ms.is_finite() || latency_safety_ms < 0.0 {
         return Err(StateError::Value("latency safety"));
     }
+    let brightness_db = if version == 1 { 0.0 } else { f64::from_le_bytes(eight(176)) };
+    // Not a number is in no range.
+    if !(-MOST_BRIGHTNESS..=MOST_BRIGHTNESS).contains(&brightness_db) {
+        return Err(StateError::Value("brightness"));
+    }
     let bypass = match four(12) {
         0 => false,
         1 => true,
@@ -136,7 +146,8 @@ pub fn decode(bytes: &[u8]) -> Result<Settings, StateError> {
     let length = four(40) as usize;
     let name = bytes[48..48 + MAX_NAME].get(..length).ok_or(StateError::Value("model"))?;
     let model = std::str::from_utf8(name).map_err(|_| StateError::Value("model"))?.to_owned();
-    Ok(Settings { amount, latency_safety_ms, seed: u64::from_le_bytes(eight(32)), bypass, model })
+    let seed = u64::from_le_bytes(eight(32));
+    Ok(Settings { amount, latency_safety_ms, seed, brightness_db, bypass, model })
 }
 
 fn put(bytes: &mut [u8; BYTES], at: usize, value: &[u8]) {
@@ -161,6 +172,7 @@ mod tests {
             amount: 0.25,
             latency_safety_ms: 7.0,
             seed: u64::MAX - 3,
+            brightness_db: -4.5,
             bypass: true,
             model: "some-model".to_owned(),
         };
@@ -183,6 +195,19 @@ mod tests {
         let mut longer = bytes.to_vec();
         longer.push(1);
         assert_eq!(decode(&longer), Ok(settings));
+    }
+
+    #[test]
+    fn a_state_from_before_brightness_has_none() {
+        let (settings, status) = state();
+        let mut bytes = encode(&settings, &status);
+        bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
+        let expected = Settings { brightness_db: 0.0, ..settings };
+        assert_eq!(decode(&bytes), Ok(expected.clone()));
+        bytes[176..192].fill(0);
+        assert_eq!(decode(&bytes), Ok(expected));
+        bytes[8..12].copy_from_slice(&0_u32.to_le_bytes());
+        assert_eq!(decode(&bytes), Err(StateError::Version(0)));
     }
 
     #[test]
@@ -210,10 +235,14 @@ mod tests {
         assert_eq!(decode(&bytes[..10]), Err(StateError::Short(10)));
         assert_eq!(decode(&bytes[..511]), Err(StateError::Short(511)));
         assert_eq!(changed(0, b"X"), StateError::Magic);
-        assert_eq!(changed(8, &2_u32.to_le_bytes()), StateError::Version(2));
+        assert_eq!(changed(8, &3_u32.to_le_bytes()), StateError::Version(3));
         assert_eq!(changed(12, &2_u32.to_le_bytes()), StateError::Value("bypass"));
         for amount in [-0.1, 1.5, f64::NAN] {
             assert_eq!(changed(16, &amount.to_le_bytes()), StateError::Value("amount"));
+        }
+        for brightness in [-12.1, 13.0, f64::NAN] {
+            let found = changed(176, &brightness.to_le_bytes());
+            assert_eq!(found, StateError::Value("brightness"));
         }
         for time in [-1.0, f64::INFINITY, f64::NAN] {
             assert_eq!(changed(24, &time.to_le_bytes()), StateError::Value("latency safety"));

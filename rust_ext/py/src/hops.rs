@@ -33,11 +33,14 @@ pub struct HopTicket {
     /// Seed of the noise.
     #[pyo3(get)]
     seed: u64,
+    /// Tilt of what is added, in dB from -12 to 12.
+    #[pyo3(get)]
+    brightness_db: f32,
 }
 
 impl HopTicket {
     pub fn new(ticket: proto::HopTicket) -> Self {
-        let proto::Parameters { amount, seed } = ticket.parameters();
+        let proto::Parameters { amount, seed, brightness_db } = ticket.parameters();
         let skipped = match ticket.start() {
             proto::Start::Resynced { skipped } => skipped,
             proto::Start::Continues | proto::Start::Activated => 0,
@@ -48,6 +51,7 @@ impl HopTicket {
             generation: ticket.generation(),
             amount,
             seed,
+            brightness_db,
             ticket: Mutex::new(Some(ticket)),
         }
     }

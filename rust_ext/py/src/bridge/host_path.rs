@@ -120,9 +120,15 @@ impl HostPath {
     }
 
     /// Set the parameters of every hop that is submitted from now on.
-    #[pyo3(signature = (*, amount=1.0, seed=0))]
-    fn set_parameters(&self, py: Python<'_>, amount: f32, seed: u64) -> PyResult<()> {
-        let parameters = proto::Parameters { amount, seed };
+    #[pyo3(signature = (*, amount=1.0, seed=0, brightness_db=0.0))]
+    fn set_parameters(
+        &self,
+        py: Python<'_>,
+        amount: f32,
+        seed: u64,
+        brightness_db: f32,
+    ) -> PyResult<()> {
+        let parameters = proto::Parameters { amount, seed, brightness_db };
         self.inner.work(py, |path| path.set_parameters(parameters))
     }
 
