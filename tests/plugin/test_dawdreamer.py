@@ -37,6 +37,7 @@ def test_parameters_have_names_and_units(bundle: str) -> None:
         ("Bypass", ""),
         ("Latency safety", "ms"),
         ("Model", ""),
+        ("Brightness", "dB"),
     ]
 
 

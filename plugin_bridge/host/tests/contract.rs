@@ -35,6 +35,7 @@ fn parameters_are_named_and_their_texts_come_back() {
             (1, "Bypass", "", CAN_AUTOMATE | LIST | BYPASS),
             (2, "Latency safety", "ms", 0),
             (3, "Model", "", LIST),
+            (5, "Brightness", "dB", CAN_AUTOMATE),
         ]
     );
     for parameter in &found {
@@ -323,12 +324,13 @@ fn a_saved_state_comes_back_and_a_newer_one_is_refused() {
     plugin.set_parameter(0, 0.25);
     plugin.set_parameter(1, 1.0);
     plugin.set_parameter(2, 1.0);
+    plugin.set_parameter(5, 0.25);
     let state = plugin.state();
     let other = plugin_without_core();
     assert_eq!(other.set_state(&state), OK);
     assert_eq!(other.restarts().latency_changes(), 1);
     assert_eq!(other.restarts().value_changes(), 1, "hosts keep values of their own");
-    for id in 0..4 {
+    for id in [0, 1, 2, 3, 5] {
         let (one, two) = (plugin.parameter(id), other.parameter(id));
         assert!((one - two).abs() < 1e-12, "{id}: {one} {two}");
     }
@@ -338,7 +340,7 @@ fn a_saved_state_comes_back_and_a_newer_one_is_refused() {
     assert_eq!(other.set_state(&seeded), OK);
     assert_eq!(other.state()[32..40], seeded[32..40]);
     let mut newer = state.clone();
-    newer[8] = 2;
+    newer[8] = 3;
     newer[16..24].copy_from_slice(&0.75_f64.to_le_bytes());
     let mut unknown = state.clone();
     unknown[48] ^= 1;

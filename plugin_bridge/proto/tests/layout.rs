@@ -44,7 +44,7 @@ fn every_offset_is_where_it_was() {
             word::SLOT_BRIGHTNESS,
             word::SLOT_SAMPLES
         ],
-        [0, 1, 2, 8]
+        [0, 1, 2, 3, 8]
     );
 
     let layout = Layout::new(&odd());
@@ -82,7 +82,7 @@ fn the_words_hold_what_the_protocol_says() {
     // The latency law: A + (H - 1), no turnaround.
     expected[..9].copy_from_slice(&[
         MAGIC,
-        2 | 512 << 32,
+        3 | 512 << 32,
         geometry.bytes() as u64,
         48_000_f64.to_bits(),
         2 | 64 << 32,
@@ -175,13 +175,13 @@ fn memory_that_is_no_session_is_refused() {
         CoreSide::attach(memory).unwrap_err()
     };
     assert_eq!(refused(word::MAGIC, 0), HeaderError::Magic(0));
-    let error = refused(word::ABI, 3 | 512 << 32);
-    assert_eq!(error, HeaderError::AbiVersion(3));
+    let error = refused(word::ABI, 2 | 512 << 32);
+    assert_eq!(error, HeaderError::AbiVersion(2));
     assert_eq!(
         error.to_string(),
-        "abi_version=3: must be 2; plugin and core are of different releases"
+        "abi_version=2: must be 3; plugin and core are of different releases"
     );
-    assert_eq!(refused(word::ABI, 2 | 513 << 32), HeaderError::HeaderBytes(513));
+    assert_eq!(refused(word::ABI, 3 | 513 << 32), HeaderError::HeaderBytes(513));
     assert!(matches!(refused(word::BYTES, 0), HeaderError::Bytes { claimed: 0, .. }));
     assert!(matches!(refused(word::BYTES, u64::MAX), HeaderError::Bytes { .. }));
     for (index, value) in [
