@@ -33,7 +33,7 @@ ARROWS = {
     "bridge": {"live", "networks", "_native"},
     "inspection": {"io", "repair"},
     "effects": {"streams", "live", "diffusion", "repair", "bridge"},
-    "catalogue": {"files", "effects", "networks", "io"},
+    "catalogue": {"files", "effects", "networks", "io", "inspection"},
     "files": {"io", "streams", "diffusion", "repair", "networks"},
     "pipes": {"io", "streams"},
     "training": {"networks", "codecs", "diffusion.flow_path", "diffusion.ddim"},

@@ -3,6 +3,7 @@
 from __future__ import annotations
 
 from dataclasses import asdict
+from functools import partial
 from pathlib import Path
 
 import numpy as np
@@ -11,7 +12,8 @@ import soundfile
 from tests.catalogue.light_work import Halving
 
 from uncodec.catalogue.receipts import ReceiptBook
-from uncodec.catalogue.run import run
+from uncodec.catalogue.run import each_here, run
+from uncodec.catalogue.workers import each_in_processes
 from uncodec.files.planning import plan
 from uncodec.files.reporting import Reporter
 
@@ -38,6 +40,9 @@ class Recorder(Reporter):
 
     def skipped(self, source, target):
         self.events.append(("skipped", source.name))
+
+    def left(self, source, target, reason):
+        self.events.append(("left", source.name))
 
     def failed(self, source, target, error):
         self.events.append(("failed", source.name))
@@ -68,13 +73,25 @@ def put(tmp_path):
 def go(tmp_path):
     """Run over the folder of sources, with receipts in a folder; returns what was told."""
 
-    def go(work=None, *, processes=1, skip_done=True, output=True, receipts=True, jobs=None):
+    def go(
+        work=None,
+        *,
+        processes=1,
+        skip_done=True,
+        output=True,
+        receipts=True,
+        jobs=None,
+        only_damaged=False,
+    ):
         planned = plan([tmp_path / "in"], tmp_path / "out" if output else None)
         if jobs is not None:
             planned = jobs(planned)
         book = ReceiptBook(tmp_path / "receipts" if receipts else None, skip_done=skip_done)
         told = Recorder()
-        told.failures = run(planned, work or Halving(), told, processes=processes, book=book)
+        each = partial(each_in_processes, processes=processes) if processes > 1 else each_here
+        told.failures = run(
+            planned, work or Halving(), told, each=each, book=book, only_damaged=only_damaged
+        )
         return told
 
     return go

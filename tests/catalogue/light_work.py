@@ -6,12 +6,14 @@ import os
 import sys
 import time
 from dataclasses import dataclass, field
+from functools import partial
 from pathlib import Path
 
 from uncodec.catalogue.receipts import ReceiptBook
 from uncodec.catalogue.run import run
 from uncodec.catalogue.run_lock import locked
 from uncodec.catalogue.shards import Shard
+from uncodec.catalogue.workers import each_in_processes
 from uncodec.errors import ModelError, UncodecError
 from uncodec.files.planning import plan
 from uncodec.files.reporting import Reporter
@@ -29,6 +31,7 @@ class Halving:
     factor: float = 0.5
     pause_s: float = 0.0
     model: str = "a"
+    overwrite: bool = False
     begun: int = field(default=0, init=False)
 
     def begin(self):
@@ -74,7 +77,13 @@ def main():
     book = ReceiptBook(receipts, skip_done=True)
     with locked(receipts, Shard()):
         sys.exit(
-            run(plan([sources], results), Halving(pause_s=0.01), Reporter(), processes=2, book=book)
+            run(
+                plan([sources], results),
+                Halving(pause_s=0.01),
+                Reporter(),
+                each=partial(each_in_processes, processes=2),
+                book=book,
+            )
         )
 
 

@@ -9,6 +9,7 @@ import pytest
 import soundfile
 from tests.catalogue.light_work import Halving
 
+from uncodec.catalogue.damage import Damage
 from uncodec.catalogue.receipts import ReceiptBook, read_receipt
 from uncodec.files.planning import Job, plan
 
@@ -36,9 +37,9 @@ def test_a_receipt_tells_what_the_result_was_made_of(put, go, tmp_path):
 def test_what_is_done_is_passed_over(put, go):
     put("a.wav"), put("b.wav", 1)
     first = go()
-    assert first.end == {"restored": 2, "failed": 0, "skipped": 0, "again": {}}
+    assert first.end == {"restored": 2, "failed": 0, "skipped": 0, "left": 0, "again": {}}
     second = go()
-    assert second.end == {"restored": 0, "failed": 0, "skipped": 2, "again": {}}
+    assert second.end == {"restored": 0, "failed": 0, "skipped": 2, "left": 0, "again": {}}
     assert second.names("skipped") == ["a.wav", "b.wav"]
     assert second.failures == 0
 
@@ -101,7 +102,7 @@ def test_what_has_changed_is_done_again(put, go, tmp_path, change, reason):
     put("b.wav")
     work = change(put, tmp_path)
     told = go(work)
-    assert told.end == {"restored": 2, "failed": 0, "skipped": 0, "again": {reason: 1}}
+    assert told.end == {"restored": 2, "failed": 0, "skipped": 0, "left": 0, "again": {reason: 1}}
     assert go(work).end["skipped"] == 2
     factor = 0.25 if work and work.factor == 0.25 else 0.5
     source, _ = soundfile.read(tmp_path / "in/a.wav")
@@ -188,6 +189,7 @@ def test_a_full_disk_loses_nothing(put, go, tmp_path, full_disk, processes):
         "restored": 1,
         "failed": 0,
         "skipped": 1,
+        "left": 0,
         "again": {"it failed before": 1},
     }
 
@@ -255,3 +257,39 @@ def test_a_place_that_is_lost_in_mid_run_loses_nothing(put, go, tmp_path):
     again = go()
     assert again.end["restored"] == 3
     assert not list((tmp_path / "out").glob(".*"))
+
+
+@pytest.fixture
+def inspector(monkeypatch):
+    """An inspector that finds damage where the name says so; gives the names it was asked for."""
+    asked = []
+
+    def look(source):
+        asked.append(source.name)
+        return Damage("damaged" in source.name, "as its name says", {"verdict": "lossless"})
+
+    monkeypatch.setattr("uncodec.catalogue.run.damage_of", look)
+    return asked
+
+
+def test_what_was_left_alone_is_not_inspected_again_unless_it_changed(put, go, inspector):
+    put("damaged.wav"), put("sound.wav")
+    told = go(only_damaged=True)
+    assert (told.names("finished"), told.names("left")) == (["damaged.wav"], ["sound.wav"])
+    assert (told.end["restored"], told.end["left"]) == (1, 1)
+    assert sorted(inspector) == ["damaged.wav", "sound.wav"]
+    inspector.clear()
+    assert go(only_damaged=True).end["left"] == 1
+    assert inspector == []
+    put("sound.wav", seed=9)
+    assert go(only_damaged=True).end["left"] == 1
+    assert inspector == ["sound.wav"]
+
+
+def test_without_receipts_damage_is_asked_for_every_time(put, go, inspector, tmp_path):
+    put("sound.wav")
+    for _ in range(2):
+        told = go(only_damaged=True, receipts=False, skip_done=False, output=False)
+        assert told.end["left"] == 1
+    assert inspector == ["sound.wav"] * 2
+    assert [path.name for path in (tmp_path / "in").iterdir() if path.suffix == ".flac"] == []

@@ -21,7 +21,7 @@ def test_several_processes_give_what_one_gives(put, go, tmp_path):
         put(f"{number}.wav", number)
     put("told.wav"), put("fails.wav")
     told = go(processes=3, output=False, receipts=True)
-    assert told.end == {"restored": 6, "failed": 1, "skipped": 0, "again": {}}
+    assert told.end == {"restored": 6, "failed": 1, "skipped": 0, "left": 0, "again": {}}
     assert told.names("started") == [*told.names("finished")[:5], "fails.wav", "told.wav"]
     assert told.names("notice") == ["told.wav"]
     assert set(told.names("progress")) == {*map("{}.wav".format, range(5)), "told.wav"}

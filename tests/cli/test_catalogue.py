@@ -3,10 +3,14 @@
 import json
 import re
 
+import numpy as np
 import pytest
+import soundfile
+from tests.cli.conftest import run_command
 
 from uncodec.catalogue.run_lock import locked
 from uncodec.catalogue.shards import Shard
+from uncodec.codecs import round_trip
 from uncodec.io import open_audio
 
 
@@ -61,6 +65,10 @@ def test_shards_do_each_file_once(run, put, tmp_path):
         (("--shard", "4/3"), "shard='4/3': must be K/N with K from 1 to N, such as 3/20"),
         (("--jobs", -1), "jobs=-1: must be from 0 to 1024"),
         (("--receipts", ""), "receipts='': must be the name of a folder"),
+        (
+            ("-o", "-", "--only-damaged"),
+            "only-damaged: standard input is not inspected; name files",
+        ),
         (("-o", "-", "--skip-done"), "receipts: standard input and output leave none; name files"),
     ],
 )
@@ -95,15 +103,18 @@ def test_the_plan_tells_what_would_be_done_and_does_nothing(run, put, tmp_path, 
         return source.with_suffix(".restored.flac")
 
     assert {
-        f"again: {changed} -> {result(changed)} (the source changed)",
-        f"skip: {done} -> {result(done)}",
-        f"restore: {fresh} -> {result(fresh)}",
-        f"fail: {taken} -> {result(taken)} ({result(taken)}: exists already; "
+        f"again      {changed} -> {result(changed)}  (the source changed)",
+        f"skip       {done} -> {result(done)}",
+        f"restore    {fresh} -> {result(fresh)}",
+        f"fail       {taken} -> {result(taken)}  ({result(taken)}: exists already; "
         "--overwrite replaces it)",
     } <= set(outcome.stdout.splitlines())
+    assert outcome.error_lines == [
+        "uncodec: 1 to restore, 1 to do again, 1 done before, 1 that cannot be done, 5 passed over"
+    ]
     rows = [json.loads(line) for line in run(*command, "--plan", "--json").stdout.splitlines()]
     assert {row["action"] for row in rows} == {"again", "skip", "restore", "fail", "pass over"}
-    assert run("restore", fresh, "--plan").stdout == f"restore: {fresh} -> {result(fresh)}\n"
+    assert run("restore", fresh, "--plan").stdout == f"restore    {fresh} -> {result(fresh)}\n"
     gone = run("restore", tmp_path / "gone.wav", "--plan")
     assert (gone.code, "does not exist" in gone.stdout) == (1, True)
 
@@ -130,3 +141,55 @@ def test_a_result_says_what_it_was_made_with(run, put, tmp_path, ending):
     assert run("restore", source, "-o", plain, "--no-provenance").code == 0
     with open_audio(plain) as reader:
         assert "restoration" not in reader.all_tags.fields
+
+
+@pytest.fixture
+def archive(tmp_path):
+    """A clean sound, one that an encoder has cut, and a file that is no sound."""
+    rng = np.random.default_rng(0)
+    hz = np.fft.rfftfreq(88200, 1 / 44100)
+    noise = np.fft.irfft(np.fft.rfft(rng.normal(0, 0.2, (2, 88200))) / (1 + hz / 2000))
+    clean = noise.astype(np.float32)
+    place = tmp_path / "archive"
+    place.mkdir()
+    soundfile.write(place / "clean.wav", clean.T, 44100)
+    soundfile.write(place / "fake.wav", round_trip(clean, 44100, "mp3", kbps=96).T, 44100)
+    (place / "noise.wav").write_bytes(b"no sound")
+    return place
+
+
+@pytest.mark.parametrize("jobs", [1, 2])
+def test_only_what_is_damaged_is_restored_and_the_rest_is_told(run, archive, tmp_path, jobs):
+    command = ("restore", archive, "-o", tmp_path / "out", "--only-damaged", "--skip-done")
+    planned = run(*command, "--plan", "--json", "--jobs", jobs)
+    rows = [json.loads(line) for line in planned.stdout.splitlines()]
+    told = {row["source"].rpartition("/")[2]: (row["action"], row["reason"]) for row in rows}
+    assert told["fake.wav"][0] == "restore"
+    assert told["fake.wav"][1].startswith("fake, mp3, ")
+    assert told["clean.wav"][0] == "leave"
+    assert told["clean.wav"][1].startswith(("lossless, ", "unknown, "))
+    assert told["noise.wav"][0] == "fail"
+    assert not (tmp_path / "out").exists()
+    if jobs == 2:
+        return  # other processes know nothing of the halving effect
+    outcome = run(*command)
+    assert outcome.code == 1
+    assert outcome.error_lines[-1] == "uncodec: 1 restored, 1 failed, 1 left alone"
+    assert sorted(p.name for p in (tmp_path / "out").glob("*.flac")) == ["fake.flac"]
+    receipt = json.loads((tmp_path / "out/clean.flac.receipt.json").read_text())
+    assert receipt["state"] == "left"
+    assert receipt["inspection"]["told"] == told["clean.wav"][1]
+    status = run_command("catalogue", "status", tmp_path / "out").stdout
+    assert "left     1, without damage\n" in status
+    events = [json.loads(line) for line in run(*command, "--json").stdout.splitlines()]
+    assert {"event": "left"}.items() <= events[0].items()
+    assert (events[-1]["left"], events[-1]["skipped"]) == (1, 1)
+
+
+def test_what_was_left_alone_is_done_when_all_is_asked_for(run, archive, tmp_path):
+    command = ("restore", archive / "clean.wav", "--receipts", tmp_path / "notes", "--skip-done")
+    assert run(*command, "--only-damaged").error_lines[-1].endswith("1 left alone")
+    outcome = run(*command)
+    assert "1 restored, 0 failed, 1 of these anew (1: it was left alone before)" in outcome.stderr
+    # A result that is there and intact is done, whatever the inspector says.
+    assert run(*command, "--only-damaged").error_lines[-1].endswith("1 done before")

@@ -50,6 +50,7 @@ def test_json_lines(run, put, tmp_path):
         "failed": 1,
         "passed_over": 0,
         "skipped": 0,
+        "left": 0,
         "again": {},
     }
 
@@ -64,6 +65,7 @@ def test_json_does_not_mix_with_audio(run, put):
         "failed": 0,
         "passed_over": 0,
         "skipped": 0,
+        "left": 0,
         "again": {},
     }
 

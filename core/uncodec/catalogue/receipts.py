@@ -20,6 +20,7 @@ from importlib.metadata import PackageNotFoundError, version
 from pathlib import Path
 from typing import Any, Literal
 
+from uncodec.catalogue.damage import Damage, inspector
 from uncodec.errors import AudioFileError, UncodecError
 from uncodec.files.planning import Job
 from uncodec.files.restore import RestoreReport
@@ -33,7 +34,7 @@ __all__ = ["FORMAT", "Attempt", "Decision", "ReceiptBook", "read_receipt"]
 FORMAT = 1
 """Of the receipts; those of another format are not read."""
 
-_STATES = ("begun", "done", "failed")
+_STATES = ("begun", "done", "failed", "left")
 
 Receipt = dict[str, Any]
 
@@ -44,16 +45,17 @@ class Decision:
 
     Attributes
     ----------
-    action : {"new", "again", "skip", "fail"}
+    action : {"new", "again", "skip", "leave", "fail"}
+        Leave: there is nothing to give back.
     reason : str
-        Why it is done again, "the source changed"; or why it cannot be done.
+        Why it is done again, "the source changed"; or why it is left or cannot be done.
     ours : bool
         What is there under the name of the result comes from an earlier run and may be replaced.
     resume : bool
         An earlier run was stopped at the same work, which can go on.
     """
 
-    action: Literal["new", "again", "skip", "fail"]
+    action: Literal["new", "again", "skip", "leave", "fail"]
     reason: str = ""
     ours: bool = False
     resume: bool = False
@@ -91,7 +93,9 @@ class ReceiptBook:
         name = os.fsencode(job.target.name)[:160].decode("utf-8", "ignore")
         return self.folder / digest[:2] / f"{name}-{digest[:16]}{RECEIPT}"
 
-    def attempt(self, job: Job, made_with: Mapping[str, Any]) -> Attempt:
+    def attempt(
+        self, job: Job, made_with: Mapping[str, Any], *, only_damaged: bool = False
+    ) -> Attempt:
         """Look at the source and at an earlier receipt.
 
         Parameters
@@ -99,8 +103,10 @@ class ReceiptBook:
         job : Job
         made_with : mapping
             Command, model and settings: what determines the result apart from the source.
+        only_damaged : bool
+            What an earlier run found to have no damage is left alone again.
         """
-        return Attempt(self, job, made_with)
+        return Attempt(self, job, made_with, only_damaged)
 
 
 class Attempt:
@@ -117,8 +123,11 @@ class Attempt:
         The source cannot be read.
     """
 
-    def __init__(self, book: ReceiptBook, job: Job, made_with: Mapping[str, Any]) -> None:
+    def __init__(
+        self, book: ReceiptBook, job: Job, made_with: Mapping[str, Any], only_damaged: bool
+    ) -> None:
         self._job = job
+        self._only_damaged = only_damaged
         self.path = book.path(job)
         self._made_with = json.loads(json.dumps(dict(made_with)))  # as it will be read
         self._before = read_receipt(self.path) if book.skip_done else None
@@ -147,6 +156,15 @@ class Attempt:
             return Decision("again", "it was stopped before", ours=ours, resume=resume)
         if before["state"] == "failed":
             return Decision("again", "it failed before", ours=ours)
+        if before["state"] == "left":
+            told = str(before["inspection"].get("told"))
+            if not self._only_damaged:
+                return Decision("again", "it was left alone before", ours=ours)
+            if not same_source:
+                return Decision("again", "the source changed", ours=ours)
+            if before["inspection"].get("inspector") != inspector():
+                return Decision("again", "another inspector", ours=ours)
+            return Decision("leave", told, ours=ours)
         if not same_source:
             return Decision("again", "the source changed", ours=True)
         if other:
@@ -201,6 +219,17 @@ class Attempt:
             },
         )
 
+    def left(self, damage: Damage) -> None:
+        """Note that the source is left alone, and what the inspector said.
+
+        Raises
+        ------
+        UncodecError
+            The receipt cannot be written.
+        """
+        found = {"told": damage.told, "inspector": inspector(), **damage.found}
+        self._write("left", {"inspection": found})
+
     def failed(self, error: BaseException, told: str) -> None:
         """Note that it failed, as far as that can be noted."""
         with suppress(UncodecError):
@@ -250,7 +279,8 @@ def read_receipt(path: Path) -> Receipt | None:
     if content["receipt"] != FORMAT:
         return {"unread": f"this receipt is of another version (format {content['receipt']})"}
     whole = content.get("state") in _STATES and isinstance(content.get("source"), dict)
-    if not whole or (content["state"] == "done" and not isinstance(content.get("result"), dict)):
+    needed = {"done": "result", "left": "inspection"}.get(content.get("state", ""), "source")
+    if not whole or not isinstance(content.get(needed), dict):
         return {"unread": "this receipt is damaged"}
     return content
 

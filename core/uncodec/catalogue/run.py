@@ -2,21 +2,26 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterable
-from dataclasses import dataclass
+from collections.abc import Callable, Iterator, Sequence
+from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
-from typing import Literal, Protocol
+from typing import Any, Literal, Protocol
 
+from uncodec.catalogue.damage import Damage, damage_of
 from uncodec.catalogue.receipts import Attempt, Decision, ReceiptBook
+from uncodec.catalogue.tasks import Task, Tell
 from uncodec.catalogue.work import Work
-from uncodec.errors import ModelError
+from uncodec.errors import AudioFileError, ModelError, UncodecError
 from uncodec.files.batch import do_job
 from uncodec.files.planning import STANDARD, Job, Plan
 from uncodec.files.reporting import Counts, Reporter, ReportLost, describe
 from uncodec.files.restore import RestoreReport
 
-__all__ = ["Events", "Outcome", "foresee", "perform", "run"]
+__all__ = ["Events", "Foreseeing", "Outcome", "Performing", "each_here", "perform", "run"]
+
+Each = Callable[[Sequence[Any], Task, Tell], Iterator[tuple[Any, Any]]]
+"""A way to do a task for each of some items: yields pairs of item and result."""
 
 
 class Events(Protocol):
@@ -27,6 +32,7 @@ class Events(Protocol):
     def notice(self, source: Path, text: str) -> None: ...
     def finished(self, report: RestoreReport) -> None: ...
     def skipped(self, source: Path, target: Path) -> None: ...
+    def left(self, source: Path, target: Path, reason: str) -> None: ...
     def failed(self, source: Path, target: Path, error: BaseException) -> None: ...
 
 
@@ -36,13 +42,94 @@ class Outcome:
 
     Attributes
     ----------
-    state : {"restored", "failed", "skipped"}
+    state : {"restored", "failed", "skipped", "left"}
+        Skipped: done before. Left: nothing to give back.
     again : str
         Why it was done anew; empty if it was not.
     """
 
-    state: Literal["restored", "failed", "skipped"]
+    state: Literal["restored", "failed", "skipped", "left"]
     again: str = ""
+
+
+@dataclass
+class Performing:
+    """The task of a run: one job each. See `perform`."""
+
+    work: Work
+    book: ReceiptBook | None = None
+    only_damaged: bool = False
+
+    def begin(self) -> None:
+        """Load the model."""
+        self.work.begin()
+
+    def do(self, job: Job, tell: Tell) -> Outcome:
+        """Do a job."""
+        return perform(job, self.work, _Told(tell), self.book, only_damaged=self.only_damaged)
+
+    def lost(self, job: Job, error: UncodecError, tell: Tell) -> Outcome:
+        """Note that its processes died."""
+        error = UncodecError(f"{job.source}: {error}")
+        if self.book is not None:
+            self.book.attempt(job, self.work.made_with(job)).failed(error, describe(error))
+        tell("failed", job.source, job.target, error)
+        return Outcome("failed")
+
+
+@dataclass
+class Foreseeing:
+    """The task of a plan: what `perform` would do for each job, without doing anything."""
+
+    work: Work
+    book: ReceiptBook | None = None
+    only_damaged: bool = False
+
+    def begin(self) -> None:
+        """Nothing is needed."""
+
+    def do(self, job: Job, tell: Tell) -> Decision:
+        """Tell what would be done; the action "fail" comes with the reason."""
+        try:
+            return self._decision(job)
+        except (AudioFileError, OSError) as error:
+            return Decision("fail", describe(error))
+
+    def _decision(self, job: Job) -> Decision:
+        if self.book is None:
+            decision = Decision("new")
+            if not job.source.exists():
+                return Decision("fail", f"{job.source}: does not exist")
+        else:
+            made_with = self.work.made_with(job)
+            attempt = self.book.attempt(job, made_with, only_damaged=self.only_damaged)
+            if attempt.error is not None:
+                return Decision("fail", str(attempt.error))
+            decision = attempt.decision
+        if decision.action in ("skip", "leave"):
+            return decision
+        if self.only_damaged:
+            damage = damage_of(job.source)
+            if not damage.worth:
+                return Decision("leave", damage.told)
+            if not decision.reason:
+                decision = replace(decision, reason=damage.told)
+        taken = job.target.exists()
+        if taken and not (decision.ours or self.work.overwrite or job.target == STANDARD):
+            return Decision("fail", f"{job.target}: exists already; --overwrite replaces it")
+        return decision
+
+    def lost(self, job: Job, error: UncodecError, tell: Tell) -> Decision:
+        """Its processes died."""
+        return Decision("fail", str(error))
+
+
+def each_here(items: Sequence[Any], task: Task, heard: Tell) -> Iterator[tuple[Any, Any]]:
+    """Do a task for each item in this process, in their order."""
+    if items:
+        task.begin()
+    for item in items:
+        yield item, task.do(item, heard)
 
 
 def run(
@@ -50,8 +137,9 @@ def run(
     work: Work,
     reporter: Reporter,
     *,
-    processes: int = 1,
+    each: Each = each_here,
     book: ReceiptBook | None = None,
+    only_damaged: bool = False,
 ) -> int:
     """Do all jobs of a plan; return how many failed.
 
@@ -64,23 +152,21 @@ def run(
     plan : Plan
     work : Work
     reporter : Reporter
-    processes : int
-        How many files are done side by side. With more than one, each is done in a process of its
-        own kind that loads the model once; the result is the same to the bit.
+    each : callable
+        Where jobs are done: here, or in several processes, each of which loads the model once
+        (`uncodec.catalogue.workers`). The results are the same to the bit.
     book : ReceiptBook, optional
         Leave receipts there, and pass over what they show as done if the book says so.
+    only_damaged : bool
+        Inspect each source first, and leave those alone that restoring gives nothing back to.
     """
     reporter.planned(plan)
     counts = Counts(failed=len(plan.failures))
-    if min(processes, len(plan.jobs)) > 1:
-        from uncodec.catalogue.workers import perform_all
 
-        outcomes: Iterable[Outcome] = perform_all(plan.jobs, work, reporter, book, processes)
-    else:
-        if plan.jobs:
-            work.begin()
-        outcomes = (perform(job, work, reporter, book) for job in plan.jobs)
-    for outcome in outcomes:
+    def heard(name: str, *content: Any) -> None:
+        getattr(reporter, name)(*content)
+
+    for _, outcome in each(plan.jobs, Performing(work, book, only_damaged), heard):
         setattr(counts, outcome.state, getattr(counts, outcome.state) + 1)
         if outcome.again:
             counts.again[outcome.again] = counts.again.get(outcome.again, 0) + 1
@@ -88,20 +174,30 @@ def run(
     return counts.failed
 
 
-def perform(job: Job, work: Work, events: Events, book: ReceiptBook | None) -> Outcome:
-    """Do one job, or find that it is done."""
+def perform(
+    job: Job, work: Work, events: Events, book: ReceiptBook | None, *, only_damaged: bool = False
+) -> Outcome:
+    """Do one job, or find that it is done, or that there is nothing to do."""
     attempt: Attempt | None = None
     again = ""
     try:
         if book is not None:
-            attempt = book.attempt(job, work.made_with(job))
+            attempt = book.attempt(job, work.made_with(job), only_damaged=only_damaged)
             if attempt.decision.action == "skip":
                 events.skipped(job.source, job.target)
                 return Outcome("skipped")
+            if attempt.decision.action == "leave":
+                events.left(job.source, job.target, attempt.decision.reason)
+                return Outcome("left")
             again = attempt.decision.reason
             if attempt.unread:
                 events.notice(job.source, f"{attempt.path}: {attempt.unread}; done again")
         events.started(job.source, job.target)
+        if only_damaged and not (damage := _damage(job, attempt)).worth:
+            if attempt is not None:
+                attempt.left(damage)
+            events.left(job.source, job.target, damage.told)
+            return Outcome("left", again)
         report = _done(job, work, events, attempt)
     except (BrokenPipeError, ReportLost, ModelError):
         raise
@@ -114,27 +210,10 @@ def perform(job: Job, work: Work, events: Events, book: ReceiptBook | None) -> O
     return Outcome("restored", again)
 
 
-def foresee(job: Job, work: Work, book: ReceiptBook | None, *, overwrite: bool) -> Decision:
-    """What `perform` would do for a job, without doing anything.
-
-    The action "fail" comes with the reason; `overwrite` says that any result may be replaced.
-    """
-    try:
-        if book is None:
-            decision = Decision("new")
-            if not job.source.exists():
-                return Decision("fail", f"{job.source}: does not exist")
-        else:
-            attempt = book.attempt(job, work.made_with(job))
-            if attempt.error is not None:
-                return Decision("fail", str(attempt.error))
-            decision = attempt.decision
-        taken = job.target.exists()
-    except OSError as error:
-        return Decision("fail", describe(error))
-    if taken and not (decision.ours or overwrite or job.target == STANDARD):
-        return Decision("fail", f"{job.target}: exists already; --overwrite replaces it")
-    return decision
+def _damage(job: Job, attempt: Attempt | None) -> Damage:
+    if attempt is not None and attempt.error is not None:
+        raise attempt.error
+    return damage_of(job.source)
 
 
 def _done(job: Job, work: Work, events: Events, attempt: Attempt | None) -> RestoreReport:
@@ -158,3 +237,16 @@ def _done(job: Job, work: Work, events: Events, attempt: Attempt | None) -> Rest
     if attempt is not None:
         attempt.done(report)
     return report
+
+
+class _Told:
+    """`Events` by their names."""
+
+    def __init__(self, tell: Tell) -> None:
+        self.started = partial(tell, "started")
+        self.progress = partial(tell, "progress")
+        self.notice = partial(tell, "notice")
+        self.finished = partial(tell, "finished")
+        self.skipped = partial(tell, "skipped")
+        self.left = partial(tell, "left")
+        self.failed = partial(tell, "failed")

@@ -25,6 +25,8 @@ class Status:
     ----------
     done : int
         Results with a receipt that are there and as large as it says.
+    left : int
+        Sources that were left alone, having no damage.
     missing : list of str
         Results with a receipt that are not there, or of another size.
     failed : list of (str, str)
@@ -40,6 +42,7 @@ class Status:
     """
 
     done: int = 0
+    left: int = 0
     missing: list[str] = field(default_factory=list)
     failed: list[tuple[str, str]] = field(default_factory=list)
     stopped: list[str] = field(default_factory=list)
@@ -103,6 +106,8 @@ def sum_up(folder: Path, sources: Sequence[Path] = ()) -> Status:
             status.failed.append((source, str(told)))
         elif receipt["state"] == "begun":
             status.stopped.append(source)
+        elif receipt["state"] == "left":
+            status.left += 1
         elif _is_there(receipt["result"]):
             status.done += 1
             audio = receipt.get("audio")

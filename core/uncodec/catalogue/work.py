@@ -32,6 +32,11 @@ Notice = Callable[[str], None]
 class Work(Protocol):
     """One kind of work. It is sent to worker processes before `begin`, and must survive that."""
 
+    @property
+    def overwrite(self) -> bool:
+        """Whether any result that is there may be replaced."""
+        ...
+
     def begin(self) -> None:
         """Load what is needed for all files, once a process; raises what makes it impossible."""
         ...
@@ -69,6 +74,11 @@ class Restoring:
     seed: int = 0
     brightness_db: float = 0.0
     _effect: StreamingEffect | None = field(default=None, init=False, repr=False)
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether any result that is there may be replaced."""
+        return self.settings.overwrite
 
     def begin(self) -> None:
         """Open the effect."""
@@ -113,6 +123,11 @@ class Rendering:
     settings: Settings
     arguments: dict[str, Any]
     resume: bool = False
+
+    @property
+    def overwrite(self) -> bool:
+        """Whether any result that is there may be replaced."""
+        return self.settings.overwrite
 
     def begin(self) -> None:
         """Check the settings and load the model."""

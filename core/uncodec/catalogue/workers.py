@@ -1,108 +1,110 @@
-"""Several processes at one run: each loads the model once, works on one thread, and is replaced if
-it dies."""
+"""Several processes at one task: each loads what it needs once, works on one thread, and is
+replaced if it dies."""
 
 from __future__ import annotations
 
 import multiprocessing
 import os
-import pickle
 import signal
 import sys
 import threading
-import traceback
-from collections import deque
+from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
 from multiprocessing.connection import Connection, wait
-from pathlib import Path
 from typing import Any, NoReturn
 
-from uncodec.catalogue.receipts import ReceiptBook
-from uncodec.catalogue.run import Outcome, perform
-from uncodec.catalogue.work import Work
+from uncodec.catalogue.tasks import Task, Tell, portable
 from uncodec.errors import UncodecError
-from uncodec.files.planning import Job
-from uncodec.files.reporting import Reporter, describe
-from uncodec.files.restore import RestoreReport
 
-__all__ = ["perform_all"]
+__all__ = ["each_in_processes"]
 
 # A new interpreter for each: a copy of one that has run torch may hang.
 _SPAWN = multiprocessing.get_context("spawn")
-# Deaths of workers at the same file after which it is not tried again.
+# Deaths of workers at the same item after which it is not tried again.
 _MOST_DEATHS = 2
 _PATIENCE_S = 10.0
 
 
-def perform_all(
-    jobs: Sequence[Job], work: Work, reporter: Reporter, book: ReceiptBook | None, processes: int
-) -> Iterator[Outcome]:
-    """Do jobs in several processes, one job at a time in each; yields how each ended.
+def each_in_processes(
+    items: Sequence[Any], task: Task, heard: Tell, processes: int
+) -> Iterator[tuple[Any, Any]]:
+    """Do a task for each item in several processes, one item at a time in each.
 
-    A process that dies, for want of memory for instance, is replaced, and its file tried once more.
+    A process that dies, for want of memory for instance, is replaced, and its item tried once more.
     Whatever ends the iteration early ends the processes.
+
+    Parameters
+    ----------
+    items : sequence
+    task : Task
+    heard : callable
+        Gets what the task tells, in this process.
+    processes : int
+
+    Yields
+    ------
+    (item, result)
+        In the order in which they are done.
 
     Raises
     ------
     UncodecError
-        The work cannot be begun in another process, or what `perform` raises there.
+        The task cannot be begun in another process, or what it raises there.
     """
-    waiting = deque(jobs)
-    deaths: dict[Job, int] = {}
+    waiting = deque(enumerate(items))
+    deaths: Counter[int] = Counter()
     workers: list[_Worker] = []
     try:
-        for _ in range(min(processes, len(jobs))):
-            workers.append(_Worker(work, book))
+        for _ in range(min(processes, len(items))):
+            workers.append(_Worker(task))
         while workers:
             for worker in _with_news(workers):
                 message = worker.receive()
                 if message is None:
                     workers.remove(worker)
-                    job = worker.gone()
-                    if job is None:
+                    held = worker.gone()
+                    if held is None:
                         continue
-                    deaths[job] = deaths.get(job, 0) + 1
-                    if deaths[job] < _MOST_DEATHS:
-                        waiting.append(job)
+                    number, item = held
+                    deaths[number] += 1
+                    if deaths[number] < _MOST_DEATHS:
+                        waiting.append(held)
                     else:
-                        yield _given_up(job, work, reporter, book)
+                        yield item, task.lost(item, _lost(), heard)
                     if waiting:
-                        workers.append(_Worker(work, book))
+                        workers.append(_Worker(task))
                     continue
                 kind, *content = message
                 if kind == "broken":
                     raise content[0]
                 if kind == "event":
-                    getattr(reporter, content[0])(*content[1])
+                    heard(content[0], *content[1])
                     continue
-                worker.job = waiting.popleft() if waiting else None
-                worker.send(worker.job)
-                if kind == "ended":
-                    yield content[0]
+                ended, worker.held = worker.held, waiting.popleft() if waiting else None
+                worker.send(worker.held)
+                if kind == "ended" and ended is not None:
+                    yield ended[1], content[0]
     finally:
         for worker in workers:
             worker.end()
 
 
-def _given_up(job: Job, work: Work, reporter: Reporter, book: ReceiptBook | None) -> Outcome:
-    error = UncodecError(
-        f"{job.source}: the process that worked on it died {_MOST_DEATHS} times "
-        "(out of memory?); try fewer jobs side by side"
+def _lost() -> UncodecError:
+    return UncodecError(
+        f"the process that worked on it died {_MOST_DEATHS} times (out of memory?); try fewer "
+        "jobs side by side"
     )
-    if book is not None:
-        book.attempt(job, work.made_with(job)).failed(error, describe(error))
-    reporter.failed(job.source, job.target, error)
-    return Outcome("failed")
 
 
 class _Worker:
     """A process, seen from the one that started it."""
 
-    def __init__(self, work: Work, book: ReceiptBook | None) -> None:
-        self.job: Job | None = None
+    def __init__(self, task: Task) -> None:
+        self.held: tuple[int, Any] | None = None
         self._ready = False
         self.connection, other = _SPAWN.Pipe()
-        self.process = _SPAWN.Process(target=_serve, args=(other, work, book), daemon=True)
+        self.process = _SPAWN.Process(target=_serve, args=(other, task), daemon=True)
         with _one_thread():
             self.process.start()
         # Else the end of the process would not be seen as the end of what comes from it.
@@ -117,13 +119,13 @@ class _Worker:
         self._ready = True
         return message
 
-    def send(self, job: Job | None) -> None:
-        """Give it its next job; none means that there is nothing more to do."""
+    def send(self, held: tuple[int, Any] | None) -> None:
+        """Give it its next item; none means that there is nothing more to do."""
         with suppress(OSError):  # gone: seen when it is next listened to
-            self.connection.send(job)
+            self.connection.send(held)
 
-    def gone(self) -> Job | None:
-        """The job that it died at, if it had one.
+    def gone(self) -> tuple[int, Any] | None:
+        """The item that it died at, with its number, if it had one.
 
         Raises
         ------
@@ -137,7 +139,7 @@ class _Worker:
                 f"a worker process cannot be started (it ended with {self.process.exitcode}); "
                 "try --jobs 1"
             )
-        return self.job
+        return self.held
 
     def end(self) -> None:
         """Stop it; what it had begun leaves nothing behind."""
@@ -170,23 +172,27 @@ def _one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(connection: Connection, work: Work, book: ReceiptBook | None) -> None:
+def _serve(connection: Connection, task: Task) -> None:
     """The life of a worker."""
     # Ctrl-C reaches all processes of a terminal at once; the first one says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, _leave)
     threading.Thread(target=_leave_with_parent, daemon=True).start()
-    told = _Told(connection)
+
+    def tell(name: str, *content: object) -> None:
+        sent = [portable(one) if isinstance(one, BaseException) else one for one in content]
+        connection.send(("event", name, sent))
+
     try:
         try:
-            work.begin()
+            task.begin()
             connection.send(("ready",))
-            while (job := connection.recv()) is not None:
-                connection.send(("ended", perform(job, work, told, book)))
+            while (held := connection.recv()) is not None:
+                connection.send(("ended", task.do(held[1], tell)))
         except (EOFError, BrokenPipeError):
             return  # nobody listens any more
         except Exception as error:
-            connection.send(("broken", _portable(error)))
+            connection.send(("broken", portable(error)))
     finally:
         connection.close()
 
@@ -201,42 +207,3 @@ def _leave_with_parent() -> None:
     if parent is not None:
         wait([parent.sentinel])
         os._exit(1)
-
-
-class _Told:
-    """`Events` that are sent to the reporter of the first process."""
-
-    def __init__(self, connection: Connection) -> None:
-        self._connection = connection
-
-    def started(self, source: Path, target: Path) -> None:
-        self._send("started", source, target)
-
-    def progress(self, source: Path, frames_done: int, frames_total: int | None) -> None:
-        self._send("progress", source, frames_done, frames_total)
-
-    def notice(self, source: Path, text: str) -> None:
-        self._send("notice", source, text)
-
-    def finished(self, report: RestoreReport) -> None:
-        self._send("finished", report)
-
-    def skipped(self, source: Path, target: Path) -> None:
-        self._send("skipped", source, target)
-
-    def failed(self, source: Path, target: Path, error: BaseException) -> None:
-        self._send("failed", source, target, _portable(error))
-
-    def _send(self, name: str, *content: object) -> None:
-        self._connection.send(("event", name, content))
-
-
-def _portable(error: BaseException) -> BaseException:
-    """An error as it can be sent, with where it came from as a note."""
-    where = "".join(traceback.format_exception(error))
-    try:
-        copy: BaseException = pickle.loads(pickle.dumps(error))
-    except Exception:
-        copy = UncodecError(describe(error))
-    copy.add_note(where)
-    return copy

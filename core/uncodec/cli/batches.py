@@ -4,8 +4,11 @@ from __future__ import annotations
 
 import json as json_module
 import os
+from collections import Counter
+from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
+from functools import partial
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -15,9 +18,9 @@ from uncodec.cli.common import FAILED, check_terminal, loading, open_reporter, o
 from uncodec.errors import InvalidValue
 
 if TYPE_CHECKING:
-    from uncodec.catalogue.receipts import ReceiptBook
+    from uncodec.catalogue.receipts import Decision, ReceiptBook
     from uncodec.catalogue.work import Rendering, Restoring
-    from uncodec.files.planning import Plan
+    from uncodec.files.planning import Job, Plan
 
 __all__ = ["Batch", "run_batch"]
 
@@ -30,6 +33,7 @@ class Batch:
     receipts: str | None = None
     skip_done: bool = False
     shard: str | None = None
+    only_damaged: bool = False
     plan_only: bool = False
     json: bool = False
     quiet: bool = False
@@ -46,9 +50,10 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
     """
     with loading():
         from uncodec.catalogue.receipts import ReceiptBook
-        from uncodec.catalogue.run import run
+        from uncodec.catalogue.run import Each, Foreseeing, each_here, run
         from uncodec.catalogue.run_lock import locked
         from uncodec.catalogue.shards import Shard
+        from uncodec.catalogue.workers import each_in_processes
         from uncodec.parameters import check_integer
 
     processes = check_integer("jobs", batch.jobs, 0, 1024) or _cores()
@@ -59,14 +64,21 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
             raise InvalidValue("receipts='': must be the name of a folder")
         folder = None if batch.receipts is None else Path(batch.receipts)
         book = ReceiptBook(folder, skip_done=batch.skip_done)
-        _check_receipts(planned)
+        _check_named(planned, "receipts: standard input and output leave none; name files")
+    if batch.only_damaged:
+        _check_named(planned, "only-damaged: standard input is not inspected; name files")
     place = None if book is None else _place(planned, book)
     planned = replace(planned, jobs=shard.of(planned.jobs))
+    each: Each = each_here
+    if min(processes, len(planned.jobs)) > 1:
+        each = partial(each_in_processes, processes=processes)
     if batch.plan_only:
-        _tell_plan(planned, work, book, as_json=batch.json)
+        with orderly_exit():
+            foreseeing = Foreseeing(work, book, batch.only_damaged)
+            _tell_plan(planned, each(planned.jobs, foreseeing, _unheard), work.command, batch)
         return
     check_terminal(planned.jobs)
-    if planned.jobs and min(processes, len(planned.jobs)) == 1:
+    if planned.jobs and each is each_here:
         with loading():
             import torch  # noqa: F401 - first loaded here, where Ctrl-C cannot break it
     with (
@@ -76,41 +88,64 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
             planned.jobs, json=batch.json, quiet=batch.quiet, debug=batch.debug
         ) as reporter,
     ):
-        failures = run(planned, work, reporter, processes=processes, book=book)
+        failures = run(
+            planned, work, reporter, each=each, book=book, only_damaged=batch.only_damaged
+        )
     if failures:
         raise typer.Exit(FAILED)
+
+
+def _unheard(name: str, *content: object) -> None:
+    """A plan tells nothing meanwhile."""
+
+
+_DOING = {
+    "restore": "to restore",
+    "render": "to render",
+    "again": "to do again",
+    "leave": "left alone",
+    "skip": "done before",
+    "fail": "that cannot be done",
+    "pass over": "passed over",
+}
 
 
 def _tell_plan(
-    planned: Plan, work: Restoring | Rendering, book: ReceiptBook | None, *, as_json: bool
+    planned: Plan, foreseen: Iterator[tuple[Job, Decision]], command: str, batch: Batch
 ) -> None:
-    from uncodec.catalogue.run import foresee
+    """A row for each file, in the order in which it is known, and the numbers at the end."""
     from uncodec.files.reporting import describe, one_line
 
-    failures = len(planned.failures)
-    rows = [(str(path), "", "fail", describe(error)) for path, error in planned.failures]
-    rows += [(str(passed.path), "", "pass over", passed.reason) for passed in planned.passed_over]
-    for job in planned.jobs:
-        decision = foresee(job, work, book, overwrite=work.settings.overwrite)
-        failures += decision.action == "fail"
-        action = {"new": work.command}.get(decision.action, decision.action)
-        rows.append((str(job.source), str(job.target), action, decision.reason))
-    for source, target, action, reason in rows:
-        if as_json:
-            row = {"source": source, "target": target, "action": action, "reason": reason}
-            typer.echo(json_module.dumps({"event": "plan", **row}))
+    counts: Counter[str] = Counter()
+
+    def tell(action: str, source: object, target: object, reason: str) -> None:
+        counts[action] += 1
+        if batch.json:
+            row = {"source": str(source), "target": str(target), "action": action}
+            typer.echo(json_module.dumps({"event": "plan", **row, "reason": reason}))
         else:
-            way = f"{source} -> {target}" if target else source
-            typer.echo(one_line(f"{action}: {way}" + (f" ({reason})" if reason else "")))
-    if failures:
+            way = f"{source} -> {target}" if target else str(source)
+            typer.echo(one_line(f"{action:<9}  {way}" + (f"  ({reason})" if reason else "")))
+
+    for path, error in planned.failures:
+        tell("fail", path, "", describe(error))
+    for passed in planned.passed_over:
+        tell("pass over", passed.path, "", passed.reason)
+    for job, decision in foreseen:
+        action = {"new": command}.get(decision.action, decision.action)
+        tell(action, job.source, job.target, decision.reason)
+    if not batch.json and not batch.quiet:
+        told = [f"{counts[action]} {text}" for action, text in _DOING.items() if counts[action]]
+        typer.echo(f"uncodec: {', '.join(told)}", err=True)
+    if counts["fail"]:
         raise typer.Exit(FAILED)
 
 
-def _check_receipts(planned: Plan) -> None:
+def _check_named(planned: Plan, rule: str) -> None:
     from uncodec.files.planning import STANDARD
 
     if any(STANDARD in (job.source, job.target) for job in planned.jobs):
-        raise InvalidValue("receipts: standard input and output leave none; name files")
+        raise InvalidValue(rule)
 
 
 def _place(planned: Plan, book: ReceiptBook) -> Path | None:

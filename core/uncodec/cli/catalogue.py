@@ -77,6 +77,7 @@ def _lines(found: Status) -> list[str]:
     lines = [
         f"done     {found.done}, {found.audio_s / 3600:.1f} hours of audio, "
         f"{found.times_real_time:.1f} x real time in each process",
+        *([f"left     {found.left}, without damage"] if found.left else []),
         f"failed   {len(found.failed)}",
         *(f"         {count}: {reason}" for reason, count in found.reasons().most_common()),
         f"missing  {len(found.missing)}",

@@ -17,6 +17,7 @@ __all__ = [
     "Jobs",
     "Json",
     "NoProvenance",
+    "OnlyDamaged",
     "Overwrite",
     "PlanOnly",
     "Quiet",
@@ -131,6 +132,14 @@ ShardText = Annotated[
         help="Do part K of N of the files only. The parts are the same on every machine, and need "
         "no word between them.",
         show_default=False,
+    ),
+]
+OnlyDamaged = Annotated[
+    bool,
+    typer.Option(
+        "--only-damaged",
+        help="Inspect each source first, and leave those alone that 'uncodec inspect "
+        "--restore-suggested' would not name.",
     ),
 ]
 NoProvenance = Annotated[

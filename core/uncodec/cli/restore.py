@@ -36,6 +36,7 @@ def restore(
     receipts: options.Receipts = None,
     skip_done: options.SkipDone = False,
     shard: options.ShardText = None,
+    only_damaged: options.OnlyDamaged = False,
     plan_only: options.PlanOnly = False,
     json: options.Json = False,
     quiet: options.Quiet = False,
@@ -64,5 +65,15 @@ def restore(
         if delta is not None:
             planned = with_deltas(planned, delta, settings)
         work = Restoring(settings, model, amount, seed, brightness)
-        batch = Batch(jobs, receipts, skip_done, shard, plan_only, json, quiet, debug)
+        batch = Batch(
+            jobs=jobs,
+            receipts=receipts,
+            skip_done=skip_done,
+            shard=shard,
+            only_damaged=only_damaged,
+            plan_only=plan_only,
+            json=json,
+            quiet=quiet,
+            debug=debug,
+        )
         run_batch(planned, work, batch)

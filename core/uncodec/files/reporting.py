@@ -89,6 +89,8 @@ class Counts:
     restored, failed : int
     skipped : int
         Done before.
+    left : int
+        Without damage, and left alone.
     again : dict of str to int
         Of those that were restored or failed: how many were done anew, by reason.
     """
@@ -96,6 +98,7 @@ class Counts:
     restored: int = 0
     failed: int = 0
     skipped: int = 0
+    left: int = 0
     again: dict[str, int] = field(default_factory=dict)
 
     def __str__(self) -> str:
@@ -103,6 +106,8 @@ class Counts:
         if self.again:
             reasons = "; ".join(f"{n}: {reason}" for reason, n in sorted(self.again.items()))
             text += f", {sum(self.again.values())} of these anew ({reasons})"
+        if self.left:
+            text += f", {self.left} left alone"
         return f"{text}, {self.skipped} done before" if self.skipped else text
 
 
@@ -139,6 +144,9 @@ class Reporter:
     def skipped(self, source: Path, target: Path) -> None:
         """A file is done already."""
 
+    def left(self, source: Path, target: Path, reason: str) -> None:
+        """A file has nothing that could be given back."""
+
     def finished(self, report: RestoreReport) -> None:
         """A file is complete."""
         for text in self._warnings(report):
@@ -170,7 +178,7 @@ class Reporter:
 
     def ended(self, counts: Counts) -> None:
         """The batch is through."""
-        if (counts.skipped or counts.again) and not self._quiet:
+        if (counts.skipped or counts.left or counts.again) and not self._quiet:
             self._line(f"uncodec: {counts}")
 
     def __enter__(self) -> Self:
@@ -194,9 +202,9 @@ class JsonReporter(Reporter):
     total_frames or null; at most two a second), ``done`` (source, target, sample_rate, target_rate,
     channels, frames, target_frames, duration_s, elapsed_s, times_real_time, peak, clipped,
     headroom_db, problems, warnings: a list of what, offset, length, unit and lost, not_carried: a
-    list of field and reason), ``skipped`` (source, target), ``warning`` (source, message),
-    ``error`` (source, type, message), ``end`` (restored, failed, passed_over, skipped, again: how
-    many were done anew, by reason).
+    list of field and reason), ``skipped`` (source, target), ``left`` (source, target, reason: no
+    damage), ``warning`` (source, message), ``error`` (source, type, message), ``end`` (restored,
+    failed, passed_over, skipped, left, again: how many were done anew, by reason).
 
     Errors and warnings stand on standard error as well, unless that is where the objects go.
     """
@@ -231,6 +239,10 @@ class JsonReporter(Reporter):
 
     def skipped(self, source: Path, target: Path) -> None:
         self._event("skipped", source=str(source), target=str(target))
+
+    def left(self, source: Path, target: Path, reason: str) -> None:
+        self._next_progress.pop(source, None)
+        self._event("left", source=str(source), target=str(target), reason=reason)
 
     def finished(self, report: RestoreReport) -> None:
         self._next_progress.pop(report.source, None)
@@ -329,13 +341,17 @@ class ProgressReporter(Reporter):
             target = _name(report.target, "standard output")
             self._line(f"{target}: not carried over: {', '.join(fields)} ({reason})")
 
+    def left(self, source: Path, target: Path, reason: str) -> None:
+        self._over(source)
+        self._line(f"{_name(source)}: left alone ({reason})")
+
     def failed(self, source: Path, target: Path, error: BaseException) -> None:
         self._over(source)
         super().failed(source, target, error)
 
     def ended(self, counts: Counts) -> None:
         self.close()
-        if counts.failed or counts.skipped or counts.again:
+        if counts.failed or counts.skipped or counts.left or counts.again:
             self._line(str(counts))
 
     def close(self) -> None:
