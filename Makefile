@@ -123,9 +123,9 @@ test-validators: setup plugin ## Steinberg's validator and pluginval where insta
 	$(PY) -m pytest -m validators -rs tests/plugin $(ARGS)
 
 # A folder of its own, because the flag would make cargo rebuild everything in the usual one.
-loom: ## model checks of the ring and of the bridge's slots, every thread interleaving
+loom: ## model checks of the slots of the audio path, every thread interleaving
 	RUSTFLAGS="--cfg loom" CARGO_TARGET_DIR=target/loom \
-		cargo test --release -p uncodec-dsp -p uncodec-proto --lib loom_
+		cargo test --release -p uncodec-proto --lib loom_
 
 MUSIC ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uncodec/music
 training-data: setup ## fetch licensed game music from Debian (3.5 GB) as a teacher of levels; MUSIC=FOLDER
@@ -151,17 +151,17 @@ fuzz: ## fuzzing of the plugin and its shared memory; FUZZ_SECONDS=600 for each 
 
 # The standard library is not instrumented, for its sources are no part of a toolchain; nor is the test harness, which
 # the file names. A race in the crates' own code is found all the same.
-tsan: ## ThreadSanitizer on the ring and the shared memory
+tsan: ## ThreadSanitizer on the shared memory
 	TSAN_OPTIONS=suppressions=$(CURDIR)/plugin_bridge/proto/tsan.txt RUSTC_BOOTSTRAP=1 CARGO_TARGET_DIR=target/tsan \
 		RUSTFLAGS="-Zsanitizer=thread -Cunsafe-allow-abi-mismatch=sanitizer" \
-		cargo test --release --target $(HOST_TRIPLE) -p uncodec-dsp -p uncodec-proto \
-		--test ring --test sides --test shared --test session
+		cargo test --release --target $(HOST_TRIPLE) -p uncodec-proto \
+		--test sides --test shared --test session
 
 # Miri is a component of the nightly toolchain, which nothing here installs.
-miri: ## Miri on the ring and the shared memory, where it is installed
+miri: ## Miri on the shared memory, where it is installed
 	@if cargo +nightly miri --version >/dev/null 2>&1; then \
 		PROPTEST_CASES=4 CARGO_TARGET_DIR=target/miri MIRIFLAGS=-Zmiri-disable-isolation \
-			cargo +nightly miri test -p uncodec-dsp -p uncodec-proto --test ring --test sides --test layout; \
+			cargo +nightly miri test -p uncodec-proto --test sides --test layout; \
 	else \
 		echo "miri: SKIPPED, it is not installed (rustup component add --toolchain nightly miri rust-src)"; \
 	fi

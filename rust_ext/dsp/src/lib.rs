@@ -3,7 +3,6 @@
 mod latency;
 mod planar;
 mod resample;
-mod ring;
 mod stft;
 mod vector;
 mod window;
@@ -12,8 +11,5 @@ pub use latency::{LatencyBudget, LatencyError};
 pub use planar::{MAX_CHANNELS, NotPlanar};
 pub use realfft::num_complex::Complex32;
 pub use resample::{ResampleError, StreamingResampler, resampler_pair, round_trip_delay};
-pub use ring::{
-    MAX_RING_SAMPLES, ReadChunk, RingConsumer, RingError, RingProducer, WriteChunk, ring,
-};
 pub use stft::{InverseFrames, MAX_WINDOW_LENGTH, StftError, StreamingStft};
 pub use window::{WindowError, synthesis_window};

@@ -4,7 +4,7 @@ use std::alloc::{GlobalAlloc, Layout, System};
 use std::cell::Cell;
 
 use ndarray::{Array2, s};
-use uncodec_dsp::{Complex32, InverseFrames, LatencyBudget, StreamingStft, resampler_pair, ring};
+use uncodec_dsp::{Complex32, InverseFrames, LatencyBudget, StreamingStft, resampler_pair};
 
 thread_local! {
     /// Calls to the allocator by this thread.
@@ -74,25 +74,6 @@ fn transforms_do_not_allocate() {
         });
         assert_eq!(calls, 0, "length {length}");
     }
-}
-
-#[test]
-fn the_ring_does_not_allocate() {
-    let (mut producer, mut consumer) = ring(2, 100).unwrap();
-    let (input, mut out) = ([0.5; 2 * 64], [0.0; 2 * 48]);
-    let calls = allocator_calls(|| {
-        for _ in 0..200 {
-            producer.write(&input).unwrap();
-            if let Ok(chunk) = producer.write_chunk(7) {
-                chunk.commit(5);
-            }
-            consumer.read_into(&mut out).unwrap();
-            if let Ok(chunk) = consumer.read_chunk(3) {
-                chunk.commit(3);
-            }
-        }
-    });
-    assert_eq!(calls, 0);
 }
 
 #[test]

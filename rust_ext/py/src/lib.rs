@@ -16,7 +16,6 @@ mod hops;
 mod latency;
 mod live;
 mod resample;
-mod ring;
 mod shared;
 mod stft;
 
@@ -37,8 +36,6 @@ mod _native {
     use super::live::{LiveCore, LiveHost};
     #[pymodule_export]
     use super::resample::{StreamingResampler, resampler_pair, round_trip_delay};
-    #[pymodule_export]
-    use super::ring::{RingConsumer, RingProducer, ring};
     #[pymodule_export]
     use super::stft::{InverseFrames, StreamingStft, synthesis_window};
 }
