@@ -82,13 +82,15 @@ def go(tmp_path):
         receipts=True,
         jobs=None,
         only_damaged=False,
+        each=None,
     ):
         planned = plan([tmp_path / "in"], tmp_path / "out" if output else None)
         if jobs is not None:
             planned = jobs(planned)
         book = ReceiptBook(tmp_path / "receipts" if receipts else None, skip_done=skip_done)
         told = Recorder()
-        each = partial(each_in_processes, processes=processes) if processes > 1 else each_here
+        if each is None:
+            each = partial(each_in_processes, processes=processes) if processes > 1 else each_here
         told.failures = run(
             planned, work or Halving(), told, each=each, book=book, only_damaged=only_damaged
         )

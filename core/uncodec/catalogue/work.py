@@ -3,7 +3,7 @@
 from __future__ import annotations
 
 from collections.abc import Callable
-from dataclasses import asdict, dataclass, field
+from dataclasses import asdict, dataclass, field, replace
 from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
@@ -80,6 +80,10 @@ class Restoring:
         """Whether any result that is there may be replaced."""
         return self.settings.overwrite
 
+    def for_elsewhere(self) -> Restoring:
+        """The same, where relative paths mean something else."""
+        return replace(self, model=_whole(self.model))
+
     def begin(self) -> None:
         """Open the effect."""
         self._effect = open_effect(self.model, self.amount, self.seed, self.brightness_db)
@@ -128,6 +132,11 @@ class Rendering:
     def overwrite(self) -> bool:
         """Whether any result that is there may be replaced."""
         return self.settings.overwrite
+
+    def for_elsewhere(self) -> Rendering:
+        """The same, where relative paths mean something else."""
+        arguments = {**self.arguments, "model": _whole(self.arguments["model"])}
+        return replace(self, arguments=arguments)
 
     def begin(self) -> None:
         """Check the settings and load the model."""
@@ -211,6 +220,12 @@ def _described(settings: Settings, job: Job) -> dict[str, Any]:
     told = {**asdict(settings), "delta": job.delta is not None}
     del told["overwrite"]
     return told
+
+
+def _whole(model: str) -> str:
+    """A folder by its whole path; a name as it is."""
+    path = Path(model)
+    return str(path.absolute()) if path.is_dir() else model
 
 
 def _tilted(brightness_db: float) -> dict[str, float]:

@@ -29,7 +29,8 @@ __all__ = ["Batch", "run_batch"]
 class Batch:
     """How many files are run and reported, as the command line was given it."""
 
-    jobs: int = 1
+    jobs: int | None = None
+    scheduler: str | None = None
     receipts: str | None = None
     skip_done: bool = False
     shard: str | None = None
@@ -49,6 +50,7 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
         Some failed.
     """
     with loading():
+        from uncodec.catalogue.cluster import each_on_cluster
         from uncodec.catalogue.receipts import ReceiptBook
         from uncodec.catalogue.run import Each, Foreseeing, each_here, run
         from uncodec.catalogue.run_lock import locked
@@ -56,13 +58,21 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
         from uncodec.catalogue.workers import each_in_processes
         from uncodec.parameters import check_integer
 
-    processes = check_integer("jobs", batch.jobs, 0, 1024) or _cores()
+    if batch.scheduler is not None:
+        if batch.jobs is not None:
+            raise InvalidValue("jobs, scheduler: only one of them can be asked for")
+        if not batch.scheduler:
+            raise InvalidValue("scheduler='': must be an address such as tcp://host:8786")
+        # Where a worker is lost its file is begun again, and must be known as ours.
+        batch = replace(batch, skip_done=True)
+        planned, work = _for_elsewhere(planned), work.for_elsewhere()
+    processes = check_integer("jobs", 1 if batch.jobs is None else batch.jobs, 0, 1024) or _cores()
     shard = Shard() if batch.shard is None else Shard.parse(batch.shard)
     book = None
     if batch.receipts is not None or batch.skip_done:
         if batch.receipts == "":
             raise InvalidValue("receipts='': must be the name of a folder")
-        folder = None if batch.receipts is None else Path(batch.receipts)
+        folder = None if batch.receipts is None else Path(batch.receipts).absolute()
         book = ReceiptBook(folder, skip_done=batch.skip_done)
         _check_named(planned, "receipts: standard input and output leave none; name files")
     if batch.only_damaged:
@@ -70,7 +80,9 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
     place = None if book is None else _place(planned, book)
     planned = replace(planned, jobs=shard.of(planned.jobs))
     each: Each = each_here
-    if min(processes, len(planned.jobs)) > 1:
+    if batch.scheduler is not None:
+        each = partial(each_on_cluster, address=batch.scheduler)
+    elif min(processes, len(planned.jobs)) > 1:
         each = partial(each_in_processes, processes=processes)
     if batch.plan_only:
         with orderly_exit():
@@ -139,6 +151,25 @@ def _tell_plan(
         typer.echo(f"uncodec: {', '.join(told)}", err=True)
     if counts["fail"]:
         raise typer.Exit(FAILED)
+
+
+def _for_elsewhere(planned: Plan) -> Plan:
+    """The same with whole paths: other machines are in other folders."""
+
+    def whole(path: Path | None) -> Path | None:
+        return None if path is None or str(path) == "-" else path.absolute()
+
+    jobs = tuple(
+        replace(
+            job,
+            source=whole(job.source) or job.source,
+            target=whole(job.target) or job.target,
+            folder=whole(job.folder),
+            delta=whole(job.delta),
+        )
+        for job in planned.jobs
+    )
+    return replace(planned, jobs=jobs)
 
 
 def _check_named(planned: Plan, rule: str) -> None:

@@ -24,6 +24,7 @@ __all__ = [
     "Rate",
     "Receipts",
     "Salvage",
+    "Scheduler",
     "Seed",
     "ShardText",
     "SkipDone",
@@ -98,12 +99,25 @@ Salvage = Annotated[
     ),
 ]
 Jobs = Annotated[
-    int,
+    int | None,
     typer.Option(
         "--jobs",
         "-j",
         metavar="N",
-        help="Files worked on side by side, each in a process of its own; 0: one for each core.",
+        help="Files worked on side by side, each in a process of its own; 0: one for each core. "
+        "Without it one after another.",
+        show_default=False,
+    ),
+]
+Scheduler = Annotated[
+    str | None,
+    typer.Option(
+        "--scheduler",
+        metavar="ADDRESS",
+        help="Have the workers of a Dask cluster do it, tcp://HOST:8786 being its scheduler's "
+        "address; they reach all files under the same names. As with --skip-done, receipts are "
+        "left.",
+        show_default=False,
     ),
 ]
 Receipts = Annotated[

@@ -63,7 +63,8 @@ def render(
     salvage: options.Salvage = False,
     delta: options.Delta = None,
     no_provenance: options.NoProvenance = False,
-    jobs: options.Jobs = 1,
+    jobs: options.Jobs = None,
+    scheduler: options.Scheduler = None,
     receipts: options.Receipts = None,
     skip_done: options.SkipDone = False,
     shard: options.ShardText = None,
@@ -109,6 +110,7 @@ def render(
         work = Rendering(settings, arguments, resume)
         batch = Batch(
             jobs=jobs,
+            scheduler=scheduler,
             receipts=receipts,
             skip_done=skip_done,
             shard=shard,

@@ -32,7 +32,8 @@ def restore(
     salvage: options.Salvage = False,
     delta: options.Delta = None,
     no_provenance: options.NoProvenance = False,
-    jobs: options.Jobs = 1,
+    jobs: options.Jobs = None,
+    scheduler: options.Scheduler = None,
     receipts: options.Receipts = None,
     skip_done: options.SkipDone = False,
     shard: options.ShardText = None,
@@ -67,6 +68,7 @@ def restore(
         work = Restoring(settings, model, amount, seed, brightness)
         batch = Batch(
             jobs=jobs,
+            scheduler=scheduler,
             receipts=receipts,
             skip_done=skip_done,
             shard=shard,

@@ -137,8 +137,8 @@ class Reporter:
     def progress(self, source: Path, frames_done: int, frames_total: int | None) -> None:
         """Some of it is done."""
 
-    def notice(self, source: Path, text: str) -> None:
-        """Something was done differently than asked for."""
+    def notice(self, source: Path | None, text: str) -> None:
+        """Something was done differently than asked for; None: it is about no file."""
         self._line(f"uncodec: warning: {text}")
 
     def skipped(self, source: Path, target: Path) -> None:
@@ -232,10 +232,11 @@ class JsonReporter(Reporter):
                 "progress", source=str(source), frames=frames_done, total_frames=frames_total
             )
 
-    def notice(self, source: Path, text: str) -> None:
+    def notice(self, source: Path | None, text: str) -> None:
         if self._stream is not sys.stderr:
             super().notice(source, text)
-        self._event("warning", source=str(source), message=text)
+        name = None if source is None else str(source)
+        self._event("warning", source=name, message=text)
 
     def skipped(self, source: Path, target: Path) -> None:
         self._event("skipped", source=str(source), target=str(target))
