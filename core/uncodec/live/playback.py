@@ -5,13 +5,13 @@ from __future__ import annotations
 import gc
 import importlib
 import time
+from collections import deque
 from collections.abc import Callable, Iterable, Iterator
 from contextlib import contextmanager
 from typing import Any
 
 import numpy as np
 
-from uncodec._native import ring
 from uncodec.errors import UncodecError
 from uncodec.live.live_session import LiveSession
 from uncodec.signals import Array
@@ -139,14 +139,15 @@ def play_on_card(session: LiveSession, blocks: Iterable[Array], device: str | No
             f"playing needs the package sounddevice with PortAudio ({error}): "
             "pip install sounddevice"
         ) from error
-    producer, consumer = ring(session.channels, AHEAD)
+    # One thread puts pieces in at the end, another takes them from the front: no lock is needed.
+    waiting: deque[Array] = deque()
     buffer = np.zeros((session.channels, session.block), np.float32)
 
     def callback(outdata: Array, frames: int, *_: object) -> None:
         for first in range(0, frames, session.block):
             size = min(session.block, frames - first)
             part = buffer if size == session.block else buffer[:, :size].copy()
-            part[:, consumer.read_into(part) :] = 0
+            _take_into(waiting, part)
             session.callback_into(part, outdata[first : first + size].T)
 
     total = 0
@@ -164,15 +165,28 @@ def play_on_card(session: LiveSession, blocks: Iterable[Array], device: str | No
             ),
         ):
             for block in blocks:
-                done = 0
-                while done < block.shape[1]:
-                    done += producer.write(np.ascontiguousarray(block[:, done:]))
-                    if done < block.shape[1]:
+                for start in range(0, block.shape[1], session.block):
+                    while len(waiting) * session.block >= AHEAD:
                         time.sleep(0.02)
+                    waiting.append(block[:, start : start + session.block].copy())
                 total += block.shape[1]
-            while consumer.available:
+            while waiting:
                 time.sleep(0.02)
             time.sleep(session.latency_samples / session.sample_rate + 0.1)
     except sounddevice.PortAudioError as error:
         raise UncodecError(f"the sound card cannot be used: {error}") from error
     return total
+
+
+def _take_into(waiting: deque[Array], part: Array) -> None:
+    """Fill a block from pieces of any length; what is not there yet is silence."""
+    while part.shape[1] and waiting:
+        piece = waiting[0]
+        taken = min(piece.shape[1], part.shape[1])
+        part[:, :taken] = piece[:, :taken]
+        part = part[:, taken:]
+        if taken < piece.shape[1]:
+            waiting[0] = piece[:, taken:]
+        else:
+            waiting.popleft()
+    part[:] = 0
