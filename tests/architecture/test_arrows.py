@@ -34,6 +34,7 @@ ARROWS = {
     "inspection": {"io", "repair"},
     "effects": {"streams", "live", "diffusion", "repair", "bridge"},
     "catalogue": {"files", "effects", "networks", "io", "inspection"},
+    "web": {"catalogue", "files", "inspection", "listening", "io", "streams"},
     "files": {"io", "streams", "diffusion", "repair", "networks"},
     "pipes": {"io", "streams"},
     "training": {"networks", "codecs", "diffusion.flow_path", "diffusion.ddim"},

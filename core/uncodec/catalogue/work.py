@@ -73,6 +73,7 @@ class Restoring:
     amount: float = 1.0
     seed: int = 0
     brightness_db: float = 0.0
+    repairs: bool = False
     _effect: StreamingEffect | None = field(default=None, init=False, repr=False)
 
     @property
@@ -86,7 +87,12 @@ class Restoring:
 
     def begin(self) -> None:
         """Open the effect."""
-        self._effect = open_effect(self.model, self.amount, self.seed, self.brightness_db)
+        self._effect = self.effect()
+
+    def effect(self) -> StreamingEffect:
+        """What files go through, made anew."""
+        effect = open_effect(self.model, self.amount, self.seed, self.brightness_db)
+        return open_repairs(effect) if self.repairs else effect
 
     def made_with(self, job: Job) -> dict[str, Any]:
         """Command, model and settings."""
@@ -97,6 +103,7 @@ class Restoring:
                 "amount": self.amount,
                 "seed": self.seed,
                 **_tilted(self.brightness_db),
+                **_repaired(self.repairs),
                 **_described(self.settings, job),
             },
         }
@@ -105,16 +112,18 @@ class Restoring:
     def _weights(self) -> dict[str, str]:
         return _model(self.model)
 
-    def _provenance(self) -> dict[str, str]:
-        return _provenance(self.command, self.model, self.amount, self.brightness_db)
+    def provenance(self) -> dict[str, str]:
+        """The tag of a result that says what it was made with."""
+        asked = (self.amount, self.brightness_db, self.repairs)
+        return _provenance(self.command, self.model, *asked)
 
     def do(
         self, job: Job, *, ours: bool, resume: bool, progress: Progress, notice: Notice
     ) -> RestoreReport:
         """Restore one file."""
         if self._effect is None:
-            self._effect = open_effect(self.model, self.amount, self.seed, self.brightness_db)
-        options = _options(self.settings, job, ours, self._provenance)
+            self._effect = self.effect()
+        options = _options(self.settings, job, ours, self.provenance)
         return restore_file(job.source, job.target, self._effect, progress=progress, **options)
 
 
@@ -127,6 +136,7 @@ class Rendering:
     settings: Settings
     arguments: dict[str, Any]
     resume: bool = False
+    repairs: bool = False
 
     @property
     def overwrite(self) -> bool:
@@ -161,16 +171,23 @@ class Rendering:
         return {
             "command": self.command,
             "model": self._weights,
-            "settings": {**wanted, **brightness, **_described(self.settings, job)},
+            "settings": {
+                **wanted,
+                **brightness,
+                **_repaired(self.repairs),
+                **_described(self.settings, job),
+            },
         }
 
     @cached_property
     def _weights(self) -> dict[str, str]:
         return _model(self._wanted.model)
 
-    def _provenance(self) -> dict[str, str]:
+    def provenance(self) -> dict[str, str]:
+        """The tag of a result that says what it was made with."""
         wanted = self._wanted
-        return _provenance(self.command, wanted.model, wanted.amount, wanted.brightness_db)
+        asked = (wanted.amount, wanted.brightness_db, self.repairs)
+        return _provenance(self.command, wanted.model, *asked)
 
     def do(
         self, job: Job, *, ours: bool, resume: bool, progress: Progress, notice: Notice
@@ -185,7 +202,8 @@ class Rendering:
             resume=resume or self.resume,
             progress=progress,
             notice=notice,
-            **_options(self.settings, job, ours, self._provenance),
+            before=open_repairs() if self.repairs else None,
+            **_options(self.settings, job, ours, self.provenance),
         )
 
 
@@ -199,6 +217,16 @@ def open_effect(model: str, amount: float, seed: int, brightness_db: float) -> G
     # times as long and ten times the processor time, because the threads wait for each other.
     torch.set_num_threads(1)
     return GANRestorer(amount=amount, seed=seed, model=model, brightness_db=brightness_db)
+
+
+def open_repairs(*behind: StreamingEffect) -> StreamingEffect:
+    """The repairs that need no network, in the order of docs/repair.md, and what comes behind them.
+
+    What no codec does (a delay between the channels, a changed level) is not among them.
+    """
+    from uncodec.effects import ArtefactRepair, Board, StereoRepair, TransientRepair
+
+    return Board([StereoRepair(), ArtefactRepair(), TransientRepair(), *behind])
 
 
 def _options(
@@ -233,6 +261,11 @@ def _tilted(brightness_db: float) -> dict[str, float]:
     return {"brightness_db": brightness_db} if brightness_db else {}
 
 
+def _repaired(repairs: bool) -> dict[str, bool]:
+    """The setting where it is made: receipts of releases that did not know it stay valid."""
+    return {"repairs": True} if repairs else {}
+
+
 def _model(model: str) -> dict[str, str]:
     """Name of a model and SHA-256 of its weights, of each file one."""
     from uncodec.networks.store import weight_files
@@ -242,7 +275,9 @@ def _model(model: str) -> dict[str, str]:
 
 
 @cache
-def _provenance(command: str, model: str, amount: float, brightness_db: float) -> dict[str, str]:
+def _provenance(
+    command: str, model: str, amount: float, brightness_db: float, repairs: bool
+) -> dict[str, str]:
     """The tag of a result that says what it was made with."""
     from uncodec.networks.store import model_version
 
@@ -250,4 +285,6 @@ def _provenance(command: str, model: str, amount: float, brightness_db: float) -
     text = f"uncodec {__version__} {command}, model {name} {release}, amount {amount:g}"
     if brightness_db:
         text += f", brightness {brightness_db:+g} dB"
+    if repairs:
+        text += ", repairs"
     return {PROVENANCE: text}

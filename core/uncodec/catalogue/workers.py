@@ -17,7 +17,7 @@ from typing import Any, NoReturn
 from uncodec.catalogue.tasks import Task, Tell, portable
 from uncodec.errors import UncodecError
 
-__all__ = ["each_in_processes"]
+__all__ = ["each_in_processes", "leave_on_signal", "leave_with_parent", "one_thread"]
 
 # A new interpreter for each: a copy of one that has run torch may hang.
 _SPAWN = multiprocessing.get_context("spawn")
@@ -105,7 +105,7 @@ class _Worker:
         self._ready = False
         self.connection, other = _SPAWN.Pipe()
         self.process = _SPAWN.Process(target=_serve, args=(other, task), daemon=True)
-        with _one_thread():
+        with one_thread():
             self.process.start()
         # Else the end of the process would not be seen as the end of what comes from it.
         other.close()
@@ -157,7 +157,7 @@ def _with_news(workers: Sequence[_Worker]) -> list[_Worker]:
 
 
 @contextmanager
-def _one_thread() -> Iterator[None]:
+def one_thread() -> Iterator[None]:
     """Have libraries that a new process loads use one thread: the files share the processors."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
     before = {name: os.environ.get(name) for name in names}
@@ -176,8 +176,8 @@ def _serve(connection: Connection, task: Task) -> None:
     """The life of a worker."""
     # Ctrl-C reaches all processes of a terminal at once; the first one says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
-    signal.signal(signal.SIGTERM, _leave)
-    threading.Thread(target=_leave_with_parent, daemon=True).start()
+    signal.signal(signal.SIGTERM, leave_on_signal)
+    threading.Thread(target=leave_with_parent, daemon=True).start()
 
     def tell(name: str, *content: object) -> None:
         sent = [portable(one) if isinstance(one, BaseException) else one for one in content]
@@ -197,11 +197,11 @@ def _serve(connection: Connection, task: Task) -> None:
         connection.close()
 
 
-def _leave(number: int, frame: object) -> NoReturn:
+def leave_on_signal(number: int, frame: object) -> NoReturn:
     sys.exit(128 + number)
 
 
-def _leave_with_parent() -> None:
+def leave_with_parent() -> None:
     """Nothing is to be written when the run itself was killed: another may have begun."""
     parent = multiprocessing.parent_process()
     if parent is not None:

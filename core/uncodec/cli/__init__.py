@@ -29,6 +29,7 @@ from uncodec.cli import (
     render,
     restore,
     train,
+    web,
 )
 from uncodec.cli.common import INTERRUPTED
 from uncodec.version import __version__
@@ -47,6 +48,7 @@ app = typer.Typer(
 )
 for commands in (
     *(restore, inspect, live, pipe, evaluate, compare, render, train, core, export, catalogue),
+    web,
 ):
     commands.register(app)
 

@@ -23,6 +23,7 @@ __all__ = [
     "Quiet",
     "Rate",
     "Receipts",
+    "Repairs",
     "Salvage",
     "Scheduler",
     "Seed",
@@ -64,6 +65,14 @@ Brightness = Annotated[
         metavar="DB",
         help="Make what is added brighter or darker, -12 to 12: by so many dB from 16 kHz on, less "
         "below, and nothing up to 2 kHz.",
+    ),
+]
+Repairs = Annotated[
+    bool,
+    typer.Option(
+        "--repairs",
+        help="Before the engine, repair what needs no network: a side that was dropped, bands that "
+        "flicker, pre-echo.",
     ),
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result, bit for bit.")]

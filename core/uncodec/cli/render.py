@@ -29,6 +29,7 @@ def render(
     ] = 8,
     amount: options.Amount = 1.0,
     brightness: options.Brightness = 0.0,
+    repairs: options.Repairs = False,
     seed: options.Seed = 0,
     takes: Annotated[
         int,
@@ -107,7 +108,7 @@ def render(
         planned = plan(inputs, output, settings=settings, mark=RENDERED, takes=takes)
         if delta is not None:
             planned = with_deltas(planned, delta, settings)
-        work = Rendering(settings, arguments, resume)
+        work = Rendering(settings, arguments, resume, repairs)
         batch = Batch(
             jobs=jobs,
             scheduler=scheduler,

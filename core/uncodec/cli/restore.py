@@ -23,6 +23,7 @@ def restore(
     output: Annotated[str | None, options.output_option("restored")] = None,
     amount: options.Amount = 1.0,
     brightness: options.Brightness = 0.0,
+    repairs: options.Repairs = False,
     seed: options.Seed = 0,
     bits: options.Bits = 24,
     rate: options.Rate = None,
@@ -65,7 +66,7 @@ def restore(
         planned = plan(inputs, output, settings=settings)
         if delta is not None:
             planned = with_deltas(planned, delta, settings)
-        work = Restoring(settings, model, amount, seed, brightness)
+        work = Restoring(settings, model, amount, seed, brightness, repairs)
         batch = Batch(
             jobs=jobs,
             scheduler=scheduler,

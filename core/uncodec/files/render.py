@@ -4,9 +4,12 @@ from __future__ import annotations
 
 import math
 import os
+import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
 from dataclasses import dataclass, replace
 from pathlib import Path
+
+import numpy as np
 
 from uncodec.diffusion.engine import CHUNK
 from uncodec.diffusion.stream import open_diffusion
@@ -15,6 +18,7 @@ from uncodec.files.chunks import FolderStore, digest_file
 from uncodec.files.headroom import Headroom, check_headroom
 from uncodec.files.restore import (
     RestoreReport,
+    StreamingEffect,
     check_channels,
     check_format,
     check_target,
@@ -33,7 +37,7 @@ from uncodec.parameters import (
 from uncodec.rates import network_rate
 from uncodec.repair.limiter import PeakLimiter, check_ceiling
 from uncodec.signals import Array
-from uncodec.streams.aligned import AlignedStream, through
+from uncodec.streams.aligned import AlignedStream, Driven, through
 from uncodec.streams.channel_groups import channel_groups, group_seed, open_grouped
 from uncodec.streams.stream import Stream
 
@@ -105,6 +109,7 @@ def render_file(
     add_tags: Mapping[str, str] | None = None,
     delta: str | Path | None = None,
     resume: bool = False,
+    before: StreamingEffect | None = None,
     progress: Callable[[int, int | None], None] | None = None,
     notice: Callable[[str], None] | None = None,
 ) -> RestoreReport:
@@ -123,7 +128,9 @@ def render_file(
         See `restore_file`. A number of dB is taken off before the ceiling is kept.
     resume : bool
         Go on with the chunks of an earlier call, if there are any. They must have been made of the
-        same source with the same model, steps, seed, sampler, chunk and brightness.
+        same source with the same model, steps, seed, sampler, chunk, brightness and `before`.
+    before : Effect, optional
+        Runs in front of the engine: a repair, or a ``uncodec.Board`` of them.
     progress : callable, optional
         Called as ``progress(frames_done, frames_total)``, frames of the source.
     notice : callable, optional
@@ -168,6 +175,9 @@ def render_file(
     if settings.brightness_db:
         # Chunks of releases that did not know it go on without it.
         key["brightness_db"] = settings.brightness_db
+    if before is not None:
+        # Effects tell their parameters there, and their address.
+        key["before"] = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(before))
     store = FolderStore(target, key, resume=resume)
     chunk_frames = settings.chunk * loaded.config.hop * rate_in / inner_rate
     tell = _Progress(progress, total, chunk_frames)
@@ -211,7 +221,7 @@ def render_file(
         report = restore_file(
             source,
             target,
-            _Rendering(open_grouped(groups, open_group)),
+            _Rendering(open_grouped(groups, open_group), before),
             bits=bits,
             rate=rate,
             headroom=headroom,
@@ -254,16 +264,36 @@ class _Progress:
 
 
 class _Rendering:
-    """The stream as what `restore_file` runs."""
+    """The stream, and what runs before it, as what `restore_file` runs."""
 
-    def __init__(self, stream: Stream) -> None:
+    def __init__(self, stream: Stream, before: StreamingEffect | None) -> None:
         self._stream = stream
+        self._before = before
 
     def open_stream(
         self, sample_rate: float, channels: int, channel_layout: Sequence[str] | None = None
-    ) -> AlignedStream:
+    ) -> Driven:
         """The stream, aligned."""
-        return AlignedStream(self._stream)
+        stream = AlignedStream(self._stream)
+        if self._before is None:
+            return stream
+        return _InTurn(self._before.open_stream(sample_rate, channels, channel_layout), stream)
 
     def reset(self) -> None:
-        """Nothing is kept."""
+        """Forget what ran before it."""
+        if self._before is not None:
+            self._before.reset()
+
+
+class _InTurn:
+    """One aligned stage behind another."""
+
+    def __init__(self, first: Driven, second: Driven) -> None:
+        self._first, self._second = first, second
+
+    def push(self, audio: Array, /) -> Array:
+        return self._second.push(self._first.push(audio))
+
+    def finish(self) -> Array:
+        last = self._second.push(self._first.finish())
+        return np.concatenate([last, self._second.finish()], axis=1)

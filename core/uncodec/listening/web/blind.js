@@ -23,6 +23,7 @@
       document.querySelectorAll("nav button").forEach((tab) => {
         tab.disabled = Boolean(blind) && tab.id !== "tab-" + blind;
       });
+      document.dispatchEvent(new CustomEvent("blind", { detail: blind }));
       choose(state.current);
       blindPicture(Boolean(blind) || currentTab() === "abx" || currentTab() === "rating");
     }

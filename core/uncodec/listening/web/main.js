@@ -498,7 +498,7 @@
     $("title").textContent = state.data.title;
     options($("clip"), state.data.clips.map((clip, i) => [i, clip.name]));
     $("clip-choice").hidden = state.data.clips.length < 2;
-    const known = state.data.clips.every((clip) => clip.versions.some((version) => version.role === "original"));
+    const known = state.data.clips.length && state.data.clips.every((clip) => clip.versions.some((version) => version.role === "original"));
     $("tab-rating").hidden = !known;
     state.picture = new uncodec.Picture(
       { cells: $("cells"), overlay: $("overlay"), wave: $("wave") },
