@@ -16,7 +16,7 @@ HOUSE = ROOT / "core/uncodec"
 FOUNDATION = (
     *("errors", "version", "lazy", "sealed", "cloning", "signals", "frames", "compiled"),
     *("parameters", "rates", "speakers", "whole_files", "loudness", "cutoff"),
-    "model_folders",
+    *("model_folders", "balance"),
 )
 # What a room uses beside them, as docs/architecture.md draws it. A name with a dot is one module.
 ARROWS = {
@@ -32,7 +32,7 @@ ARROWS = {
     "diffusion": {"streams", "networks", "live.engine"},
     "bridge": {"live", "networks", "_native"},
     "inspection": {"io", "repair"},
-    "effects": {"streams", "live", "diffusion", "repair", "bridge"},
+    "effects": {"streams", "live", "diffusion", "repair", "bridge", "io"},
     "catalogue": {"files", "effects", "networks", "io", "inspection"},
     "web": {"catalogue", "files", "inspection", "listening", "io", "streams"},
     "files": {"io", "streams", "diffusion", "repair", "networks"},

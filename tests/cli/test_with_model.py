@@ -70,6 +70,21 @@ def test_brightness_turns_the_added_treble_up(run_model, coded, tmp_path):
     assert high_band_energy(read(bright)) > 2 * high_band_energy(read(plain))
 
 
+def test_a_duller_reference_turns_the_added_treble_down(run_model, coded, tmp_path):
+    t = np.arange(44_100) / 44_100
+    dull = np.random.default_rng(3).normal(0, 0.1, t.size)
+    dull = np.convolve(dull, np.full(12, 1 / 12), "same").astype(np.float32)
+    reference = tmp_path / "dull.wav"
+    write_audio(reference, dull[None], 44_100)
+    plain, like = tmp_path / "plain.wav", tmp_path / "like.wav"
+    for target, options in ((plain, ()), (like, ("--like", str(reference)))):
+        assert run_model("restore", coded, "-o", target, "--bits", "32", *options).code == 0
+    assert high_band_energy(read(like)) < 0.9 * high_band_energy(read(plain))
+    with open_audio(like) as reader:
+        (text,) = reader.all_tags.fields["restoration"]
+    assert text.endswith(", amount 1, like dull.wav 1")
+
+
 @pytest.mark.parametrize(
     ("channels", "frames", "rate", "out_rate"),
     [
@@ -159,6 +174,7 @@ def test_amount_zero_gives_16_bits_back_bit_for_bit(run_model, tmp_path, bits, c
         (["--amount", "nan"], "amount=nan"),
         (["--brightness", "13"], "brightness_db=13.0: must be from -12 to 12"),
         (["--brightness", "nan"], "brightness_db=nan"),
+        (["--like-amount", "1.5"], "like_amount=1.5: must be from 0 to 1"),
         (["--seed", "-1"], "seed=-1"),
         (["--model", "no-such-model"], "no-such-model"),
     ],

@@ -41,7 +41,7 @@ def test_a_misspelt_attribute_is_refused_with_the_nearest_name(kind, wrong, righ
 
 
 def test_where_no_name_is_near_all_are_named():
-    names = "amount, brightness_db, channel_layout, device, model, seed"
+    names = "amount, brightness_db, channel_layout, device, like, like_amount, model, seed"
     with pytest.raises(UncodecError, match=f"it has {names}"):
         GANRestorer().wet = 0.5
 

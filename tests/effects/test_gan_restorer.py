@@ -213,7 +213,7 @@ def test_parameters_are_stored_plainly(tmp_path):
     assert restorer.model == str(tmp_path / "own")
     assert repr(GANRestorer()).startswith(
         "<uncodec.GANRestorer amount=1.0 seed=0 model='live-gan' device='cpu' "
-        "brightness_db=0.0 at 0x"
+        "brightness_db=0.0 like=None like_amount=1.0 at 0x"
     )
 
 

@@ -8,6 +8,7 @@ from functools import cache, cached_property
 from pathlib import Path
 from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 
+from uncodec.balance import Like
 from uncodec.files.chunks import digest_file
 from uncodec.files.planning import Job, Settings
 from uncodec.files.restore import RestoreReport, StreamingEffect, restore_file
@@ -74,6 +75,7 @@ class Restoring:
     seed: int = 0
     brightness_db: float = 0.0
     repairs: bool = False
+    like: Like | None = None
     _effect: StreamingEffect | None = field(default=None, init=False, repr=False)
 
     @property
@@ -91,7 +93,7 @@ class Restoring:
 
     def effect(self) -> StreamingEffect:
         """What files go through, made anew."""
-        effect = open_effect(self.model, self.amount, self.seed, self.brightness_db)
+        effect = open_effect(self.model, self.amount, self.seed, self.brightness_db, self.like)
         return open_repairs(effect) if self.repairs else effect
 
     def made_with(self, job: Job) -> dict[str, Any]:
@@ -102,7 +104,7 @@ class Restoring:
             "settings": {
                 "amount": self.amount,
                 "seed": self.seed,
-                **_tilted(self.brightness_db),
+                **_voiced(self.brightness_db, self.like),
                 **_repaired(self.repairs),
                 **_described(self.settings, job),
             },
@@ -114,7 +116,7 @@ class Restoring:
 
     def provenance(self) -> dict[str, str]:
         """The tag of a result that says what it was made with."""
-        asked = (self.amount, self.brightness_db, self.repairs)
+        asked = (self.amount, self.brightness_db, self.repairs, self.like)
         return _provenance(self.command, self.model, *asked)
 
     def do(
@@ -164,16 +166,18 @@ class Rendering:
 
     def made_with(self, job: Job) -> dict[str, Any]:
         """Command, model and settings."""
-        wanted = asdict(self._wanted.take(job.take))
+        taken = self._wanted.take(job.take)
+        wanted = asdict(taken)
         # Where it was computed makes no difference that a listener could hear.
-        del wanted["model"], wanted["device"]
-        brightness = _tilted(wanted.pop("brightness_db"))
+        for name in ("model", "device", "brightness_db", "like"):
+            del wanted[name]
+        voice = _voiced(taken.brightness_db, taken.like)
         return {
             "command": self.command,
             "model": self._weights,
             "settings": {
                 **wanted,
-                **brightness,
+                **voice,
                 **_repaired(self.repairs),
                 **_described(self.settings, job),
             },
@@ -186,7 +190,7 @@ class Rendering:
     def provenance(self) -> dict[str, str]:
         """The tag of a result that says what it was made with."""
         wanted = self._wanted
-        asked = (wanted.amount, wanted.brightness_db, self.repairs)
+        asked = (wanted.amount, wanted.brightness_db, self.repairs, wanted.like)
         return _provenance(self.command, wanted.model, *asked)
 
     def do(
@@ -207,7 +211,9 @@ class Rendering:
         )
 
 
-def open_effect(model: str, amount: float, seed: int, brightness_db: float) -> GANRestorer:
+def open_effect(
+    model: str, amount: float, seed: int, brightness_db: float, like: Like | None = None
+) -> GANRestorer:
     """The effect of ``uncodec restore``, on one thread."""
     import torch
 
@@ -216,7 +222,10 @@ def open_effect(model: str, amount: float, seed: int, brightness_db: float) -> G
     # The network's steps are too small to share: with two threads on two busy cores a file took ten
     # times as long and ten times the processor time, because the threads wait for each other.
     torch.set_num_threads(1)
-    return GANRestorer(amount=amount, seed=seed, model=model, brightness_db=brightness_db)
+    effect = GANRestorer(amount=amount, seed=seed, model=model, brightness_db=brightness_db)
+    if like is not None:
+        effect.like, effect.like_amount = like.balance, like.amount
+    return effect
 
 
 def open_repairs(*behind: StreamingEffect) -> StreamingEffect:
@@ -256,9 +265,12 @@ def _whole(model: str) -> str:
     return str(path.absolute()) if path.is_dir() else model
 
 
-def _tilted(brightness_db: float) -> dict[str, float]:
-    """The setting where there is one: receipts of releases that did not know it stay valid."""
-    return {"brightness_db": brightness_db} if brightness_db else {}
+def _voiced(brightness_db: float, like: Like | None) -> dict[str, Any]:
+    """The settings where they are set: receipts of releases that did not know them stay valid."""
+    told: dict[str, Any] = {"brightness_db": brightness_db} if brightness_db else {}
+    if like is not None:
+        told |= {"like": like.balance.digest, "like_amount": like.amount}
+    return told
 
 
 def _repaired(repairs: bool) -> dict[str, bool]:
@@ -276,7 +288,12 @@ def _model(model: str) -> dict[str, str]:
 
 @cache
 def _provenance(
-    command: str, model: str, amount: float, brightness_db: float, repairs: bool
+    command: str,
+    model: str,
+    amount: float,
+    brightness_db: float,
+    repairs: bool,
+    like: Like | None,
 ) -> dict[str, str]:
     """The tag of a result that says what it was made with."""
     from uncodec.networks.store import model_version
@@ -287,4 +304,6 @@ def _provenance(
         text += f", brightness {brightness_db:+g} dB"
     if repairs:
         text += ", repairs"
+    if like is not None:
+        text += f", like {Path(like.balance.name).name} {like.amount:g}"
     return {PROVENANCE: text}

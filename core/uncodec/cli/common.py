@@ -16,6 +16,7 @@ import typer
 from uncodec.errors import InvalidType, InvalidValue, ModelError, UncodecError
 
 if TYPE_CHECKING:
+    from uncodec.balance import Like
     from uncodec.files.headroom import Headroom
     from uncodec.files.planning import Job
     from uncodec.files.reporting import Reporter
@@ -29,6 +30,7 @@ __all__ = [
     "open_reporter",
     "orderly_exit",
     "parse_headroom",
+    "read_reference",
     "told_errors",
     "told_files",
 ]
@@ -151,6 +153,23 @@ def check_terminal(jobs: Sequence[Job]) -> None:
                 "output": "redirect it, or name a file",
             }[name]
             raise InvalidValue(f"{name}='-': standard {name} is a terminal; {remedy}")
+
+
+def read_reference(path: str | None, amount: float) -> Like | None:
+    """Measure what ``--like`` names.
+
+    Raises
+    ------
+    InvalidValue
+        The amount is out of range, or the reference silent.
+    AudioFileError
+        It cannot be read.
+    """
+    from uncodec.balance import Like
+    from uncodec.effects.reference import as_balance, check_like_amount
+
+    amount = check_like_amount(amount)
+    return None if path is None else Like(as_balance(path), amount)
 
 
 def parse_headroom(text: str) -> Headroom:

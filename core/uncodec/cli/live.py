@@ -15,7 +15,14 @@ from typing import TYPE_CHECKING, Annotated, Any
 import typer
 
 from uncodec.cli import options
-from uncodec.cli.common import FAILED, check_plot, loading, orderly_exit, told_errors
+from uncodec.cli.common import (
+    FAILED,
+    check_plot,
+    loading,
+    orderly_exit,
+    read_reference,
+    told_errors,
+)
 from uncodec.errors import InvalidValue, UncodecError
 
 if TYPE_CHECKING:
@@ -69,6 +76,8 @@ def live(
     ] = 20.0,
     amount: options.Amount = 1.0,
     brightness: options.Brightness = 0.0,
+    like: options.LikePath = None,
+    like_amount: options.LikeAmount = 1.0,
     seed: Annotated[int, typer.Option(help="Of the noise that the network works with.")] = 0,
     model: Annotated[str, typer.Option(help="Name of the model.")] = "live-gan",
     overwrite: Annotated[
@@ -103,6 +112,7 @@ def live(
                 seed=seed,
                 amount=amount,
                 brightness_db=brightness,
+                like=read_reference(like, like_amount),
             ) as session,
         ):
             if output is not None:

@@ -16,6 +16,8 @@ __all__ = [
     "Inputs",
     "Jobs",
     "Json",
+    "LikeAmount",
+    "LikePath",
     "NoProvenance",
     "OnlyDamaged",
     "Overwrite",
@@ -74,6 +76,19 @@ Repairs = Annotated[
         help="Before the engine, repair what needs no network: a side that was dropped, bands that "
         "flicker, pre-echo.",
     ),
+]
+LikePath = Annotated[
+    str | None,
+    typer.Option(
+        "--like",
+        metavar="PATH",
+        help="A reference whose tonal balance what is added is drawn towards, by 12 dB at most: an "
+        "audio file, such as a lossless song of the same album, or a folder of them.",
+        show_default=False,
+    ),
+]
+LikeAmount = Annotated[
+    float, typer.Option("--like-amount", help="How far towards the reference, 0 to 1.")
 ]
 Seed = Annotated[int, typer.Option(help="The same seed gives the same result, bit for bit.")]
 Bits = Annotated[

@@ -11,7 +11,7 @@ import typer
 
 from uncodec.cli import options
 from uncodec.cli.batches import Batch, run_batch
-from uncodec.cli.common import loading, parse_headroom, told_errors
+from uncodec.cli.common import loading, parse_headroom, read_reference, told_errors
 
 __all__ = ["register"]
 
@@ -29,6 +29,8 @@ def render(
     ] = 8,
     amount: options.Amount = 1.0,
     brightness: options.Brightness = 0.0,
+    like: options.LikePath = None,
+    like_amount: options.LikeAmount = 1.0,
     repairs: options.Repairs = False,
     seed: options.Seed = 0,
     takes: Annotated[
@@ -92,6 +94,7 @@ def render(
             "seed": seed,
             "amount": amount,
             "brightness_db": brightness,
+            "like": read_reference(like, like_amount),
             "sampler": sampler,
             "model": model,
             "device": device,

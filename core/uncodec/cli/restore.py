@@ -8,7 +8,7 @@ import typer
 
 from uncodec.cli import options
 from uncodec.cli.batches import Batch, run_batch
-from uncodec.cli.common import loading, parse_headroom, told_errors
+from uncodec.cli.common import loading, parse_headroom, read_reference, told_errors
 
 __all__ = ["register"]
 
@@ -23,6 +23,8 @@ def restore(
     output: Annotated[str | None, options.output_option("restored")] = None,
     amount: options.Amount = 1.0,
     brightness: options.Brightness = 0.0,
+    like: options.LikePath = None,
+    like_amount: options.LikeAmount = 1.0,
     repairs: options.Repairs = False,
     seed: options.Seed = 0,
     bits: options.Bits = 24,
@@ -66,7 +68,8 @@ def restore(
         planned = plan(inputs, output, settings=settings)
         if delta is not None:
             planned = with_deltas(planned, delta, settings)
-        work = Restoring(settings, model, amount, seed, brightness, repairs)
+        reference = read_reference(like, like_amount)
+        work = Restoring(settings, model, amount, seed, brightness, repairs, reference)
         batch = Batch(
             jobs=jobs,
             scheduler=scheduler,

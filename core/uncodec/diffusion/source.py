@@ -17,6 +17,7 @@ from uncodec.diffusion.engine import CHUNK, DiffusionEngine
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import RUN
 from uncodec.signals import Array, mid_side_into
+from uncodec.streams.like_stage import LikeStage
 from uncodec.streams.line import Line
 
 __all__ = ["ChunkStore", "DiffusionSource"]
@@ -53,6 +54,8 @@ class DiffusionSource(Cloneable):
         Chunks that it holds are not computed again, new ones are given to it.
     on_chunk : callable, optional
         Called as ``on_chunk(index, share)`` when a share of the work at a chunk was done.
+    like : LikeStage, optional
+        Goes over what the steps made. Chunks in the store are from before it.
 
     Attributes
     ----------
@@ -67,6 +70,7 @@ class DiffusionSource(Cloneable):
         chunk: int = CHUNK,
         store: ChunkStore | None = None,
         on_chunk: Callable[[int, float], None] | None = None,
+        like: LikeStage | None = None,
     ) -> None:
         if channels not in (1, 2):
             raise InvalidValue(f"channels={channels}: must be 1 or 2")
@@ -78,6 +82,8 @@ class DiffusionSource(Cloneable):
         self._size = chunk * engine.hop
         self._store = store
         self._on_chunk = on_chunk
+        self._like = like
+        self._like_late = 0 if like is None else like.delay
         self._kept = store.finished if store is not None else 0
         # Chunks that each step needs beyond the end of the one it works on.
         self._ahead = [-(-margin // self._size) for margin in engine.margins]
@@ -89,12 +95,16 @@ class DiffusionSource(Cloneable):
         # What it has not given for samples that are behind it.
         self._late = self._live.delay
         self.lead = self._size - 1 + engine.margins[0] + sum(self._ahead[1:]) * self._size
-        self.lead += self._live.delay + self._run - 1
+        self.lead += self._live.delay + self._run - 1 + self._like_late
         self._stages = [_Stage(self._size, margin) for margin in engine.margins]
 
     def tilt(self, brightness_db: float) -> None:
         """Tilt what is computed from now on; copies of this source are tilted as well."""
-        self._engine.tilt(brightness_db)
+        if self._like is None:
+            self._engine.tilt(brightness_db)
+        else:
+            # What is tilted before would be drawn back to the reference.
+            self._like.brightness.db = brightness_db
 
     def push(self, line: Line, count: int, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""
@@ -114,6 +124,7 @@ class DiffusionSource(Cloneable):
 
     def _pass_on(self, number: int, coded: Array, missing: Array, delta: Line) -> None:
         if number == len(self._stages):
+            missing = self._drawn(coded, missing)
             out = delta.room(missing.shape[1])
             if self.channels == 2:
                 np.add(missing[0], missing[1], out=out[0])
@@ -134,6 +145,15 @@ class DiffusionSource(Cloneable):
             coded_then = stage.coded[:, margin : margin + self._size]
             self._pass_on(number + 1, coded_then, stage.after, delta)
             stage.go_on()
+
+    def _drawn(self, coded: Array, missing: Array) -> Array:
+        if self._like is None:
+            return missing
+        drawn: Array = np.empty(missing.shape, np.float32)
+        self._like.push_into(coded, missing, drawn)
+        dropped = min(self._like_late, drawn.shape[1])
+        self._like_late -= dropped
+        return drawn[:, dropped:]
 
     def _work(self, number: int, stage: _Stage) -> None:
         later, index = len(self._stages) - 1 - number, stage.done

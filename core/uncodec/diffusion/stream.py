@@ -5,12 +5,14 @@ from __future__ import annotations
 import os
 from collections.abc import Callable
 
+from uncodec.balance import Like
 from uncodec.diffusion.engine import CHUNK, DiffusionEngine
 from uncodec.diffusion.source import ChunkStore, DiffusionSource
 from uncodec.networks import load_diffusion
 from uncodec.parameters import check_sampler
 from uncodec.rates import network_rate
 from uncodec.streams.delta import DeltaStream, at_rate
+from uncodec.streams.like_stage import LikeStage
 
 __all__ = ["open_diffusion"]
 
@@ -30,6 +32,7 @@ def open_diffusion(
     on_chunk: Callable[[int, float], None] | None = None,
     on_memory: Callable[[float], None] | None = None,
     brightness_db: float = 0.0,
+    like: Like | None = None,
 ) -> DeltaStream:
     """Open a stream that restores with many calls of the network, late by many seconds.
 
@@ -61,6 +64,8 @@ def open_diffusion(
         Called with a number of seconds when memory ran out and pieces of that length are tried.
     brightness_db : float
         Tilts what is added, from -12 to 12 dB: nothing up to 2 kHz, all of it from 16 kHz on.
+    like : Like, optional
+        Draws what is added towards the tonal balance of a reference.
 
     Raises
     ------
@@ -76,5 +81,6 @@ def open_diffusion(
     )
     if on_memory is not None:
         engine.on_memory = lambda piece: on_memory(piece * engine.hop / inner_rate)
-    source = DiffusionSource(engine, channels, chunk, store, on_chunk)
+    drawing = None if like is None else LikeStage(like, inner_rate)
+    source = DiffusionSource(engine, channels, chunk, store, on_chunk, drawing)
     return DeltaStream(at_rate(source, sample_rate, inner_rate), amount, brightness_db)

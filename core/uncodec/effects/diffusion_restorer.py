@@ -9,6 +9,7 @@ from typing import TYPE_CHECKING
 import numpy as np
 
 from uncodec.effects.parameter import Parameter
+from uncodec.effects.reference import Reference
 from uncodec.effects.restorer import Restorer
 from uncodec.errors import InvalidValue
 from uncodec.parameters import (
@@ -55,14 +56,21 @@ class DiffusionRestorer(Restorer):
     brightness_db : float
         Tilts what is added, from -12 (darker) to 12 dB (brighter): nothing up to 2 kHz, all of it
         from 16 kHz on. What was there stays as it is.
+    like : path, (audio, sample_rate) or Balance, optional
+        A reference, such as a lossless song of the same album; a folder is the mean of what is in
+        it. What is added is drawn towards its tonal balance, by 12 dB at most.
+    like_amount : float
+        How far towards the reference, 0 to 1.
 
     Raises
     ------
     InvalidType
         A parameter has the wrong type.
     InvalidValue
-        `steps`, `seed`, `amount`, `sampler` or `brightness_db` is out of range; when called with
-        ``reset=False``.
+        `steps`, `seed`, `amount`, `sampler`, `brightness_db` or `like_amount` is out of range;
+        `like` holds no sound; when called with ``reset=False``.
+    AudioFileError
+        `like` is a file that cannot be read.
     ModelError
         On first use: the model cannot be loaded.
 
@@ -90,8 +98,10 @@ class DiffusionRestorer(Restorer):
         device: str = "cpu",
         sampler: str = "ode",
         brightness_db: float = 0.0,
+        like: Reference | None = None,
+        like_amount: float = 1.0,
     ) -> None:
-        super().__init__(amount, brightness_db)
+        super().__init__(amount, brightness_db, like, like_amount)
         self.steps = steps
         self.seed = seed
         self.model = model
@@ -117,6 +127,7 @@ class DiffusionRestorer(Restorer):
             sampler=self.sampler,
             device=self.device,
             brightness_db=self.brightness_db,
+            like=self._wanted_like,
         )
 
     def _aligned(self, sample_rate: float, channels: int, channel_layout: str | None) -> Aligned:

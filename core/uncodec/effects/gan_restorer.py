@@ -7,8 +7,9 @@ import sys
 from typing import TYPE_CHECKING
 
 from uncodec.effects.parameter import Parameter
+from uncodec.effects.reference import Reference
 from uncodec.effects.restorer import Restorer
-from uncodec.errors import CoreError
+from uncodec.errors import CoreError, InvalidValue
 from uncodec.parameters import check_device, check_model, check_seed
 from uncodec.streams.channel_groups import group_seed
 
@@ -41,13 +42,20 @@ class GANRestorer(Restorer):
     brightness_db : float
         Tilts what is added, from -12 (darker) to 12 dB (brighter): nothing up to 2 kHz, all of it
         from 16 kHz on. What was there stays as it is.
+    like : path, (audio, sample_rate) or Balance, optional
+        A reference, such as a lossless song of the same album; a folder is the mean of what is in
+        it. What is added is drawn towards its tonal balance, by 12 dB at most.
+    like_amount : float
+        How far towards the reference, 0 to 1.
 
     Raises
     ------
     InvalidType
         A parameter has the wrong type.
     InvalidValue
-        `amount`, `seed` or `brightness_db` is out of range.
+        `amount`, `seed`, `brightness_db` or `like_amount` is out of range; `like` holds no sound.
+    AudioFileError
+        `like` is a file that cannot be read.
     ModelError
         On first use: the model cannot be loaded.
 
@@ -93,8 +101,10 @@ class GANRestorer(Restorer):
         model: str | os.PathLike[str] = "live-gan",
         device: str = "cpu",
         brightness_db: float = 0.0,
+        like: Reference | None = None,
+        like_amount: float = 1.0,
     ) -> None:
-        super().__init__(amount, brightness_db)
+        super().__init__(amount, brightness_db, like, like_amount)
         self.seed = seed
         self.model = model
         self.device = device
@@ -116,6 +126,8 @@ class GANRestorer(Restorer):
 
         Raises
         ------
+        InvalidValue
+            `like` is set: the plugin has no reference.
         CoreError
             The plugin was not built, or the core cannot be started or does not have the sizes that
             the plugin was built for.
@@ -136,6 +148,8 @@ class GANRestorer(Restorer):
         """
         if sys.platform != "linux":
             raise CoreError(f"platform={sys.platform}: core and plugin run on Linux alone")
+        if self.like is not None:
+            raise InvalidValue(f"like={self.like.name}: must be None, the plugin has no reference")
         from uncodec.bridge.plugin import load_attached
 
         return load_attached(
@@ -158,4 +172,5 @@ class GANRestorer(Restorer):
             amount=self.amount,
             device=self.device,
             brightness_db=self.brightness_db,
+            like=self._wanted_like,
         )

@@ -11,6 +11,7 @@ from pathlib import Path
 
 import numpy as np
 
+from uncodec.balance import Like
 from uncodec.diffusion.engine import CHUNK
 from uncodec.diffusion.stream import open_diffusion
 from uncodec.errors import InvalidValue, OutputExists
@@ -68,6 +69,8 @@ class RenderSettings:
         Frames of the network computed at once. Smaller chunks need less memory and more time.
     brightness_db : float
         Tilts what is added, -12 to 12 dB: nothing up to 2 kHz, all of it from 16 kHz on.
+    like : Like, optional
+        Draws what is added towards the tonal balance of a reference.
     """
 
     steps: int = 8
@@ -79,6 +82,7 @@ class RenderSettings:
     ceiling_db: float | None = None
     chunk: int = CHUNK
     brightness_db: float = 0.0
+    like: Like | None = None
 
     def __post_init__(self) -> None:
         check_steps(self.steps)
@@ -178,6 +182,8 @@ def render_file(
     if before is not None:
         # Effects tell their parameters there, and their address.
         key["before"] = re.sub(r" at 0x[0-9a-fA-F]+", "", repr(before))
+    if settings.like is not None:
+        key["like"] = settings.like.balance.digest
     store = FolderStore(target, key, resume=resume)
     chunk_frames = settings.chunk * loaded.config.hop * rate_in / inner_rate
     tell = _Progress(progress, total, chunk_frames)
@@ -208,6 +214,7 @@ def render_file(
             on_chunk=lambda index, share: tell.worked(index, share / count),
             on_memory=shrink,
             brightness_db=settings.brightness_db,
+            like=settings.like,
         )
 
     def master(blocks: Iterable[Array], sample_rate: int, channels: int) -> Iterable[Array]:

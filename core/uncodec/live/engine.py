@@ -7,6 +7,7 @@ import torch
 from numpy.typing import NDArray
 
 from uncodec._native import InverseFrames, StreamingStft, synthesis_window
+from uncodec.balance import Like
 from uncodec.cloning import Cloneable
 from uncodec.errors import InvalidValue
 from uncodec.live.excitation import Excitation
@@ -18,6 +19,7 @@ from uncodec.networks.hop_step import HopStep
 from uncodec.signals import Array, mid_side_into, sqrt_hann
 from uncodec.streams.brightness import Brightness
 from uncodec.streams.delta_bound import DeltaBound
+from uncodec.streams.likeness import Likeness
 from uncodec.streams.noise import HopNoise
 from uncodec.streams.overlap_add import OverlapAdd
 
@@ -45,7 +47,9 @@ class DeltaEngine(Cloneable):
     seed : int
         Of the noise, from 0 to 2**64 - 1.
     sample_rate : float
-        In Hz. `tilt` alone needs to know it.
+        In Hz. `tilt` and `like` alone need to know it.
+    like : Like, optional
+        Draws what is added towards a reference, see `uncodec.streams.likeness`.
 
     Attributes
     ----------
@@ -59,7 +63,12 @@ class DeltaEngine(Cloneable):
     """
 
     def __init__(
-        self, model: LoadedModel, channels: int, seed: int = 0, sample_rate: float = 44100
+        self,
+        model: LoadedModel,
+        channels: int,
+        seed: int = 0,
+        sample_rate: float = 44100,
+        like: Like | None = None,
     ) -> None:
         if channels not in (1, 2):
             raise InvalidValue(f"channels={channels}: must be 1 or 2")
@@ -76,14 +85,15 @@ class DeltaEngine(Cloneable):
         self._excitation = Excitation()
         self._polarity = Polarity(hop)
         self._flipped = np.zeros(RUN, np.bool_)
-        self._brightness = Brightness(model.config.bins, sample_rate)
-        self._bound = DeltaBound(channels, model.config.bins)
+        bins = model.config.bins
+        self._likeness = None if like is None else Likeness(like, bins, hop, sample_rate)
+        self._brightness = Brightness(bins, sample_rate)
+        self._bound = DeltaBound(channels, bins)
         self._inverse = InverseFrames(channels, window)
         self._hold_back = HoldBack(channels, shape, hop)
         self._overlap = OverlapAdd(channels, synthesis_window(shape, hop), hop)
         # One frame at a time where the model can (on the CPU), else in runs of them.
         self._step = _Runs(model, channels) if model.hops is None else _Hops(model.hops, channels)
-        bins = model.config.bins
         self._input: Array = np.zeros((CHANNELS, RUN * hop), np.float32)
         self._spectra = np.zeros((RUN, CHANNELS, bins), np.complex64)
         self._delta = np.zeros((RUN, channels, bins), np.complex64)
@@ -144,6 +154,8 @@ class DeltaEngine(Cloneable):
         spectra = self._spectra[:count]
         self._stft.push_into(source, spectra)
         self._infer(spectra, self._delta[:count])
+        if self._likeness is not None:
+            self._likeness.draw_into(self._delta[:count], spectra)
         self._brightness.tilt_into(self._delta[:count])
         self._bound.hold_into(self._delta[:count], spectra)
         frames = self._frames[:count]

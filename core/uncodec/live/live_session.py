@@ -12,6 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from uncodec._native import LiveCore
+from uncodec.balance import Like
 from uncodec.errors import InvalidType, InvalidValue, UncodecError
 from uncodec.live.budget import Latency, Pattern, check_settings, latency_of, open_host
 from uncodec.live.engine import DeltaEngine
@@ -100,6 +101,9 @@ class LiveSession(Sealed):
         Runs in place of a model.
     brightness_db : float
         Tilts what is added, from -12 to 12 dB: nothing up to 2 kHz, all of it from 16 kHz on.
+    like : Like, optional
+        Draws what is added towards the tonal balance of a reference, see
+        `uncodec.effects.reference.as_balance`. For a model; an engine brings its own.
 
     Attributes
     ----------
@@ -150,13 +154,14 @@ class LiveSession(Sealed):
         realtime: bool = True,
         engine: HopEngine | None = None,
         brightness_db: float = 0.0,
+        like: Like | None = None,
     ) -> None:
         check_settings(sample_rate, channels, block, turnaround_s, pattern)
         self._amount = check_amount(amount)
         self._brightness_db = check_brightness(brightness_db)
         self._bypass = False
         if engine is None:
-            engine = DeltaEngine(load_model(model, device), channels, seed, sample_rate)
+            engine = DeltaEngine(load_model(model, device), channels, seed, sample_rate, like)
         elif engine.channels != channels:
             raise InvalidValue(f"engine: must have {channels} channels, got {engine.channels}")
         check_tilting(engine, self._brightness_db)

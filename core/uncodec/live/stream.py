@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from uncodec.balance import Like
 from uncodec.live.engine import DeltaEngine
 from uncodec.networks import load_model
 from uncodec.rates import network_rate
@@ -19,6 +20,7 @@ def open_stream(
     amount: float = 1.0,
     device: str = "cpu",
     brightness_db: float = 0.0,
+    like: Like | None = None,
 ) -> DeltaStream:
     """Open a restoring stream.
 
@@ -39,6 +41,8 @@ def open_stream(
         Where the network runs.
     brightness_db : float
         Tilts what is added, from -12 to 12 dB: nothing up to 2 kHz, all of it from 16 kHz on.
+    like : Like, optional
+        Draws what is added towards the tonal balance of a reference.
 
     Raises
     ------
@@ -48,5 +52,5 @@ def open_stream(
         The model cannot be loaded.
     """
     inner_rate = network_rate(sample_rate)
-    source = HopSource(DeltaEngine(load_model(model, device), channels, seed, inner_rate))
+    source = HopSource(DeltaEngine(load_model(model, device), channels, seed, inner_rate, like))
     return DeltaStream(at_rate(source, sample_rate, inner_rate), amount, brightness_db)
