@@ -123,8 +123,8 @@ class Likeness(Cloneable):
         if bins < 9 or bins % _BINS != 1:
             raise InvalidValue(f"bins={bins}: must be 1 and a multiple of {_BINS}")
         bands = (bins - 1) // _BINS
-        centres: NDArray[np.float64]
-        centres = ((np.arange(bands) + 0.5) * _BINS + 0.5) * (0.5 * sample_rate / (bins - 1))
+        width = 0.5 * sample_rate / (bins - 1)
+        centres = (_BINS * (np.arange(bands, dtype=np.float64) + 0.5) + 0.5) * width
         self._wanted = like.balance.powers(centres)
         low, high = np.searchsorted(centres, ANCHOR_HZ)
         high = max(high, low + 1)
