@@ -8,7 +8,7 @@ from typing import Annotated
 import typer
 
 from uncodec.cli import options
-from uncodec.cli.common import check_terminal, loading, orderly_exit, told_errors
+from uncodec.cli.common import check_terminal, loading, orderly_exit, read_reference, told_errors
 from uncodec.errors import InvalidValue
 
 __all__ = ["register"]
@@ -40,6 +40,8 @@ def pipe(
     ] = None,
     amount: options.Amount = 1.0,
     brightness: options.Brightness = 0.0,
+    like: options.LikePath = None,
+    like_amount: options.LikeAmount = 1.0,
     seed: options.Seed = 0,
     model: Annotated[str, typer.Option(help="Name or folder of the model.")] = "live-gan",
     verbose: Annotated[
@@ -71,7 +73,8 @@ def pipe(
             raise InvalidValue("rate, channels: a WAV tells its own; raw samples need --format")
         check_terminal([Job(STANDARD, STANDARD)])
         with loading():
-            effect = open_effect(model, amount, seed, brightness)
+            reference = read_reference(like, like_amount)
+            effect = open_effect(model, amount, seed, brightness, reference)
         with orderly_exit():
             ends = Ends(sys.stdin.fileno(), sys.stdout.fileno())
             pump(effect, ends, raw, tell=_tell if verbose else None, warn=_warn)
