@@ -20,6 +20,7 @@ from live_paths import (
     SAMPLE_RATE,
     NumpyFifo,
     PathReport,
+    host_of,
     load_engine,
     measure_path,
     time_calls,
@@ -33,22 +34,23 @@ from uncodec.live.hop_engine import HopEngine
 __all__ = ["NEUTONE", "as_row", "measure_neutone", "measure_plugin", "measure_session", "rows"]
 
 BLOCKS = (64, 128, 512)
-TURNAROUND_S = 0.01
 # Where `make bench` puts neutone_sdk.
 NEUTONE = Path(sys.prefix) / "neutone" / "bin" / "python"
 
 
 def measure_session(engine: HopEngine, *, block: int, seconds: float) -> PathReport:
     """Measure a `LiveSession` on an engine."""
-    host: dict[str, Any] = {
-        "sample_rate": SAMPLE_RATE,
-        "block": block,
-        "turnaround_s": TURNAROUND_S,
-        "pattern": "fixed",
-    }
-    impulse, _ = measure_impulse(engine, **host)
-    with LiveSession(channels=CHANNELS, engine=engine, **host) as session:
-        _, took = time_calls(session.callback_into, block, seconds)
+    host = host_of(block, seconds)
+    impulse, _ = measure_impulse(engine, host)
+    with LiveSession(
+        sample_rate=SAMPLE_RATE,
+        channels=CHANNELS,
+        block=block,
+        turnaround_s=host.turnaround_s,
+        pattern="fixed",
+        engine=engine,
+    ) as session:
+        took = time_calls(session.callback_into, host)
         counters = session.counters
         return PathReport(
             path="LiveSession",
@@ -58,7 +60,7 @@ def measure_session(engine: HopEngine, *, block: int, seconds: float) -> PathRep
             callback=Percentiles.of(took / 1e9),
             turnaround=session.turnaround_times,
             blocks=len(took),
-            late_blocks=int(np.count_nonzero(took > 1e9 * block / SAMPLE_RATE)),
+            late_blocks=int(np.count_nonzero(took > 1e9 * host.period_s)),
             hops=counters.hops,
             late_hops=counters.late,
         )
@@ -68,14 +70,7 @@ def measure_plugin(model: str, *, block: int, seconds: float) -> PathReport:
     """Measure the plugin, with a core in a process of its own."""
     from uncodec.analysis.plugin_latency import measure_plugin_latency
 
-    found = measure_plugin_latency(
-        model,
-        sample_rate=SAMPLE_RATE,
-        channels=CHANNELS,
-        block=block,
-        turnaround_s=TURNAROUND_S,
-        seconds=seconds,
-    )
+    found = measure_plugin_latency(host_of(block, seconds), model)
     return PathReport(
         path="plugin and core",
         block=block,

@@ -12,7 +12,7 @@ import torch
 from numpy.typing import NDArray
 
 from uncodec._native import latency_samples
-from uncodec.analysis.latency import Percentiles, drive, find_impulse
+from uncodec.analysis.latency import Host, Percentiles
 from uncodec.live.hop_engine import HopEngine, PassingEngine, restoring_engine
 from uncodec.live.playback import no_collection
 from uncodec.networks import load_model
@@ -23,6 +23,7 @@ __all__ = [
     "NumpyFifo",
     "PathReport",
     "Restorer",
+    "host_of",
     "load_engine",
     "measure_path",
     "time_calls",
@@ -155,39 +156,26 @@ def load_engine(model: str) -> HopEngine:
     )
 
 
-def time_calls(
-    call: Callable[[Array, Array], object], block: int, seconds: float
-) -> tuple[NDArray[np.int64], NDArray[np.int64]]:
-    """Call in real time, on noise.
+def host_of(block: int, seconds: float) -> Host:
+    """The host that all paths are measured in."""
+    return Host(sample_rate=SAMPLE_RATE, channels=CHANNELS, block=block, seconds=seconds)
 
-    Returns
-    -------
-    began, took : ndarray [shape=(calls,)], int64
-        In ns.
-    """
-    noise = 0.1 * np.random.default_rng(0).standard_normal((CHANNELS, SAMPLE_RATE + block))
-    audio = noise.astype(np.float32)
-    times = np.zeros((2, int(seconds * SAMPLE_RATE) // block + 2), np.int64)
+
+def time_calls(call: Callable[[Array, Array], object], host: Host) -> NDArray[np.int64]:
+    """What calls take while a host plays, in ns, [shape=(calls,)]."""
+    times = np.zeros(round(host.seconds / host.period_s) + 2, np.int64)
     calls = 0
 
     def timed(block: Array, out: Array) -> None:
         nonlocal calls
-        times[0, calls] = began = time.perf_counter_ns()
+        began = time.perf_counter_ns()
         call(block, out)
-        times[1, calls] = time.perf_counter_ns() - began
+        times[calls] = time.perf_counter_ns() - began
         calls += 1
 
     with no_collection():
-        drive(
-            timed,
-            audio,
-            np.zeros_like(audio),
-            sample_rate=SAMPLE_RATE,
-            block=block,
-            pattern="fixed",
-            end=int(seconds * SAMPLE_RATE),
-        )
-    return times[0, :calls], times[1, :calls]
+        host.play(timed)
+    return times[:calls]
 
 
 def measure_path(
@@ -213,14 +201,8 @@ def measure_path(
     torch.set_num_threads(1)
     passing = PassingEngine(CHANNELS, engine.hop, engine.delay)
     probe = make(Restorer(passing), block)
-    impulse, _ = find_impulse(
-        probe.call_into,
-        channels=CHANNELS,
-        latency=probe.latency_samples,
-        sample_rate=SAMPLE_RATE,
-        block=block,
-        pattern="fixed",
-    )
+    host = host_of(block, seconds)
+    impulse, _ = host.find_impulse(probe.call_into, probe.latency_samples)
     restorer = Restorer(engine)
     path = make(restorer, block)
     silence, out = np.zeros((2, CHANNELS, block), np.float32)
@@ -234,7 +216,7 @@ def measure_path(
         if restorer.finished_ns > began:
             turnarounds.append(restorer.finished_ns - began)
 
-    _, took = time_calls(call, block, seconds)
+    took = time_calls(call, host)
     return PathReport(
         path=name,
         block=block,
@@ -243,7 +225,7 @@ def measure_path(
         callback=Percentiles.of(took / 1e9),
         turnaround=Percentiles.of(np.array(turnarounds, np.float64) / 1e9),
         blocks=len(took),
-        late_blocks=int(np.count_nonzero(took > 1e9 * block / SAMPLE_RATE)),
+        late_blocks=int(np.count_nonzero(took > 1e9 * host.period_s)),
         hops=len(took) * block // engine.hop,
         late_hops=0,
     )

@@ -8,8 +8,8 @@ from scipy.stats import beta
 
 from uncodec.analysis import latency
 from uncodec.analysis.latency import (
+    Host,
     Percentiles,
-    host_calls,
     late_rate_bound,
     measure_impulse,
     measure_latency,
@@ -24,16 +24,21 @@ HOP, DELAY = 64, 192
 
 @pytest.fixture(scope="module")
 def report():
-    return measure_latency(block=128, seconds=0.3, engine=PassingEngine(2, HOP, DELAY))
+    return measure_latency(Host(block=128, seconds=0.3), engine=PassingEngine(2, HOP, DELAY))
+
+
+def calls_of(pattern, block, count, seed=0):
+    host = Host(pattern=pattern, block=block, seed=seed)
+    return list(itertools.islice(host.calls(), count))
 
 
 def test_a_fixed_host_calls_with_whole_blocks():
-    calls = list(itertools.islice(host_calls("fixed", 100), 50))
+    calls = calls_of("fixed", 100, 50)
     assert calls == [(100, 100 * (i + 1)) for i in range(50)]
 
 
 def test_a_varying_host_cuts_some_blocks_but_keeps_their_times():
-    calls = list(itertools.islice(host_calls("varying", 100, seed=1), 400))
+    calls = calls_of("varying", 100, 400, seed=1)
     sizes, due = np.array(calls).T
     assert {0} == set(due % 100)
     # All of a block has been called for by the time the next one is due.
@@ -43,19 +48,19 @@ def test_a_varying_host_cuts_some_blocks_but_keeps_their_times():
 
 
 def test_a_random_host_calls_when_it_likes():
-    calls = list(itertools.islice(host_calls("random", 100, seed=1), 400))
+    calls = calls_of("random", 100, 400, seed=1)
     sizes, due = np.array(calls).T
     assert sizes.min() >= 1
     assert sizes.max() <= 100
     np.testing.assert_array_equal(np.cumsum(sizes), due)
-    assert calls == list(itertools.islice(host_calls("random", 100, seed=1), 400))
-    assert calls != list(itertools.islice(host_calls("random", 100, seed=2), 400))
+    assert calls == calls_of("random", 100, 400, seed=1)
+    assert calls != calls_of("random", 100, 400, seed=2)
 
 
 @pytest.mark.parametrize("block", [1, 2])
 @pytest.mark.parametrize("pattern", ["fixed", "varying", "random"])
 def test_the_smallest_blocks(pattern, block):
-    sizes = [size for size, _ in itertools.islice(host_calls(pattern, block), 50)]
+    sizes = [size for size, _ in calls_of(pattern, block, 50)]
     assert set(sizes) <= {1, block}
 
 
@@ -81,15 +86,8 @@ def test_percentiles_by_hand():
 @pytest.mark.parametrize("pattern", ["fixed", "varying", "random"])
 def test_an_impulse_in_real_time_is_where_it_is_said_to_be(pattern, block):
     engine = PassingEngine(1, HOP, DELAY)
-    report = measure_latency(
-        sample_rate=44100,
-        channels=1,
-        block=block,
-        pattern=pattern,
-        seconds=0.1,
-        turnaround_s=0.005,
-        engine=engine,
-    )
+    host = Host(44100, 1, block, pattern, turnaround_s=0.005, seconds=0.1)
+    report = measure_latency(host, engine=engine)
     assert report.impulse_samples == report.latency_samples
 
 
@@ -106,14 +104,9 @@ def test_a_path_that_is_off_by_one_is_found(monkeypatch):
 
     monkeypatch.setattr(latency, "PassingEngine", OffByOne)
     # Long enough for any machine to have the hop in time.
+    host = Host(channels=1, block=256, turnaround_s=1.0)
     with pytest.raises(UncodecError, match="one sample went in, 2 came out"):
-        measure_impulse(
-            OffByOne(1, HOP, DELAY),
-            sample_rate=48000,
-            block=256,
-            pattern="fixed",
-            turnaround_s=1.0,
-        )
+        measure_impulse(OffByOne(1, HOP, DELAY), host)
 
 
 def test_a_report_adds_up(report):
@@ -126,7 +119,9 @@ def test_a_report_adds_up(report):
     assert report.late_rate <= report.late_rate_bound
     assert 0 < report.callback.p50 <= report.callback.p99 <= report.callback.max
     assert report.as_dict()["callback"]["max"] == report.callback.max
-    assert report.period_s == 128 / 48000
+    assert report.as_dict()["block"] == 128
+    assert report.as_dict()["turnaround_budget_s"] == report.host.turnaround_s == 0.01
+    assert report.host.period_s == 128 / 48000
 
 
 def test_a_picture_is_drawn(report, tmp_path):
@@ -149,9 +144,13 @@ def test_a_picture_is_drawn(report, tmp_path):
         ({"block": 0}, InvalidValue, "block=0"),
         ({"sample_rate": 96000}, InvalidValue, "sample_rate=96000"),
         ({"channels": 3}, InvalidValue, "channels=3"),
-        ({"model": "nowhere"}, ModelError, "model='nowhere'"),
     ],
 )
 def test_settings_are_checked(change, error, message):
     with pytest.raises(error, match=message):
-        measure_latency(**change)
+        measure_latency(Host(**change))
+
+
+def test_an_unknown_model_is_told():
+    with pytest.raises(ModelError, match="model='nowhere'"):
+        measure_latency(Host(), "nowhere")

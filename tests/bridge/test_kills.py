@@ -12,6 +12,7 @@ from pathlib import Path
 import numpy as np
 import pytest
 
+from uncodec.analysis.latency import Host
 from uncodec.analysis.plugin_latency import PlayedPlugin
 from uncodec.bridge.bundle import find_library
 from uncodec.bridge.launcher import ask
@@ -56,15 +57,8 @@ class Stage:
     """
 
     def __init__(self, path):
-        self.plugin = PlayedPlugin(
-            find_library(),
-            path,
-            sample_rate=RATE,
-            channels=2,
-            block=BLOCK,
-            turnaround_s=0.05,
-            amount=0.0,
-        )
+        host = Host(RATE, block=BLOCK, turnaround_s=0.05)
+        self.plugin = PlayedPlugin(find_library(), path, host, amount=0.0)
         self.rng = np.random.default_rng(0)
         self.sent = np.zeros((2, self.plugin.latency_samples), np.float32)
         self.out = np.zeros((2, BLOCK), np.float32)

@@ -9,6 +9,7 @@ from typer.testing import CliRunner
 
 from uncodec import cli
 from uncodec._native import session_timing
+from uncodec.analysis.latency import Host
 from uncodec.analysis.plugin_latency import PlayedPlugin, measure_plugin_latency
 from uncodec.bridge.bundle import find_library
 from uncodec.bridge.launcher import PrivateCore
@@ -41,9 +42,8 @@ def core(model):
     [(48000, "varying", 256), (96000, "fixed", 100), (44100, "random", 333)],
 )
 def test_an_impulse_comes_out_at_the_latency_that_is_reported(model, core, rate, pattern, block):
-    report = measure_plugin_latency(
-        model, sample_rate=rate, block=block, pattern=pattern, seconds=0.7, turnaround_s=0.05
-    )
+    host = Host(rate, block=block, pattern=pattern, seconds=0.7, turnaround_s=0.05)
+    report = measure_plugin_latency(host, model)
     (worker,) = core.status()["workers"]
     hop, delay, _ = session_timing(worker["window"], worker["hop"], rate)
     assert report.impulse_samples == report.latency_samples
@@ -60,9 +60,9 @@ def test_an_impulse_comes_out_at_the_latency_that_is_reported(model, core, rate,
 
 
 def test_more_latency_safety_is_more_latency(model):
-    options = {"sample_rate": 48000, "block": 64, "seconds": 0.1}
-    little = measure_plugin_latency(model, turnaround_s=0.005, **options)
-    much = measure_plugin_latency(model, turnaround_s=0.05, **options)
+    options = {"block": 64, "seconds": 0.1}
+    little = measure_plugin_latency(Host(turnaround_s=0.005, **options), model)
+    much = measure_plugin_latency(Host(turnaround_s=0.05, **options), model)
     assert much.latency_samples - little.latency_samples >= 0.04 * 48000
     assert much.impulse_samples == much.latency_samples
 
@@ -89,14 +89,7 @@ def test_a_report_that_is_one_sample_off_is_noticed(model, monkeypatch):
 
 
 def test_without_a_core_the_plugin_is_dry_in_time_and_says_so(tmp_path, noise):
-    plugin = PlayedPlugin(
-        find_library(),
-        tmp_path / "core.sock",
-        sample_rate=48000,
-        channels=2,
-        block=100,
-        turnaround_s=0.01,
-    )
+    plugin = PlayedPlugin(find_library(), tmp_path / "core.sock", Host(block=100))
     audio = noise(12_000)
     out = np.zeros_like(audio)
     for start in range(0, 12_000, 100):
@@ -121,15 +114,14 @@ def _impatient(plugin):
 
 def test_a_bundle_that_is_not_built_is_refused_with_the_way_to_build_it(model, tmp_path):
     with pytest.raises(CoreError, match="`make plugin`"):
-        measure_plugin_latency(model, bundle=tmp_path / "Uncodec.vst3")
+        measure_plugin_latency(Host(), model, bundle=tmp_path / "Uncodec.vst3")
 
 
 def test_a_library_that_is_no_plugin_is_refused(tmp_path):
     library = tmp_path / "Uncodec.so"
     library.write_bytes(b"no library")
-    host = {"sample_rate": 48000, "channels": 2, "block": 64, "turnaround_s": 0.01}
     with pytest.raises(CoreError, match=r"Uncodec\.so: "):
-        PlayedPlugin(library, tmp_path / "core.sock", **host)
+        PlayedPlugin(library, tmp_path / "core.sock", Host(block=64))
 
 
 @pytest.mark.parametrize(
@@ -146,4 +138,4 @@ def test_a_library_that_is_no_plugin_is_refused(tmp_path):
 )
 def test_what_cannot_be_measured_is_refused(model, options, message):
     with pytest.raises(InvalidValue, match=message):
-        measure_plugin_latency(model, **options)
+        measure_plugin_latency(Host(**options), model)

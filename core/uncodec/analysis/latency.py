@@ -4,7 +4,7 @@ from __future__ import annotations
 
 import os
 from collections.abc import Callable, Iterator
-from dataclasses import asdict, dataclass
+from dataclasses import asdict, dataclass, replace
 from typing import Any, Literal, get_args
 
 import numpy as np
@@ -21,18 +21,14 @@ from uncodec.signals import Array
 
 __all__ = [
     "SWEEP",
+    "Host",
     "HostPattern",
     "LatencyReport",
     "Percentiles",
-    "check_host",
     "circumstances",
-    "drive",
-    "find_impulse",
-    "host_calls",
     "late_rate_bound",
     "measure_impulse",
     "measure_latency",
-    "noise_to_play",
 ]
 
 HostPattern = Literal["fixed", "varying", "random"]
@@ -52,14 +48,159 @@ _AFTER_IMPULSE_S = 0.1
 
 
 @dataclass(frozen=True)
+class Host:
+    """A host that plays in real time, and what it plays.
+
+    Parameters
+    ----------
+    sample_rate : int
+        In Hz.
+    channels : int
+        1 or 2.
+    block : int
+        Samples of its longest call.
+    pattern : {"fixed", "varying", "random"}
+        "fixed": blocks of one size. "varying": the same, half of them cut in two, as hosts do
+        around loop points and automation. "random": calls of 1 to `block` samples, each as soon as
+        its last sample is there.
+    turnaround_s : float
+        What a path is given for a hop, as of `LiveSession`.
+    seconds : float
+        How long it plays, from 0.1 to 86400.
+    seed : int
+        Of the pattern and of the noise that it plays.
+
+    Raises
+    ------
+    InvalidValue
+        `pattern` or `seconds` is out of range. The path knows the rules of the others.
+    """
+
+    sample_rate: int = 48000
+    channels: int = 2
+    block: int = 128
+    pattern: HostPattern = "fixed"
+    turnaround_s: float = 0.01
+    seconds: float = 10.0
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.pattern not in get_args(HostPattern):
+            rule = f"must be one of {', '.join(get_args(HostPattern))}"
+            raise InvalidValue(f"pattern={self.pattern!r}: {rule}")
+        if not 0.1 <= self.seconds <= 86400:
+            raise InvalidValue(f"seconds={self.seconds}: must be from 0.1 to 86400")
+
+    @property
+    def period_s(self) -> float:
+        """Duration of a block."""
+        return self.block / self.sample_rate
+
+    def calls(self) -> Iterator[tuple[int, int]]:
+        """Calls that it makes, without end.
+
+        Yields
+        ------
+        size, due : int
+            Samples of the call, and how many the stream must have brought before it is made.
+        """
+        rng = np.random.default_rng(self.seed)
+        position = 0
+        while True:
+            if self.pattern == "random":
+                size = int(rng.integers(1, self.block + 1))
+                position += size
+                yield size, position
+                continue
+            position += self.block
+            cut = (
+                int(rng.integers(1, self.block))
+                if self.pattern == "varying" and self.block > 1
+                else 0
+            )
+            if cut and rng.random() < 0.5:
+                yield cut, position
+                yield self.block - cut, position
+            else:
+                yield self.block, position
+
+    def play(self, call: Call) -> float:
+        """Play noise for `seconds`; the work does not depend on what it is.
+
+        Parameters
+        ----------
+        call : callable
+            Takes a block and writes its output; both [shape=(channels, n)], float32.
+
+        Returns
+        -------
+        float
+            How late the host itself was woken at worst, in seconds.
+        """
+        shape = (self.channels, self.sample_rate + self.block)
+        noise = 0.1 * np.random.default_rng(self.seed).standard_normal(shape)
+        audio = noise.astype(np.float32)
+        return self._drive(
+            call, audio, np.zeros_like(audio), round(self.seconds * self.sample_rate)
+        )
+
+    def find_impulse(self, call: Call, latency: int) -> tuple[int, Array]:
+        """Send an impulse through a callback and see where it comes out.
+
+        Parameters
+        ----------
+        call : callable
+            As of `play`.
+        latency : int
+            Only to know how long to wait.
+
+        Returns
+        -------
+        samples : int
+            From input to output.
+        levels : ndarray [shape=(channels,)]
+            Of what came out.
+
+        Raises
+        ------
+        UncodecError
+            Something else than one impulse came out.
+        """
+        total = _IMPULSE_AT + latency + int(_AFTER_IMPULSE_S * self.sample_rate)
+        audio = np.zeros((self.channels, total + self.block), np.float32)
+        audio[:, _IMPULSE_AT] = 1
+        out = np.zeros_like(audio)
+        replace(self, seed=0)._drive(call, audio, out, total)
+        places = np.flatnonzero(out.any(axis=0))
+        if len(places) != 1:
+            found = f"{len(places)} came out at {places[:4]}"
+            raise UncodecError(f"impulse: one sample went in, {found}")
+        return int(places[0]) - _IMPULSE_AT, out[:, places[0]]
+
+    def _drive(self, call: Call, audio: Array, out: Array, end: int) -> float:
+        """Make calls when they are due, until `end` samples have gone in.
+
+        `audio` and `out` are read and written from the start again where they are used up; they are
+        `block` samples longer than what is used of them.
+        """
+        clock, start, length = HostClock(self.sample_rate), 0, audio.shape[1] - self.block
+        for size, due in self.calls():
+            first = start % length
+            clock.wait(due)
+            call(audio[:, first : first + size], out[:, first : first + size])
+            start += size
+            if start >= end:
+                break
+        return clock.worst_delay_s
+
+
+@dataclass(frozen=True)
 class LatencyReport:
     """What one run found.
 
     Attributes
     ----------
-    sample_rate, block, channels : int
-    pattern : str
-    seconds, turnaround_budget_s : float
+    host : Host
         As asked for.
     hop : int
     algorithmic, buffering, turnaround, latency_samples : int
@@ -85,12 +226,7 @@ class LatencyReport:
         turnaround is then as the core sees it.
     """
 
-    sample_rate: int
-    block: int
-    channels: int
-    pattern: str
-    seconds: float
-    turnaround_budget_s: float
+    host: Host
     hop: int
     algorithmic: int
     buffering: int
@@ -112,48 +248,11 @@ class LatencyReport:
     processors: int
     path: str = "session"
 
-    @property
-    def period_s(self) -> float:
-        """Duration of a block."""
-        return self.block / self.sample_rate
-
     def as_dict(self) -> dict[str, Any]:
         """Plain numbers and text, for JSON."""
-        return asdict(self)
-
-
-def host_calls(pattern: HostPattern, block: int, seed: int = 0) -> Iterator[tuple[int, int]]:
-    """Calls that a host makes, without end.
-
-    Parameters
-    ----------
-    pattern : {"fixed", "varying", "random"}
-        "fixed": blocks of one size. "varying": the same, half of them cut in two, as hosts do
-        around loop points and automation. "random": calls of 1 to `block` samples, each as soon as
-        its last sample is there.
-    block : int
-    seed : int
-
-    Yields
-    ------
-    size, due : int
-        Samples of the call, and how many the stream must have brought before it is made.
-    """
-    rng = np.random.default_rng(seed)
-    position = 0
-    while True:
-        if pattern == "random":
-            size = int(rng.integers(1, block + 1))
-            position += size
-            yield size, position
-            continue
-        position += block
-        cut = int(rng.integers(1, block)) if pattern == "varying" and block > 1 else 0
-        if cut and rng.random() < 0.5:
-            yield cut, position
-            yield block - cut, position
-        else:
-            yield block, position
+        found = asdict(self)
+        host = found.pop("host")
+        return {**host, "turnaround_budget_s": host.pop("turnaround_s"), **found}
 
 
 def late_rate_bound(late: int, hops: int) -> float:
@@ -190,9 +289,18 @@ def late_rate_bound(late: int, hops: int) -> float:
     return high
 
 
-def measure_impulse(
-    engine: HopEngine, *, sample_rate: int, block: int, pattern: HostPattern, turnaround_s: float
-) -> tuple[int, bool]:
+def _open_session(engine: HopEngine, host: Host) -> LiveSession:
+    return LiveSession(
+        sample_rate=host.sample_rate,
+        channels=host.channels,
+        block=host.block,
+        turnaround_s=host.turnaround_s,
+        pattern=_SESSION_PATTERN[host.pattern],
+        engine=engine,
+    )
+
+
+def measure_impulse(engine: HopEngine, host: Host) -> tuple[int, bool]:
     """Send an impulse through a session in real time and see where it comes out.
 
     The session runs on an engine with the hop and the delay of `engine` whose delta is its input:
@@ -211,115 +319,9 @@ def measure_impulse(
         Something else than one impulse came out.
     """
     passing = PassingEngine(engine.channels, engine.hop, engine.delay)
-    with LiveSession(
-        sample_rate=sample_rate,
-        channels=engine.channels,
-        block=block,
-        turnaround_s=turnaround_s,
-        pattern=_SESSION_PATTERN[pattern],
-        engine=passing,
-    ) as session:
-        samples, levels = find_impulse(
-            session.callback_into,
-            channels=engine.channels,
-            latency=session.latency_samples,
-            sample_rate=sample_rate,
-            block=block,
-            pattern=pattern,
-        )
+    with _open_session(passing, host) as session:
+        samples, levels = host.find_impulse(session.callback_into, session.latency_samples)
     return samples, bool((levels == 2).all())
-
-
-def find_impulse(
-    call: Call, *, channels: int, latency: int, sample_rate: int, block: int, pattern: HostPattern
-) -> tuple[int, Array]:
-    """Send an impulse through a callback in real time and see where it comes out.
-
-    Parameters
-    ----------
-    call : callable
-        Takes a block and writes its output; both [shape=(channels, n)], float32.
-    channels, latency, sample_rate, block : int
-        `latency` is only to know how long to wait.
-    pattern : {"fixed", "varying", "random"}
-        See `host_calls`.
-
-    Returns
-    -------
-    samples : int
-        From input to output.
-    levels : ndarray [shape=(channels,)]
-        Of what came out.
-
-    Raises
-    ------
-    UncodecError
-        Something else than one impulse came out.
-    """
-    total = _IMPULSE_AT + latency + int(_AFTER_IMPULSE_S * sample_rate)
-    audio = np.zeros((channels, total + block), np.float32)
-    audio[:, _IMPULSE_AT] = 1
-    out = np.zeros_like(audio)
-    drive(call, audio, out, sample_rate=sample_rate, block=block, pattern=pattern, end=total)
-    places = np.flatnonzero(out.any(axis=0))
-    if len(places) != 1:
-        raise UncodecError(f"impulse: one sample went in, {len(places)} came out at {places[:4]}")
-    return int(places[0]) - _IMPULSE_AT, out[:, places[0]]
-
-
-def drive(
-    call: Call,
-    audio: Array,
-    out: Array,
-    *,
-    sample_rate: int,
-    block: int,
-    pattern: HostPattern,
-    end: int,
-    seed: int = 0,
-) -> float:
-    """Be a host: make calls when they are due, until `end` samples have gone in.
-
-    Parameters
-    ----------
-    call : callable
-        See `find_impulse`.
-    audio, out : ndarray [shape=(channels, n)], float32
-        Read and written from the start again where they are used up; `block` samples longer than
-        what is used of them.
-    sample_rate, block, end, seed : int
-    pattern : {"fixed", "varying", "random"}
-        See `host_calls`.
-
-    Returns
-    -------
-    float
-        How late the host itself was woken at worst, in seconds.
-    """
-    clock, start, length = HostClock(sample_rate), 0, audio.shape[1] - block
-    for size, due in host_calls(pattern, block, seed):
-        first = start % length
-        clock.wait(due)
-        call(audio[:, first : first + size], out[:, first : first + size])
-        start += size
-        if start >= end:
-            return clock.worst_delay_s
-    return clock.worst_delay_s
-
-
-def check_host(pattern: str, seconds: float) -> None:
-    """Raise `InvalidValue` for a host that there is not."""
-    if pattern not in get_args(HostPattern):
-        rule = f"must be one of {', '.join(get_args(HostPattern))}"
-        raise InvalidValue(f"pattern={pattern!r}: {rule}")
-    if not 0.1 <= seconds <= 86400:
-        raise InvalidValue(f"seconds={seconds}: must be from 0.1 to 86400")
-
-
-def noise_to_play(channels: int, samples: int, seed: int) -> Array:
-    """What a measuring host plays again and again: the work does not depend on what it is."""
-    noise = 0.1 * np.random.default_rng(seed).standard_normal((channels, samples))
-    return noise.astype(np.float32)
 
 
 def circumstances(late: int, hops: int) -> dict[str, Any]:
@@ -335,76 +337,35 @@ def circumstances(late: int, hops: int) -> dict[str, Any]:
 
 
 def measure_latency(
-    model: str = "live-gan",
-    *,
-    sample_rate: int = 48000,
-    channels: int = 2,
-    block: int = 128,
-    pattern: HostPattern = "fixed",
-    turnaround_s: float = 0.01,
-    seconds: float = 10.0,
-    seed: int = 0,
-    engine: HopEngine | None = None,
+    host: Host, model: str = "live-gan", *, engine: HopEngine | None = None
 ) -> LatencyReport:
     """Drive a live session in real time and measure it.
 
     Parameters
     ----------
-    model, sample_rate, channels, block, turnaround_s
-        As of `LiveSession`.
-    pattern : {"fixed", "varying", "random"}
-        See `host_calls`.
-    seconds : float
-        How long to run, from 0.1; the impulse comes before that.
-    seed : int
-        Of the pattern and of the noise.
+    host : Host
+        Its rate is the network's. An impulse goes through before it plays.
+    model : str
+        Name of a released model, or a folder that holds one.
     engine : HopEngine, optional
         Runs in place of a model.
 
     Raises
     ------
     InvalidValue
-        An argument is outside its range.
+        The host asks for what a session cannot do.
     ModelError
         The model cannot be loaded.
     """
-    check_host(pattern, seconds)
-    check_settings(sample_rate, channels, block, turnaround_s, "fixed")
+    check_settings(host.sample_rate, host.channels, host.block, host.turnaround_s, "fixed")
     if engine is None:
-        engine = DeltaEngine(load_model(model), channels, seed)
-    impulse, wet = measure_impulse(
-        engine, sample_rate=sample_rate, block=block, pattern=pattern, turnaround_s=turnaround_s
-    )
-    audio = noise_to_play(channels, sample_rate + block, seed)
-    with (
-        LiveSession(
-            sample_rate=sample_rate,
-            channels=channels,
-            block=block,
-            turnaround_s=turnaround_s,
-            pattern=_SESSION_PATTERN[pattern],
-            engine=engine,
-        ) as session,
-        no_collection(),
-    ):
-        delay_s = drive(
-            session.callback_into,
-            audio,
-            np.zeros_like(audio),
-            sample_rate=sample_rate,
-            block=block,
-            pattern=pattern,
-            end=round(seconds * sample_rate),
-            seed=seed,
-        )
+        engine = DeltaEngine(load_model(model), host.channels, host.seed, host.sample_rate)
+    impulse, wet = measure_impulse(engine, host)
+    with _open_session(engine, host) as session, no_collection():
+        delay_s = host.play(session.callback_into)
         counters = session.counters
         return LatencyReport(
-            sample_rate=sample_rate,
-            block=block,
-            channels=channels,
-            pattern=pattern,
-            seconds=float(seconds),
-            turnaround_budget_s=float(turnaround_s),
+            host=host,
             hop=session.hop,
             algorithmic=session.latency.algorithmic,
             buffering=session.latency.buffering,

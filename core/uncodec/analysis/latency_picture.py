@@ -41,28 +41,28 @@ def draw_latency(reports: Sequence[LatencyReport], path: str | os.PathLike[str])
     """
     if not reports:
         raise InvalidValue("reports: must be one or more, got none")
-    first, place = reports[0], np.arange(len(reports))
+    host, place = reports[0].host, np.arange(len(reports))
     figure = new_figure(8.0, 8.5)
     figure.suptitle(
-        f"{first.sample_rate} Hz, {first.pattern} blocks, "
-        f"{1e3 * first.turnaround_budget_s:g} ms of turnaround"
+        f"{host.sample_rate} Hz, {host.pattern} blocks, "
+        f"{1e3 * host.turnaround_s:g} ms of turnaround"
     )
     parts, turnaround, callback = figure.subplots(3, 1, sharex=True)
     bottom = np.zeros(len(reports))
     for name in ("algorithmic", "buffering", "turnaround"):
-        part = np.array([1e3 * getattr(r, name) / r.sample_rate for r in reports])
+        part = np.array([1e3 * getattr(r, name) / r.host.sample_rate for r in reports])
         parts.bar(place, part, bottom=bottom, width=0.6, label=name)
         bottom += part
-    impulse = [1e3 * r.impulse_samples / r.sample_rate for r in reports]
+    impulse = [1e3 * r.impulse_samples / r.host.sample_rate for r in reports]
     parts.plot(place, impulse, "k_", markersize=24, label="measured impulse")
     parts.set_ylabel("latency in ms")
     for name, mark in (("p50", "o"), ("p99", "s"), ("p999", "^"), ("max", "x")):
         label = {"p999": "p99.9"}.get(name, name)
         times = [max(1e3 * getattr(r.turnaround_times, name), 1e-3) for r in reports]
         turnaround.plot(place, times, mark, label=label)
-        share = [max(100 * getattr(r.callback, name) / r.period_s, 1e-3) for r in reports]
+        share = [max(100 * getattr(r.callback, name) / r.host.period_s, 1e-3) for r in reports]
         callback.plot(place, share, mark, label=label)
-    granted = [1e3 * r.turnaround / r.sample_rate for r in reports]
+    granted = [1e3 * r.turnaround / r.host.sample_rate for r in reports]
     turnaround.plot(place, granted, "k_", markersize=24, label="granted")
     turnaround.set_ylabel("turnaround in ms")
     callback.set_ylabel("callback in % of the block")
@@ -71,7 +71,7 @@ def draw_latency(reports: Sequence[LatencyReport], path: str | os.PathLike[str])
     for axes in (parts, turnaround, callback):
         axes.legend(fontsize="small", ncols=3)
         axes.grid(axis="y", alpha=0.3)
-    callback.set_xticks(place, [f"{r.block}\n{r.late}/{r.hops}" for r in reports])
+    callback.set_xticks(place, [f"{r.host.block}\n{r.late}/{r.hops}" for r in reports])
     callback.tick_params(axis="x", labelsize="small")
     callback.set_xlabel("host buffer in samples; late hops of all")
     return save_figure(figure, path)

@@ -8,15 +8,7 @@ from typing import Any
 import numpy as np
 
 from uncodec._native import PluginHost, session_timing
-from uncodec.analysis.latency import (
-    HostPattern,
-    LatencyReport,
-    check_host,
-    circumstances,
-    drive,
-    find_impulse,
-    noise_to_play,
-)
+from uncodec.analysis.latency import Host, LatencyReport, circumstances
 from uncodec.bridge.bundle import find_library
 from uncodec.bridge.launcher import PrivateCore, wait_until
 from uncodec.bridge.plugin import (
@@ -47,12 +39,10 @@ class PlayedPlugin:
         The shared library in the bundle.
     core : Path
         Where it looks for a core.
-    sample_rate, channels, block : int
-        Of the host; `block` is the longest.
-    turnaround_s : float
-        The parameter "Latency safety": from 1 to 50 ms, in whole ms.
+    host : Host
+        Its rate is from 8000 to 384000 Hz. `turnaround_s` and `seed` are the parameters "Latency
+        safety", from 1 to 50 ms in whole ms, and "Seed".
     amount : float
-    seed : int
     model : str, optional
         Name of a released model, instead of the plugin's default.
 
@@ -68,44 +58,40 @@ class PlayedPlugin:
         self,
         library: Path,
         core: Path,
+        host: Host,
         *,
-        sample_rate: int,
-        channels: int,
-        block: int,
-        turnaround_s: float,
         amount: float = 1.0,
-        seed: int = 0,
         model: str | None = None,
     ) -> None:
-        safety_ms = round(1000 * turnaround_s, 6)
+        safety_ms = round(1000 * host.turnaround_s, 6)
         if safety_ms != round(safety_ms) or not 1 <= safety_ms <= _LONGEST_SAFETY_MS:
             raise InvalidValue(
-                f"turnaround_s={turnaround_s}: must be a whole number of milliseconds from 1 to "
-                f"{_LONGEST_SAFETY_MS}, as in the plugin"
+                f"turnaround_s={host.turnaround_s}: must be a whole number of milliseconds from 1 "
+                f"to {_LONGEST_SAFETY_MS}, as in the plugin"
             )
-        if channels not in (1, 2):
-            raise InvalidValue(f"channels={channels}: must be 1 or 2")
-        if not 1 <= block <= LONGEST_BLOCK:
-            raise InvalidValue(f"block={block}: must be from 1 to {LONGEST_BLOCK} samples")
+        if host.channels not in (1, 2):
+            raise InvalidValue(f"channels={host.channels}: must be 1 or 2")
+        if not 1 <= host.block <= LONGEST_BLOCK:
+            raise InvalidValue(f"block={host.block}: must be from 1 to {LONGEST_BLOCK} samples")
 
         def settings(state: bytes) -> bytes:
             return with_settings(
-                state, amount=amount, seed=seed, latency_safety_ms=safety_ms, model=model
+                state, amount=amount, seed=host.seed, latency_safety_ms=safety_ms, model=model
             )
 
         with core_at(core):
             self._host = PluginHost(
                 library,
-                sample_rate=sample_rate,
-                channels=channels,
-                max_block=block,
+                sample_rate=host.sample_rate,
+                channels=host.channels,
+                max_block=host.block,
                 settings=settings,
             )
         self.samples = 0
         self.late_calls = 0
         self.callback_times = TimeHistogram()
-        self._period_ns = block * 1e9 / sample_rate
-        self._buffers: Array = np.zeros((2, channels * block), np.float32)
+        self._period_ns = 1e9 * host.period_s
+        self._buffers: Array = np.zeros((2, host.channels * host.block), np.float32)
 
     @property
     def latency_samples(self) -> int:
@@ -150,28 +136,17 @@ def _session_of(core: PrivateCore, number: int) -> dict[str, Any]:
 
 
 def measure_plugin_latency(
-    model: str = "live-gan",
-    *,
-    sample_rate: int = 48000,
-    channels: int = 2,
-    block: int = 128,
-    pattern: HostPattern = "fixed",
-    turnaround_s: float = 0.01,
-    seconds: float = 10.0,
-    seed: int = 0,
-    bundle: Path | None = None,
+    host: Host, model: str = "live-gan", *, bundle: Path | None = None
 ) -> LatencyReport:
     """Play through the built plugin in real time, with a core of its own, and measure it.
 
     Parameters
     ----------
-    model, channels, block, pattern, seconds, seed
-        As of `uncodec.analysis.latency.measure_latency`. Instead of a released model, `model` may
-        be a folder with one of the same window and hop as the plugin's default.
-    sample_rate : int
-        In Hz, from 8000 to 384000.
-    turnaround_s : float
-        The plugin's parameter "Latency safety": from 1 to 50 ms, in whole ms.
+    host : Host
+        As of `PlayedPlugin`.
+    model : str
+        Name of a released model, or a folder with one of the same window and hop as the plugin's
+        default.
     bundle : Path, optional
         Of the plugin; `uncodec.bridge.bundle.find_bundle` is asked without it.
 
@@ -188,41 +163,26 @@ def measure_plugin_latency(
     CoreError
         The plugin was not built, the core cannot be started, or they do not come together or last.
     """
-    check_host(pattern, seconds)
     library = find_library(bundle)
-    host: dict[str, Any] = {"sample_rate": sample_rate, "block": block, "pattern": pattern}
-    audio = noise_to_play(channels, sample_rate + block, seed)
     core = PrivateCore.acquire(model, "cpu")
     try:
         (worker,) = core.status()["workers"]
-        hop, delay, _ = session_timing(worker["window"], worker["hop"], sample_rate)
+        hop, delay, _ = session_timing(worker["window"], worker["hop"], host.sample_rate)
 
         def open_plugin(amount: float) -> PlayedPlugin:
-            plugin = PlayedPlugin(
-                library,
-                core.path,
-                sample_rate=sample_rate,
-                channels=channels,
-                block=block,
-                turnaround_s=turnaround_s,
-                amount=amount,
-                seed=seed,
-                model=None if Path(model).is_dir() else model,
-            )
+            named = None if Path(model).is_dir() else model
+            plugin = PlayedPlugin(library, core.path, host, amount=amount, model=named)
             plugin.wait_for_core()
             return plugin
 
         plugin = open_plugin(0.0)
-        impulse, _ = find_impulse(
-            plugin.call, channels=channels, latency=plugin.latency_samples, **host
-        )
+        impulse, _ = host.find_impulse(plugin.call, plugin.latency_samples)
         wet = plugin.status.dry == 0
         # The first session ends before the second one is asked for.
         del plugin
         plugin = open_plugin(1.0)
         with no_collection():
-            end = round(seconds * sample_rate)
-            delay_s = drive(plugin.call, audio, np.zeros_like(audio), **host, end=end, seed=seed)
+            delay_s = host.play(plugin.call)
         status = plugin.status
         told = _session_of(core, status.session)
     finally:
@@ -233,9 +193,7 @@ def measure_plugin_latency(
     turnaround = told["turnaround"]
     return LatencyReport(
         path="plugin",
-        channels=channels,
-        seconds=float(seconds),
-        turnaround_budget_s=float(turnaround_s),
+        host=host,
         hop=hop,
         algorithmic=delay,
         buffering=hop - 1,
@@ -252,5 +210,4 @@ def measure_plugin_latency(
         late_calls=plugin.late_calls,
         worst_host_delay_s=delay_s,
         **circumstances(late, hops),
-        **host,
     )

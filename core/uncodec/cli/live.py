@@ -10,7 +10,7 @@ import json as json_module
 from collections.abc import Callable, Sequence
 from functools import partial
 from pathlib import Path
-from typing import TYPE_CHECKING, Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
@@ -26,7 +26,7 @@ from uncodec.cli.common import (
 from uncodec.errors import InvalidValue, UncodecError
 
 if TYPE_CHECKING:
-    from uncodec.analysis.latency import LatencyReport
+    from uncodec.analysis.latency import HostPattern, LatencyReport
     from uncodec.live.live_session import LiveSession
 
 __all__ = ["register"]
@@ -220,7 +220,7 @@ def latency(
             # A missing package or a wrong name is told before the measurement, not after it.
             check_plot(plot)
         with loading():
-            from uncodec.analysis.latency import SWEEP, measure_latency
+            from uncodec.analysis.latency import SWEEP, Host, measure_latency
 
         measure: Callable[..., LatencyReport] = measure_latency
         if path == "plugin":
@@ -233,16 +233,16 @@ def latency(
             raise InvalidValue("bundle: goes with --path plugin alone")
         reports = []
         for size in SWEEP if sweep else (block,):
-            report = measure(
-                model,
+            host = Host(
                 sample_rate=rate,
                 channels=channels,
                 block=size,
-                pattern=pattern,
+                pattern=cast("HostPattern", pattern),
                 turnaround_s=turnaround / 1000,
                 seconds=seconds,
                 seed=seed,
             )
+            report = measure(host, model)
             reports.append(report)
             if not json:
                 typer.echo(_row(report, head=len(reports) == 1))
@@ -279,7 +279,7 @@ def _row(report: LatencyReport, *, head: bool) -> str:
         return " / ".join(f"{scale * value:.{digits}f}" for value in values)
 
     cells = (
-        str(report.block),
+        str(report.host.block),
         str(report.latency_samples),
         str(report.algorithmic),
         str(report.buffering),
@@ -297,11 +297,11 @@ def _row(report: LatencyReport, *, head: bool) -> str:
 
 
 def _legend(reports: Sequence[LatencyReport]) -> str:
-    last = reports[-1]
+    last, host = reports[-1], reports[-1].host
     load = "unknown" if last.load is None else f"{last.load:.1f}"
-    longest_ms = 1000 * max(report.latency_samples for report in reports) / last.sample_rate
+    longest_ms = 1000 * max(report.latency_samples for report in reports) / host.sample_rate
     return (
-        f"Samples at {last.sample_rate} Hz, {last.pattern} blocks, hops of {last.hop}; "
+        f"Samples at {host.sample_rate} Hz, {host.pattern} blocks, hops of {last.hop}; "
         f"{longest_ms:.1f} ms at most. Load {load} on {last.processors} processors; "
         f"this host itself was woken up to "
         f"{1000 * max(r.worst_host_delay_s for r in reports):.1f} ms late."
