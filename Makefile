@@ -24,9 +24,9 @@ NATIVE_SOURCES := $(wildcard Cargo.toml Cargo.lock rust-toolchain.toml) \
 	$(shell find rust_ext plugin_bridge models -not -path '*/target*' 2>/dev/null)
 NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 
-# The bundle that hosts load; the folder inside is named after the machine, as the format has it.
-PLUGIN := target/Uncodec.vst3
-PLUGIN_BINARY := $(PLUGIN)/Contents/$(shell uname -m)-linux/Uncodec.so
+# What hosts load: a VST3 is a folder, with one inside that is named after the machine; a CLAP is the library itself.
+VST3 := target/Uncodec.vst3/Contents/$(shell uname -m)-linux/Uncodec.so
+CLAP := target/Uncodec.clap
 
 .PHONY: help setup demo study plugin training-data test lint types rust pytest coverage test-daw test-browser test-validators \
 	nightly loom fuzz miri tsan bench bench-inspect bench-memory wheel clean distclean FORCE
@@ -44,7 +44,7 @@ DATA ?=
 study: setup $(VENV)/.perceptual-stamp ## measure and draw docs/study.md again; DATA=FOLDER measures clean recordings as well
 	$(PY) bench/study.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
-plugin: setup $(PLUGIN_BINARY) ## build the VST3 plugin into target/Uncodec.vst3
+plugin: setup $(VST3) $(CLAP) ## build the plugin into target/Uncodec.vst3 and target/Uncodec.clap
 
 test: lint types rust pytest ## every check: linters, types, Rust tests, some fuzzing, Python tests
 	$(MAKE) fuzz FUZZ_SECONDS=5
@@ -117,7 +117,7 @@ test-browser: setup ## the listening page in Chromium, which is installed from D
 	UNCODEC_BROWSER=required $(PY) -m pytest -m browser tests/listening $(ARGS)
 
 # Nothing is fetched: validators that are not installed are skipped, and named. See tests/plugin/test_validators.py.
-test-validators: setup plugin ## Steinberg's validator and pluginval where installed; wet audio in real time
+test-validators: setup plugin ## Steinberg's validator, pluginval, clap-validator where installed; wet audio in real time
 	cargo build --release -p uncodec-host --bins
 	cargo test --release -p uncodec-host --test realtime -- --ignored --test-threads=1
 	$(PY) -m pytest -m validators -rs tests/plugin $(ARGS)
@@ -234,11 +234,13 @@ $(VENV)/.native-stamp: $(VENV)/.deps-stamp $(NATIVE_SOURCES) $(if $(NATIVE_MODUL
 	@rm -rf core/uncodec/weights core/uncodec/plugin
 	@touch $@
 
+$(VST3): FORMAT := vst3
+$(CLAP): FORMAT := clap
 # Put into place by renaming: a host that has the old one loaded keeps it.
-$(PLUGIN_BINARY): $(NATIVE_SOURCES)
-	cargo build --release -p uncodec-vst3
+$(VST3) $(CLAP): $(NATIVE_SOURCES)
+	cargo build --release -p uncodec-$(FORMAT)
 	@mkdir -p $(@D)
-	@cp target/release/libuncodec_vst3.so $@.new
+	@cp target/release/libuncodec_$(FORMAT).so $@.new
 	@mv $@.new $@
 	@# A copy for wheels would hide it.
 	@rm -rf core/uncodec/plugin

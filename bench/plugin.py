@@ -13,7 +13,7 @@ import tempfile
 from pathlib import Path
 
 from measure import Row
-from uncodec.bridge.bundle import BUNDLE, find_bundle, find_library
+from uncodec.bridge.bundle import BUNDLES, find_bundle, find_library
 from uncodec.errors import CoreError
 
 __all__ = ["rows"]
@@ -48,7 +48,7 @@ def find_peer() -> Path | None:
     """Another VST3 that is installed here."""
     for folder in FOLDERS:
         for bundle in sorted(folder.glob("*.vst3")):
-            if bundle.name != BUNDLE:
+            if bundle.name != BUNDLES["vst3"]:
                 return bundle
     return None
 

@@ -1,6 +1,6 @@
 //! Puts what the wheel carries beside the code into `OUT_DIR`, from where maturin takes it into the
 //! folder `uncodec` (see `include` in pyproject.toml): the released models as `weights/<model>/`,
-//! and the plugin's bundle as `plugin/Uncodec.vst3/`, if `make plugin` has built it.
+//! and the plugin as `plugin/Uncodec.vst3/` and `plugin/Uncodec.clap`, if `make plugin` has built it.
 
 use std::path::{Path, PathBuf};
 use std::time::SystemTime;
@@ -17,8 +17,12 @@ fn main() -> io::Result<()> {
     println!("cargo::rerun-if-changed={}", models.display());
     // maturin packs everything it finds in OUT_DIR: a model that was removed must not linger there.
     clear(&out_dir)?;
-    if let Some(bundle) = bundle(&root)? {
+    if let Some(bundle) = bundle(&root, "Uncodec.vst3")? {
         copy_folder(&bundle, &out_dir.join("plugin/Uncodec.vst3"))?;
+    }
+    if let Some(bundle) = bundle(&root, "Uncodec.clap")? {
+        fs::create_dir_all(out_dir.join("plugin"))?;
+        fs::copy(bundle, out_dir.join("plugin/Uncodec.clap"))?;
     }
     if !models.is_dir() {
         return Ok(());
@@ -35,8 +39,8 @@ fn main() -> io::Result<()> {
 }
 
 /// The bundle that the wheel is to carry, if there is one.
-fn bundle(root: &Path) -> io::Result<Option<PathBuf>> {
-    let bundle = root.join("target/Uncodec.vst3");
+fn bundle(root: &Path, name: &str) -> io::Result<Option<PathBuf>> {
+    let bundle = root.join("target").join(name);
     println!("cargo::rerun-if-changed={}", bundle.display());
     let Some(built) = newest(&bundle)? else { return Ok(None) };
     // Of another release the plugin would not get on with the core that comes with it.
@@ -46,7 +50,7 @@ fn bundle(root: &Path) -> io::Result<Option<PathBuf>> {
     }
     if changed.is_some_and(|changed| changed > built) {
         println!(
-            "cargo::warning=target/Uncodec.vst3 is older than its sources and is left out; \
+            "cargo::warning=target/{name} is older than its sources and is left out; \
              `make plugin` builds it anew"
         );
         return Ok(None);
@@ -54,8 +58,11 @@ fn bundle(root: &Path) -> io::Result<Option<PathBuf>> {
     Ok(Some(bundle))
 }
 
-/// When a file in a folder was last changed; nothing if there is no file.
+/// When a file, or a file in a folder, was last changed; nothing if there is no file.
 fn newest(folder: &Path) -> io::Result<Option<SystemTime>> {
+    if folder.is_file() {
+        return Ok(Some(fs::metadata(folder)?.modified()?));
+    }
     if !folder.is_dir() {
         return Ok(None);
     }

@@ -11,11 +11,24 @@ import pedalboard
 import pytest
 
 from uncodec import GANRestorer, rendering
+from uncodec._native import PluginHost
 from uncodec.bridge import bundle as bundle_module
-from uncodec.bridge.bundle import find_bundle, install_bundle
-from uncodec.bridge.launcher import PrivateCore
-from uncodec.bridge.plugin import _what_was_dry, plugin_status
-from uncodec.errors import CoreError, DryRender, InvalidType
+from uncodec.bridge.bundle import (
+    FORMATS,
+    find_bundle,
+    find_library,
+    install_bundle,
+    uninstall_bundle,
+)
+from uncodec.bridge.launcher import PrivateCore, wait_until
+from uncodec.bridge.plugin import (
+    _what_was_dry,
+    core_at,
+    plugin_status,
+    read_status,
+    with_settings,
+)
+from uncodec.errors import CoreError, DryRender, InvalidType, InvalidValue
 
 MODEL = ("live-gan", "cpu")
 
@@ -57,6 +70,48 @@ def test_a_render_through_the_plugin_is_that_of_the_effect(noise, rate, channels
     np.testing.assert_allclose(alone, expected, rtol=0, atol=1e-5)
     np.testing.assert_allclose(on_board, expected, rtol=0, atol=1e-5)
     assert np.abs(expected - audio).max() > 1e-3, "the delta is to be heard"
+
+
+def render(core, plugin_format, audio, rate, block, amount):
+    """What the plugin gives in a host that renders, less its latency."""
+    with core_at(core.path):
+        plugin = PluginHost(
+            find_library(find_bundle(plugin_format)),
+            sample_rate=rate,
+            channels=2,
+            max_block=block,
+            settings=lambda state: with_settings(state, amount=amount, seed=9, brightness_db=4.0),
+            offline=True,
+        )
+    assert plugin.format == plugin_format
+    assert wait_until(lambda: read_status(plugin.state()).connected, 60)
+    late = plugin.latency_samples
+    audio = np.pad(audio, ((0, 0), (0, late + -(audio.shape[1] + late) % block)))
+    out = np.zeros_like(audio)
+    for start in range(0, audio.shape[1], block):
+        part = np.zeros((2, block), np.float32)
+        plugin.process_into(np.ascontiguousarray(audio[:, start : start + block]), part)
+        out[:, start : start + block] = part
+    assert read_status(plugin.state()).dry == 0
+    return out[:, late:]
+
+
+def test_both_formats_give_the_same_samples_and_those_of_the_effect(core, noise):
+    audio = cut_off(noise(30_000), 44100)
+    expected = GANRestorer(amount=0.8, seed=9, brightness_db=4.0)(audio, 44100)
+    vst3, clap = (render(core, name, audio, 44100, 300, 0.8) for name in FORMATS)
+    np.testing.assert_array_equal(vst3, clap)
+    # -100 dBFS
+    np.testing.assert_allclose(clap[:, :30_000], expected, rtol=0, atol=1e-5)
+    assert np.abs(expected - audio).max() > 1e-3, "the delta is to be heard"
+
+
+@pytest.mark.parametrize("plugin_format", FORMATS)
+def test_without_an_amount_a_render_is_its_input_to_the_bit(core, noise, plugin_format):
+    audio = noise(20_000)
+    out = render(core, plugin_format, audio, 48000, 512, 0.0)
+    np.testing.assert_array_equal(out[:, :20_000], audio)
+    assert np.abs(out[:, 1:20_000] - audio[:, :-1]).max() > 0.1, "one off is found out"
 
 
 def test_brightness_of_the_plugin_is_that_of_the_effect(noise):
@@ -183,21 +238,54 @@ def test_without_a_bundle_the_error_says_how_to_make_one(monkeypatch, tmp_path):
         GANRestorer().as_plugin()
 
 
-def test_installing_puts_the_bundle_in_place_of_an_older_one(tmp_path):
-    folder = tmp_path / ".vst3"
-    target = install_bundle(folder)
-    (target / "old").write_text("of an earlier release")
-    assert install_bundle(folder) == target
-    names = sorted(str(p.relative_to(target)) for p in target.rglob("*"))
-    bundle = find_bundle()
-    assert names == sorted(str(p.relative_to(bundle)) for p in bundle.rglob("*"))
-    assert sorted(p.name for p in folder.iterdir()) == ["Uncodec.vst3"]
+def contents(bundle):
+    """Names and bytes of a folder's files, or of a file."""
+    files = [bundle] if bundle.is_file() else [p for p in bundle.rglob("*") if p.is_file()]
+    return {str(path.relative_to(bundle)): path.read_bytes() for path in files}
+
+
+@pytest.mark.parametrize("plugin_format", FORMATS)
+def test_installing_puts_the_bundle_in_place_of_an_older_one(tmp_path, plugin_format):
+    folder = tmp_path / "plugins"
+    target = install_bundle(folder, plugin_format)
+    (target / "old" if target.is_dir() else target).write_text("of an earlier release")
+    assert install_bundle(folder, plugin_format) == target
+    assert contents(target) == contents(find_bundle(plugin_format))
+    assert [p.name for p in folder.iterdir()] == [f"Uncodec.{plugin_format}"]
+
+
+@pytest.mark.parametrize("plugin_format", FORMATS)
+@pytest.mark.parametrize("kind", ["file", "folder", "link"])
+def test_installing_takes_the_place_of_anything_that_has_the_name(tmp_path, plugin_format, kind):
+    folder, kept = tmp_path / "plugins", tmp_path / "kept"
+    folder.mkdir()
+    kept.mkdir()
+    target = folder / f"Uncodec.{plugin_format}"
+    if kind == "file":
+        target.write_text("")
+    elif kind == "folder":
+        (target / "inside").mkdir(parents=True)
+    else:
+        target.symlink_to(kept)
+    assert install_bundle(folder, plugin_format) == target
+    assert contents(target) == contents(find_bundle(plugin_format))
+    assert kept.is_dir()
+    assert uninstall_bundle(folder, plugin_format)
+    assert list(folder.iterdir()) == []
+    assert not uninstall_bundle(folder, plugin_format)
+
+
+def test_a_format_that_is_none_is_refused(tmp_path):
+    for call in (find_bundle, lambda name: install_bundle(tmp_path, name)):
+        with pytest.raises(InvalidValue, match="format='vst2': must be vst3 or clap"):
+            call("vst2")
 
 
 def test_a_folder_that_cannot_be_written_is_told(tmp_path):
     (tmp_path / "file").write_text("")
-    with pytest.raises(CoreError, match="cannot be written"):
-        install_bundle(tmp_path / "file" / ".vst3")
+    for name in FORMATS:
+        with pytest.raises(CoreError, match="cannot be written"):
+            install_bundle(tmp_path / "file" / "plugins", name)
 
 
 def test_commands_print_where_the_bundle_is_and_install_it(tmp_path, monkeypatch):
@@ -208,9 +296,20 @@ def test_commands_print_where_the_bundle_is_and_install_it(tmp_path, monkeypatch
     monkeypatch.setenv("HOME", str(tmp_path))
     shown = CliRunner().invoke(cli.app, ["plugin", "path"])
     assert shown.stdout.strip() == str(find_bundle())
+    shown = CliRunner().invoke(cli.app, ["plugin", "path", "--format", "clap"])
+    assert shown.stdout.strip() == str(find_bundle("clap"))
     installed = CliRunner().invoke(cli.app, ["plugin", "install"])
-    assert installed.stdout.strip() == str(tmp_path / ".vst3/Uncodec.vst3")
+    targets = [tmp_path / ".vst3/Uncodec.vst3", tmp_path / ".clap/Uncodec.clap"]
+    assert installed.stdout.splitlines() == list(map(str, targets))
     assert (tmp_path / ".vst3/Uncodec.vst3/Contents").is_dir()
+    removed = CliRunner().invoke(cli.app, ["plugin", "uninstall", "--format", "clap"])
+    assert removed.stdout.strip() == f"{targets[1]}: removed"
+    assert [target.exists() for target in targets] == [True, False]
+    removed = CliRunner().invoke(cli.app, ["plugin", "uninstall"])
+    assert removed.stdout.splitlines() == [f"{targets[0]}: removed", f"{targets[1]}: is not there"]
+    refused = CliRunner().invoke(cli.app, ["plugin", "install", "--format", "vst2"])
+    assert refused.exit_code == 2
+    assert "format='vst2': must be vst3 or clap" in refused.stderr
 
 
 SCRIPT = """

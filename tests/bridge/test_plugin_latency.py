@@ -11,7 +11,7 @@ from uncodec import cli
 from uncodec._native import session_timing
 from uncodec.analysis.latency import Host
 from uncodec.analysis.plugin_latency import PlayedPlugin, measure_plugin_latency
-from uncodec.bridge.bundle import find_library
+from uncodec.bridge.bundle import find_bundle, find_library
 from uncodec.bridge.launcher import PrivateCore
 from uncodec.errors import CoreError, InvalidValue
 from uncodec.networks import Generator, GeneratorConfig, load_model, save_weights
@@ -38,12 +38,20 @@ def core(model):
 
 
 @pytest.mark.parametrize(
-    ("rate", "pattern", "block"),
-    [(48000, "varying", 256), (96000, "fixed", 100), (44100, "random", 333)],
+    ("plugin_format", "rate", "pattern", "block"),
+    [
+        ("vst3", 48000, "varying", 256),
+        ("vst3", 96000, "fixed", 100),
+        ("vst3", 44100, "random", 333),
+        ("clap", 48000, "varying", 256),
+        ("clap", 44100, "random", 333),
+    ],
 )
-def test_an_impulse_comes_out_at_the_latency_that_is_reported(model, core, rate, pattern, block):
+def test_an_impulse_comes_out_at_the_latency_that_is_reported(
+    model, core, plugin_format, rate, pattern, block
+):
     host = Host(rate, block=block, pattern=pattern, seconds=0.7, turnaround_s=0.05)
-    report = measure_plugin_latency(host, model)
+    report = measure_plugin_latency(host, model, bundle=find_bundle(plugin_format))
     (worker,) = core.status()["workers"]
     hop, delay, _ = session_timing(worker["window"], worker["hop"], rate)
     assert report.impulse_samples == report.latency_samples

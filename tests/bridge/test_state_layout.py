@@ -7,7 +7,7 @@ from pathlib import Path
 
 from uncodec.bridge import plugin
 
-SOURCE = (Path(__file__).parents[2] / "plugin_bridge/vst3/src/state.rs").read_text()
+SOURCE = (Path(__file__).parents[2] / "plugin_bridge/effect/src/state.rs").read_text()
 
 
 def test_everything_stands_where_the_plugin_writes_it():

@@ -13,8 +13,8 @@ from pathlib import Path, PurePosixPath
 import pytest
 
 ROOT = Path(__file__).resolve().parents[2]
-# What `make plugin` builds.
-BUNDLE = ROOT / "target" / "Uncodec.vst3"
+# What `make plugin` builds: a folder, and a file.
+BUNDLES = [ROOT / "target" / "Uncodec.vst3", ROOT / "target" / "Uncodec.clap"]
 
 pytestmark = [
     pytest.mark.skipif(
@@ -80,7 +80,9 @@ def sdist_files(path: Path) -> set[str]:
 
 
 def plugin_files() -> set[str]:
-    return {str(path.relative_to(BUNDLE)) for path in BUNDLE.rglob("*") if path.is_file()}
+    folder, file = BUNDLES
+    files = {path for path in folder.rglob("*") if path.is_file()} | {file}
+    return {str(path.relative_to(ROOT / "target")) for path in files}
 
 
 def expected_in_wheel() -> set[str]:
@@ -93,16 +95,16 @@ def test_wheel_holds_the_package_and_the_models(wheel: zipfile.ZipFile):
     files = {name for name in wheel.namelist() if ".dist-info/" not in name}
     native = {name for name in files if name.startswith("uncodec/_native.") and "pyi" not in name}
     assert len(native) == 1
-    plugin = {f"uncodec/plugin/{BUNDLE.name}/{path}" for path in plugin_files()}
-    assert len(plugin) >= 1
+    plugin = {f"uncodec/plugin/{path}" for path in plugin_files()}
+    assert len(plugin) >= 2
     assert files - native == expected_in_wheel() | plugin
     assert {"uncodec/py.typed", "uncodec/_native.pyi", "uncodec/cli/restore.py"} <= files
 
 
 def test_the_plugin_in_the_wheel_is_the_one_that_was_built(wheel: zipfile.ZipFile):
     for path in plugin_files():
-        packed = wheel.read(f"uncodec/plugin/{BUNDLE.name}/{path}")
-        assert packed == (BUNDLE / path).read_bytes(), path
+        packed = wheel.read(f"uncodec/plugin/{path}")
+        assert packed == (ROOT / "target" / path).read_bytes(), path
 
 
 def test_wheel_is_described(wheel: zipfile.ZipFile):

@@ -1,4 +1,4 @@
-"""The plugin's bundle, and a place where no core listens."""
+"""The plugin's bundles, and a place where no core listens."""
 
 import os
 import platform
@@ -16,6 +16,15 @@ def bundle() -> str:
     module = path / "Contents" / f"{platform.machine()}-linux" / "Uncodec.so"
     if not module.is_file():
         pytest.fail(f"{module} is missing: build it with `make plugin`")
+    return str(path)
+
+
+@pytest.fixture(scope="session")
+def clap_bundle() -> str:
+    """Path of the CLAP that `make plugin` builds."""
+    path = ROOT / "target" / "Uncodec.clap"
+    if not path.is_file():
+        pytest.fail(f"{path} is missing: build it with `make plugin`")
     return str(path)
 
 

@@ -1,10 +1,11 @@
 """The plugin under the validators that hosts' authors use, and what those leave out.
 
 Run by ``make test-validators``. Nothing is fetched: Steinberg's ``validator`` is
-`$UNCODEC_VALIDATOR`, Tracktion's ``pluginval`` is `$UNCODEC_PLUGINVAL`, or what the PATH has of
-these names. What is not installed is skipped, with that reason.
+`$UNCODEC_VALIDATOR`, Tracktion's ``pluginval`` is `$UNCODEC_PLUGINVAL`, ``clap-validator`` is
+`$UNCODEC_CLAP_VALIDATOR`, or what the PATH has of these names. What is not installed is skipped,
+with that reason.
 
-Both pass as well when no sample comes from the core, since neither plays in real time. So the test
+They pass as well when no sample comes from the core, since neither plays in real time. So the test
 host does that, with the core and its network.
 """
 
@@ -29,6 +30,7 @@ VALIDATORS = {
         "UNCODEC_PLUGINVAL",
         ["--strictness-level", "10", "--skip-gui-tests", "--timeout-ms", "300000", "--validate"],
     ),
+    "clap-validator": ("UNCODEC_CLAP_VALIDATOR", ["validate"]),
 }
 
 
@@ -58,10 +60,12 @@ def find(name: str) -> str:
 
 
 @pytest.mark.parametrize("name", VALIDATORS)
-def test_a_validator_finds_no_fault(bundle: str, name: str, environment: dict[str, str]) -> None:
+def test_a_validator_finds_no_fault(
+    bundle: str, clap_bundle: str, name: str, environment: dict[str, str]
+) -> None:
     _, arguments = VALIDATORS[name]
     done = subprocess.run(
-        [find(name), *arguments, bundle],
+        [find(name), *arguments, clap_bundle if name == "clap-validator" else bundle],
         env=environment,
         capture_output=True,
         text=True,
@@ -72,13 +76,15 @@ def test_a_validator_finds_no_fault(bundle: str, name: str, environment: dict[st
 
 
 @pytest.mark.parametrize(("rate", "block"), [(44100, 512), (48000, 128), (96000, 256)])
+@pytest.mark.parametrize("plugin_format", ["vst3", "clap"])
 def test_at_the_pace_of_a_sound_card_what_is_heard_comes_from_the_core(
-    bundle: str, core: Path, rate: int, block: int
+    bundle: str, clap_bundle: str, core: Path, rate: int, block: int, plugin_format: str
 ) -> None:
     seconds = 8
+    plugin = clap_bundle if plugin_format == "clap" else bundle
     done = subprocess.run(
         [HOST, str(seconds), str(rate), str(block)],
-        env=os.environ | {"UNCODEC_PLUGIN": bundle, "UNCODEC_CORE_SOCKET": str(core)},
+        env=os.environ | {"UNCODEC_PLUGIN": plugin, "UNCODEC_CORE_SOCKET": str(core)},
         capture_output=True,
         text=True,
         timeout=120,

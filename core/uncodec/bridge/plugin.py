@@ -30,7 +30,7 @@ __all__ = [
     "with_settings",
 ]
 
-# The plugin's state; see "State" in plugin_bridge/vst3/README.md.
+# The plugin's state; see "State" in plugin_bridge/effect/README.md.
 _MAGIC = b"UNCODECS"
 _STATE_BYTES = 512
 _VERSION = 2

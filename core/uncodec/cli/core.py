@@ -9,19 +9,22 @@ from __future__ import annotations
 import json as json_module
 import sys
 from pathlib import Path
-from typing import Annotated, Any
+from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
 from uncodec.cli.common import told_errors
 from uncodec.errors import CoreError
 
+if TYPE_CHECKING:
+    from uncodec.bridge.bundle import PluginFormat
+
 __all__ = ["register"]
 
 core_app = typer.Typer(
     help="The core: the process that restores audio for plugins.", no_args_is_help=True
 )
-plugin_app = typer.Typer(help="The VST3 plugin.", no_args_is_help=True)
+plugin_app = typer.Typer(help="The plugin, as VST3 and as CLAP.", no_args_is_help=True)
 
 
 def register(app: typer.Typer) -> None:
@@ -171,21 +174,58 @@ def _share(counted: dict[str, Any]) -> str:
     return f"{counted['dry_samples']} of {counted['dry_samples'] + counted['wet_samples']}"
 
 
+_FORMAT_HELP = "vst3 or clap"
+
+
 @plugin_app.command()
-def path() -> None:
-    """Print where the plugin's bundle is."""
+def path(
+    plugin_format: Annotated[str, typer.Option("--format", help=_FORMAT_HELP)] = "vst3",
+) -> None:
+    """Print where the plugin is."""
     with told_errors():
         _check_system()
         from uncodec.bridge.bundle import find_bundle
 
-        typer.echo(find_bundle())
+        typer.echo(find_bundle(cast("PluginFormat", plugin_format)))
 
 
 @plugin_app.command()
-def install() -> None:
-    """Copy the plugin to ~/.vst3, where audio hosts look for it."""
+def install(
+    plugin_format: Annotated[
+        str | None, typer.Option("--format", help=f"{_FORMAT_HELP}; both without it.")
+    ] = None,
+) -> None:
+    """Copy the plugin to ~/.vst3 and ~/.clap, where audio hosts look for it."""
     with told_errors():
         _check_system()
-        from uncodec.bridge.bundle import install_bundle
+        from uncodec.bridge.bundle import find_bundle, install_bundle
 
-        typer.echo(install_bundle())
+        formats = _formats(plugin_format)
+        for each in formats:
+            # All of them or none.
+            find_bundle(each)
+        for each in formats:
+            typer.echo(install_bundle(plugin_format=each))
+
+
+@plugin_app.command()
+def uninstall(
+    plugin_format: Annotated[
+        str | None, typer.Option("--format", help=f"{_FORMAT_HELP}; both without it.")
+    ] = None,
+) -> None:
+    """Remove the plugin from ~/.vst3 and ~/.clap."""
+    with told_errors():
+        _check_system()
+        from uncodec.bridge.bundle import BUNDLES, hosts_folder, uninstall_bundle
+
+        for each in _formats(plugin_format):
+            target = hosts_folder(each) / BUNDLES[each]
+            was_there = uninstall_bundle(plugin_format=each)
+            typer.echo(f"{target}: {'removed' if was_there else 'is not there'}")
+
+
+def _formats(plugin_format: str | None) -> tuple[PluginFormat, ...]:
+    from uncodec.bridge.bundle import FORMATS
+
+    return FORMATS if plugin_format is None else (cast("PluginFormat", plugin_format),)

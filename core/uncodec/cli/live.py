@@ -180,8 +180,8 @@ def latency(
     bundle: Annotated[
         Path | None,
         typer.Option(
-            metavar="VST3",
-            help="With --path plugin: the bundle, if not the one of uncodec plugin path.",
+            metavar="PLUGIN",
+            help="With --path plugin: a VST3 or a CLAP, if not the one of uncodec plugin path.",
             show_default=False,
         ),
     ] = None,

@@ -3,10 +3,10 @@
 
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
-use uncodec_vst3::block::Block;
-use uncodec_vst3::effect::Effect;
-use uncodec_vst3::parameters::Parameter;
-use uncodec_vst3::state::{self, decode};
+use uncodec_effect::block::Block;
+use uncodec_effect::effect::Effect;
+use uncodec_effect::parameters::Parameter;
+use uncodec_effect::state::{self, decode};
 
 #[derive(Debug, Arbitrary)]
 enum Step {

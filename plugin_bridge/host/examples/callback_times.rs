@@ -23,9 +23,9 @@ mod linux {
     use std::time::{Duration, Instant};
 
     use rustix::time::{ClockId, clock_gettime};
+    use uncodec_effect::models::{MODELS, default_index};
     use uncodec_host::statistics::{percentile, upper_bound};
-    use uncodec_host::{Blocks, Mode, Module, module_path, signal};
-    use uncodec_vst3::models::{MODELS, default_index};
+    use uncodec_host::{Blocks, Mode, Module, chosen_module, signal};
 
     const RATE: f64 = 48_000.0;
 
@@ -110,7 +110,7 @@ mod linux {
         let (mut scans, mut instances) = (Vec::new(), Vec::new());
         for _ in 0..50 {
             let begin = Instant::now();
-            let module = Module::load(&module_path())?;
+            let module = Module::load(&chosen_module())?;
             module.class()?;
             scans.push(begin.elapsed().as_nanos() as u64);
             let begin = Instant::now();
@@ -134,7 +134,7 @@ mod linux {
         seconds: f64,
         connected: bool,
     ) -> Result<(), Box<dyn Error>> {
-        let plugin = Module::load(&module_path())?.instantiate_at(socket)?;
+        let plugin = Module::load(&chosen_module())?.instantiate_at(socket)?;
         plugin.set_up(RATE, i32::try_from(block)?, Mode::Realtime);
         plugin.set_active(true);
         if plugin.is_connected() != connected {

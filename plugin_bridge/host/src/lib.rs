@@ -2,14 +2,14 @@
 #![cfg(target_os = "linux")]
 #![allow(clippy::cast_possible_wrap, reason = "the bindings' constants are small and unsigned")]
 
-mod com;
+mod clap;
 pub mod core;
 mod module;
 mod plugin;
 pub mod realtime;
 pub mod signal;
 pub mod statistics;
+mod vst3;
 
-pub use com::{Change, Changes, Restarts};
-pub use module::{LoadError, Module, module_path};
-pub use plugin::{Arrangement, Blocks, Mode, ParameterFacts, Plugin};
+pub use module::{Format, LoadError, Module, chosen_module, module_path};
+pub use plugin::{Arrangement, Blocks, Change, Changes, Mode, ParameterFacts, Plugin, Restarts};

@@ -1,20 +1,51 @@
-//! A plugin's module: the shared library and its factory.
+//! A plugin's module: the shared library, whatever its format.
 
-use std::ffi::{CStr, OsStr, c_void};
+use std::ffi::OsStr;
 use std::path::{Path, PathBuf};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use libloading::Library;
 use thiserror::Error;
-use vst3::ComPtr;
-use vst3::Interface;
-use vst3::Steinberg::Vst::IComponent;
-use vst3::Steinberg::{
-    IPluginFactory, IPluginFactory2, IPluginFactory2Trait, IPluginFactoryTrait, PClassInfo2, TUID,
-    kResultOk, tresult,
-};
 
 use crate::plugin::Plugin;
+use crate::{clap, vst3};
+
+/// A format of plugins.
+#[derive(Debug, Clone, Copy, PartialEq, Eq)]
+pub enum Format {
+    /// VST 3.
+    Vst3,
+    /// CLAP.
+    Clap,
+}
+
+impl Format {
+    /// Ending of a bundle's name.
+    fn ending(self) -> &'static str {
+        match self {
+            Self::Vst3 => "vst3",
+            Self::Clap => "clap",
+        }
+    }
+
+    /// The library of a bundle: inside it, or, in CLAP, the bundle itself.
+    fn library(self, bundle: PathBuf) -> PathBuf {
+        let architecture = format!("{}-linux", std::env::consts::ARCH);
+        match self {
+            Self::Vst3 => bundle.join("Contents").join(architecture).join("Uncodec.so"),
+            Self::Clap => bundle,
+        }
+    }
+
+    /// Where cargo puts the module: beside the tests, or one folder up from them and the examples.
+    fn beside_program(self) -> Option<PathBuf> {
+        let program = std::env::current_exe().ok()?;
+        let folder = program.parent()?;
+        let name = format!("libuncodec_{}.so", self.ending());
+        let places = [folder.to_owned(), folder.join("deps"), folder.parent()?.to_owned()];
+        places.into_iter().map(|place| place.join(&name)).find(|path| path.is_file())
+    }
+}
 
 /// Why a plugin could not be loaded.
 #[derive(Debug, Error)]
@@ -29,7 +60,15 @@ pub enum LoadError {
         /// What was asked.
         step: &'static str,
         /// The answer.
-        result: tresult,
+        result: i32,
+    },
+    /// The plugin said no, in CLAP.
+    #[error("{step}: {reason}")]
+    Clap {
+        /// What was asked.
+        step: &'static str,
+        /// The host's library on the answer.
+        reason: String,
     },
     /// The plugin lacks something.
     #[error("the plugin has no {0}")]
@@ -37,107 +76,74 @@ pub enum LoadError {
 }
 
 impl LoadError {
-    pub(crate) fn check(step: &'static str, result: tresult) -> Result<(), Self> {
-        if result == kResultOk { Ok(()) } else { Err(Self::Plugin { step, result }) }
+    pub(crate) fn check(step: &'static str, result: i32) -> Result<(), Self> {
+        if result == 0 { Ok(()) } else { Err(Self::Plugin { step, result }) }
     }
 }
 
-/// The module under test: `$UNCODEC_PLUGIN`, a bundle or a library, or else the one that was built
+/// The module under test in a format: `$UNCODEC_PLUGIN`, a bundle or a library, if it is of this
+/// format, or else the one that was built together with this program.
+#[must_use]
+pub fn module_path(format: Format) -> PathBuf {
+    let ending = Some(OsStr::new(format.ending()));
+    match named_module().filter(|path| path.extension() == ending) {
+        Some(bundle) => format.library(bundle),
+        None => format.beside_program().unwrap_or_default(),
+    }
+}
+
+/// The module that `$UNCODEC_PLUGIN` names, a bundle or a library, or else the VST 3 that was built
 /// together with this program.
 #[must_use]
-pub fn module_path() -> PathBuf {
-    let architecture = format!("{}-linux", std::env::consts::ARCH);
-    match std::env::var_os("UNCODEC_PLUGIN").map(PathBuf::from) {
-        Some(path) if path.extension() == Some(OsStr::new("vst3")) => {
-            path.join("Contents").join(architecture).join("Uncodec.so")
-        }
-        Some(path) => path,
-        None => beside_program().unwrap_or_default(),
+pub fn chosen_module() -> PathBuf {
+    let Some(path) = named_module() else { return module_path(Format::Vst3) };
+    let of_bundle = |format: Format| path.extension() == Some(OsStr::new(format.ending()));
+    match [Format::Vst3, Format::Clap].into_iter().find(|&format| of_bundle(format)) {
+        Some(format) => format.library(path),
+        None => path,
     }
 }
 
-/// Where cargo puts the module: beside the tests, or one folder up from them and the examples.
-fn beside_program() -> Option<PathBuf> {
-    let program = std::env::current_exe().ok()?;
-    let folder = program.parent()?;
-    let places = [folder.to_owned(), folder.join("deps"), folder.parent()?.to_owned()];
-    places.into_iter().map(|place| place.join("libuncodec_vst3.so")).find(|path| path.is_file())
+fn named_module() -> Option<PathBuf> {
+    std::env::var_os("UNCODEC_PLUGIN").map(PathBuf::from)
 }
 
 /// A loaded module. It is unloaded with the last plugin that came from it.
 #[derive(Debug, Clone)]
-pub struct Module(Arc<Loaded>);
+pub struct Module(Loaded);
 
-#[derive(Debug)]
-struct Loaded {
-    library: Library,
-}
-
-impl Drop for Loaded {
-    fn drop(&mut self) {
-        type Exit = unsafe extern "C" fn() -> bool;
-        // SAFETY: the entry has this type in every module of the format.
-        let exit = unsafe { self.library.get::<Exit>(c"ModuleExit".to_bytes()) };
-        if let Ok(exit) = exit {
-            // SAFETY: the module was entered, and nothing of it is left.
-            unsafe { exit() };
-        }
-    }
+#[derive(Debug, Clone)]
+enum Loaded {
+    Vst3(vst3::Module),
+    Clap(clap::Module),
 }
 
 impl Module {
-    /// Loads a module.
+    /// Loads a module, of the format whose entry it has.
     ///
     /// # Errors
     /// [`LoadError`].
     pub fn load(path: &Path) -> Result<Self, LoadError> {
         // SAFETY: the library is the one under test; running its code is what this is for.
         let library = unsafe { Library::new(path) }?;
-        // SAFETY: the entry has this type in every module of the format.
-        let entered = unsafe {
-            library.get::<unsafe extern "C" fn(*mut c_void) -> bool>(c"ModuleEntry".to_bytes())?(
-                std::ptr::null_mut(),
-            )
-        };
-        LoadError::check("ModuleEntry", if entered { kResultOk } else { -1 })?;
-        Ok(Self(Arc::new(Loaded { library })))
+        // SAFETY: only whether it is there is asked.
+        let is_clap = unsafe { library.get::<*const ()>(c"clap_entry".to_bytes()) }.is_ok();
+        Ok(Self(if is_clap {
+            Loaded::Clap(clap::Module::load(path)?)
+        } else {
+            Loaded::Vst3(vst3::Module::load(library)?)
+        }))
     }
 
-    fn factory(&self) -> Result<ComPtr<IPluginFactory>, LoadError> {
-        type Entry = unsafe extern "C" fn() -> *mut IPluginFactory;
-        // SAFETY: the entry has this type in every module of the format, and gives a reference.
-        unsafe {
-            let entry = self.0.library.get::<Entry>(c"GetPluginFactory".to_bytes())?;
-            ComPtr::from_raw(entry()).ok_or(LoadError::Missing("factory"))
-        }
-    }
-
-    /// Name, category, subcategories and version of the only class.
+    /// What the module says of the plugin: name, category or identifier, kinds, version.
     ///
     /// # Errors
     /// [`LoadError`].
     pub fn class(&self) -> Result<[String; 4], LoadError> {
-        let info = self.class_info()?;
-        // SAFETY: texts in arrays of their own, which end with a zero.
-        let text = |text: &[i8]| unsafe { CStr::from_ptr(text.as_ptr().cast()) };
-        Ok([text(&info.name), text(&info.category), text(&info.subCategories), text(&info.version)]
-            .map(|text| text.to_string_lossy().into_owned()))
-    }
-
-    fn class_info(&self) -> Result<PClassInfo2, LoadError> {
-        let factory = self.factory()?;
-        let factory = factory.cast::<IPluginFactory2>().ok_or(LoadError::Missing("factory 2"))?;
-        // SAFETY: a plain structure of numbers.
-        let mut info: PClassInfo2 = unsafe { std::mem::zeroed() };
-        // SAFETY: calls of the module's own object.
-        let result = unsafe {
-            if factory.countClasses() != 1 {
-                return Err(LoadError::Missing("class, or has several"));
-            }
-            factory.getClassInfo2(0, &raw mut info)
-        };
-        LoadError::check("getClassInfo2", result)?;
-        Ok(info)
+        match &self.0 {
+            Loaded::Vst3(module) => module.class(),
+            Loaded::Clap(module) => module.class(),
+        }
     }
 
     /// As [`instantiate`](Self::instantiate), with the core at this path.
@@ -161,19 +167,9 @@ impl Module {
     /// # Errors
     /// [`LoadError`].
     pub fn instantiate(&self) -> Result<Plugin, LoadError> {
-        let cid: TUID = self.class_info()?.cid;
-        let factory = self.factory()?;
-        let mut object = std::ptr::null_mut();
-        // SAFETY: calls of the module's own object; the identifiers have their 16 bytes.
-        let component = unsafe {
-            let result = factory.createInstance(
-                cid.as_ptr().cast(),
-                IComponent::IID.as_ptr().cast(),
-                &raw mut object,
-            );
-            LoadError::check("createInstance", result)?;
-            ComPtr::from_raw(object.cast::<IComponent>())
-        };
-        Plugin::new(self.clone(), component.ok_or(LoadError::Missing("component"))?)
+        match &self.0 {
+            Loaded::Vst3(module) => module.instantiate(),
+            Loaded::Clap(module) => module.instantiate(),
+        }
     }
 }

@@ -1,18 +1,11 @@
-//! An instance of the plugin, and the calls a host makes to it.
+//! An instance of the plugin, and the calls a host makes to it, whatever its format.
 
 use std::fmt;
+use std::sync::Arc;
+use std::sync::atomic::{AtomicUsize, Ordering};
 
-use vst3::Steinberg::Vst::{
-    AudioBusBuffers, AudioBusBuffers__type0, IAudioProcessor, IAudioProcessorTrait, IComponent,
-    IComponentHandler, IComponentTrait, IEditController, IEditControllerTrait, IParameterChanges,
-    ParameterInfo, ProcessData, ProcessModes_, ProcessSetup, SpeakerArr, SpeakerArrangement,
-    SymbolicSampleSizes_, TChar,
-};
-use vst3::Steinberg::{IBStream, IPluginBaseTrait, int32, kResultOk, tresult};
-use vst3::{ComPtr, ComWrapper};
-
-use crate::com::{Changes, ComponentHandler, Restarts, Stream};
-use crate::module::{LoadError, Module};
+use crate::module::Format;
+use crate::{clap, vst3};
 
 /// Arrangement of a bus.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
@@ -35,14 +28,6 @@ impl Arrangement {
             _ => Self::Surround,
         }
     }
-
-    fn speakers(self) -> SpeakerArrangement {
-        match self {
-            Self::Mono => SpeakerArr::kMono,
-            Self::Stereo => SpeakerArr::kStereo,
-            Self::Surround => SpeakerArr::k51,
-        }
-    }
 }
 
 /// What the host says about a block's time.
@@ -52,15 +37,6 @@ pub enum Mode {
     Realtime,
     /// It is rendered.
     Offline,
-}
-
-impl Mode {
-    fn number(self) -> int32 {
-        match self {
-            Self::Realtime => ProcessModes_::kRealtime as int32,
-            Self::Offline => ProcessModes_::kOffline as int32,
-        }
-    }
 }
 
 /// A parameter as the plugin describes it.
@@ -129,52 +105,135 @@ impl Blocks {
     }
 }
 
-/// An instance of the plugin; terminated when it is dropped.
+/// A parameter changes within a block.
+#[derive(Debug, Clone, Copy, PartialEq)]
+pub struct Change {
+    /// Which parameter.
+    pub id: u32,
+    /// At which sample of the block.
+    pub offset: i32,
+    /// Its normalised value.
+    pub value: f64,
+}
+
+/// The changes of a block; made once, so that a call itself allocates nothing.
+pub struct Changes(pub(crate) Kind);
+
+/// In a format's own terms.
+pub(crate) enum Kind {
+    Vst3(vst3::Changes),
+    Clap(clap::Changes),
+}
+
+impl fmt::Debug for Changes {
+    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
+        f.debug_struct("Changes").finish_non_exhaustive()
+    }
+}
+
+/// How often the plugin said what about itself has changed.
+#[derive(Debug, Clone, Default)]
+pub struct Restarts(Arc<[AtomicUsize; 3]>);
+
+/// What a plugin says.
+#[derive(Debug, Clone, Copy)]
+pub(crate) enum Told {
+    /// Its latency changes when it is started anew.
+    WantsRestart,
+    /// The values of its parameters are other ones.
+    Values,
+    /// Its latency is another one now.
+    Latency,
+}
+
+impl Restarts {
+    pub(crate) fn count(&self, told: Told) {
+        self.0[told as usize].fetch_add(1, Ordering::Relaxed);
+    }
+
+    fn told(&self, told: Told) -> usize {
+        self.0[told as usize].load(Ordering::Relaxed)
+    }
+
+    /// How often it asked to be started anew, for another latency.
+    #[must_use]
+    pub fn latency_changes(&self) -> usize {
+        self.told(Told::WantsRestart)
+    }
+
+    /// How often the values of its parameters have, until now.
+    #[must_use]
+    pub fn value_changes(&self) -> usize {
+        self.told(Told::Values)
+    }
+
+    /// How often it said while it was started that its latency is another one; in CLAP alone.
+    #[must_use]
+    pub fn latencies_told(&self) -> usize {
+        self.told(Told::Latency)
+    }
+}
+
+/// Most channels that a test has.
+pub(crate) const MOST: usize = 8;
+
+/// A block as a host hands it over.
+pub(crate) struct Pointers {
+    pub inputs: [*mut f32; MOST],
+    pub outputs: [*mut f32; MOST],
+    /// Channels in and out.
+    pub channels: (usize, usize),
+    pub length: usize,
+    /// What the plugin says of the outputs: a bit for each that is silent.
+    pub silent: u64,
+}
+
+/// What a host does with an instance, in the terms of one format. Results are those of VST 3: 0 is
+/// yes, anything else is no.
+pub(crate) trait Instance: Send + Sync {
+    fn initialize(&self, start: bool) -> i32;
+    fn set_arrangement(&self, input: Arrangement, output: Arrangement) -> i32;
+    fn set_up(&self, sample_rate: f64, max_block: i32, mode: Mode) -> i32;
+    fn set_active(&self, active: bool) -> i32;
+    fn reset(&self, sleeping: bool) -> i32;
+    fn channels(&self) -> [usize; 2];
+    fn latency(&self) -> usize;
+    fn tail(&self) -> usize;
+    fn changes(&self, changes: &[Change]) -> Changes;
+    fn process(&self, block: &mut Pointers, mode: Mode, changes: Option<&Changes>) -> i32;
+    fn process_nothing(&self, length: i32, no_busses: bool) -> i32;
+    fn parameters(&self) -> Vec<ParameterFacts>;
+    fn parameter(&self, id: u32) -> f64;
+    fn set_parameter(&self, id: u32, value: f64) -> i32;
+    fn parameter_text(&self, id: u32, value: f64) -> Option<String>;
+    fn parse_parameter(&self, id: u32, text: &str) -> Option<f64>;
+    fn state(&self) -> Vec<u8>;
+    fn set_state(&self, bytes: &[u8]) -> i32;
+}
+
+/// An instance of the plugin; ended when it is dropped.
 pub struct Plugin {
-    component: ComPtr<IComponent>,
-    processor: ComPtr<IAudioProcessor>,
-    controller: ComPtr<IEditController>,
+    instance: Box<dyn Instance>,
+    format: Format,
     restarts: Restarts,
-    /// Dropped last.
-    _module: Module,
 }
 
 impl fmt::Debug for Plugin {
     fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Plugin").field("latency", &self.latency()).finish_non_exhaustive()
-    }
-}
-
-// SAFETY: a host may use a plugin from several threads; that this one bears it is tested here.
-unsafe impl Send for Plugin {}
-// SAFETY: as above; all references go through calls that the plugin allows at the same time.
-unsafe impl Sync for Plugin {}
-
-impl Drop for Plugin {
-    fn drop(&mut self) {
-        // SAFETY: a call of the plugin's own object.
-        unsafe {
-            self.controller.setComponentHandler(std::ptr::null_mut());
-            self.component.terminate();
-        }
+        f.debug_struct("Plugin").field("format", &self.format).finish_non_exhaustive()
     }
 }
 
 #[allow(clippy::must_use_candidate, reason = "a call has effects, whatever it answers")]
 impl Plugin {
-    pub(crate) fn new(module: Module, component: ComPtr<IComponent>) -> Result<Self, LoadError> {
-        // SAFETY: a call of the plugin's own object; a plugin may do without a host's context.
-        LoadError::check("initialize", unsafe { component.initialize(std::ptr::null_mut()) })?;
-        let processor = component.cast().ok_or(LoadError::Missing("processor"))?;
-        let controller: ComPtr<IEditController> =
-            component.cast().ok_or(LoadError::Missing("controller"))?;
-        let restarts = Restarts::default();
-        let handler = ComWrapper::new(ComponentHandler(restarts.clone()))
-            .to_com_ptr::<IComponentHandler>()
-            .ok_or(LoadError::Missing("handler"))?;
-        // SAFETY: as above; the plugin counts its own reference.
-        unsafe { controller.setComponentHandler(handler.as_ptr()) };
-        Ok(Self { component, processor, controller, restarts, _module: module })
+    pub(crate) fn new(instance: Box<dyn Instance>, format: Format, restarts: Restarts) -> Self {
+        Self { instance, format, restarts }
+    }
+
+    /// Its format.
+    #[must_use]
+    pub fn format(&self) -> Format {
+        self.format
     }
 
     /// What the plugin asked for.
@@ -183,73 +242,66 @@ impl Plugin {
         &self.restarts
     }
 
-    /// Initialises once more, or ends, out of turn.
-    pub fn initialize(&self, start: bool) -> tresult {
-        // SAFETY: calls of the plugin's own object.
-        unsafe {
-            if start {
-                self.component.initialize(std::ptr::null_mut())
-            } else {
-                self.component.terminate()
-            }
-        }
+    /// Initialises once more, or ends, out of turn; nothing in a format without such calls.
+    pub fn initialize(&self, start: bool) -> i32 {
+        self.instance.initialize(start)
     }
 
     /// Asks for arrangements of input and output.
-    pub fn set_arrangement(&self, input: Arrangement, output: Arrangement) -> tresult {
-        let (mut input, mut output) = (input.speakers(), output.speakers());
-        // SAFETY: calls of the plugin's own object, with one bus each way.
-        unsafe { self.processor.setBusArrangements(&raw mut input, 1, &raw mut output, 1) }
+    pub fn set_arrangement(&self, input: Arrangement, output: Arrangement) -> i32 {
+        self.instance.set_arrangement(input, output)
     }
 
-    /// Sets up.
-    pub fn set_up(&self, sample_rate: f64, max_block: i32, mode: Mode) -> tresult {
-        let mut setup = ProcessSetup {
-            processMode: mode.number(),
-            symbolicSampleSize: SymbolicSampleSizes_::kSample32 as int32,
-            maxSamplesPerBlock: max_block,
-            sampleRate: sample_rate,
-        };
-        // SAFETY: a call of the plugin's own object.
-        unsafe { self.processor.setupProcessing(&raw mut setup) }
+    /// Sets up. A CLAP, which does that when it is activated, is activated and, unless it was
+    /// active before, deactivated.
+    pub fn set_up(&self, sample_rate: f64, max_block: i32, mode: Mode) -> i32 {
+        self.instance.set_up(sample_rate, max_block, mode)
     }
 
     /// Activates or deactivates.
-    pub fn set_active(&self, active: bool) -> tresult {
-        // SAFETY: calls of the plugin's own object, in the order of the format.
-        unsafe {
-            if active {
-                let result = self.component.setActive(1);
-                self.processor.setProcessing(1);
-                result
-            } else {
-                self.processor.setProcessing(0);
-                self.component.setActive(0)
-            }
-        }
+    pub fn set_active(&self, active: bool) -> i32 {
+        self.instance.set_active(active)
+    }
+
+    /// Has an active plugin start over, or, if it is `sleeping`, stops and starts the processing; in
+    /// CLAP alone, which has calls for that.
+    pub fn reset(&self, sleeping: bool) -> i32 {
+        self.instance.reset(sleeping)
+    }
+
+    /// Channels of its input and of its output, as the plugin has them.
+    #[must_use]
+    pub fn channels(&self) -> [usize; 2] {
+        self.instance.channels()
     }
 
     /// The latency that the plugin reports.
     #[must_use]
     pub fn latency(&self) -> usize {
-        // SAFETY: a call of the plugin's own object.
-        unsafe { self.processor.getLatencySamples() as usize }
+        self.instance.latency()
     }
 
-    /// Processes the first `length` samples of the buffers.
-    pub fn process(&self, blocks: &mut Blocks, length: usize, mode: Mode) -> tresult {
-        self.process_with(blocks, 0, length, mode, std::ptr::null_mut())
+    /// The tail that the plugin reports; in CLAP only while it is active.
+    #[must_use]
+    pub fn tail(&self) -> usize {
+        self.instance.tail()
+    }
+
+    /// Changes in the order of their offsets, to be processed with.
+    #[must_use]
+    pub fn changes(&self, changes: &[Change]) -> Changes {
+        self.instance.changes(changes)
+    }
+
+    /// Processes the first `length` samples of the buffers. A CLAP that is not active is not called,
+    /// and that is an error.
+    pub fn process(&self, blocks: &mut Blocks, length: usize, mode: Mode) -> i32 {
+        self.process_with(blocks, 0, length, mode, None)
     }
 
     /// Processes samples `from..from + length` of the buffers.
-    pub fn process_at(
-        &self,
-        blocks: &mut Blocks,
-        from: usize,
-        length: usize,
-        mode: Mode,
-    ) -> tresult {
-        self.process_with(blocks, from, length, mode, std::ptr::null_mut())
+    pub fn process_at(&self, blocks: &mut Blocks, from: usize, length: usize, mode: Mode) -> i32 {
+        self.process_with(blocks, from, length, mode, None)
     }
 
     /// As [`process`](Self::process), with changes of parameters.
@@ -259,8 +311,8 @@ impl Plugin {
         length: usize,
         mode: Mode,
         changes: &Changes,
-    ) -> tresult {
-        self.process_with(blocks, 0, length, mode, changes.as_ptr())
+    ) -> i32 {
+        self.process_with(blocks, 0, length, mode, Some(changes))
     }
 
     fn process_with(
@@ -269,144 +321,70 @@ impl Plugin {
         from: usize,
         length: usize,
         mode: Mode,
-        changes: *mut IParameterChanges,
-    ) -> tresult {
-        let mut inputs = [std::ptr::null_mut(); 8];
-        let mut outputs = [std::ptr::null_mut(); 8];
-        for (pointer, samples) in outputs.iter_mut().zip(&mut blocks.outputs) {
+        changes: Option<&Changes>,
+    ) -> i32 {
+        let channels = (blocks.inputs.len(), blocks.outputs.len());
+        let nulls = [std::ptr::null_mut(); MOST];
+        let mut block = Pointers { inputs: nulls, outputs: nulls, channels, length, silent: 0 };
+        for (pointer, samples) in block.outputs.iter_mut().zip(&mut blocks.outputs) {
             *pointer = samples[from..from + length].as_mut_ptr();
         }
         if blocks.in_place {
-            inputs = outputs;
+            block.inputs = block.outputs;
         } else {
-            for (pointer, samples) in inputs.iter_mut().zip(&mut blocks.inputs) {
+            for (pointer, samples) in block.inputs.iter_mut().zip(&mut blocks.inputs) {
                 *pointer = samples[from..from + length].as_mut_ptr();
             }
         }
-        let bus = |channels: usize, buffers: &mut [*mut f32; 8]| AudioBusBuffers {
-            numChannels: channels as int32,
-            silenceFlags: 0,
-            __field0: AudioBusBuffers__type0 { channelBuffers32: buffers.as_mut_ptr() },
-        };
-        let mut input = bus(blocks.inputs.len(), &mut inputs);
-        let mut output = bus(blocks.outputs.len(), &mut outputs);
-        let result = self.call(&mut input, &mut output, length as int32, mode, changes);
-        blocks.silent = output.silenceFlags;
+        let result = self.instance.process(&mut block, mode, changes);
+        blocks.silent = block.silent;
         result
     }
 
-    /// Processes with busses that are not there: `None` is a bus without buffers, and a null pointer
-    /// for the busses themselves if `no_busses` says so.
-    pub fn process_nothing(&self, length: i32, no_busses: bool) -> tresult {
-        let mut bus = AudioBusBuffers {
-            numChannels: 2,
-            silenceFlags: 0,
-            __field0: AudioBusBuffers__type0 { channelBuffers32: std::ptr::null_mut() },
-        };
-        let mut nulls = [std::ptr::null_mut(); 2];
-        let mut null_channels = AudioBusBuffers {
-            __field0: AudioBusBuffers__type0 { channelBuffers32: nulls.as_mut_ptr() },
-            ..bus
-        };
-        if no_busses {
-            let mut data = data(length, Mode::Realtime, std::ptr::null_mut());
-            // SAFETY: no busses, and it says so.
-            return unsafe { self.processor.process(&raw mut data) };
-        }
-        self.call(&mut bus, &mut null_channels, length, Mode::Realtime, std::ptr::null_mut())
+    /// Processes with busses that are not there: one without buffers, or none at all if `no_busses`
+    /// says so.
+    pub fn process_nothing(&self, length: i32, no_busses: bool) -> i32 {
+        self.instance.process_nothing(length, no_busses)
     }
 
-    fn call(
-        &self,
-        input: &mut AudioBusBuffers,
-        output: &mut AudioBusBuffers,
-        length: int32,
-        mode: Mode,
-        changes: *mut IParameterChanges,
-    ) -> tresult {
-        let mut data = data(length, mode, changes);
-        (data.numInputs, data.numOutputs) = (1, 1);
-        (data.inputs, data.outputs) = (input, output);
-        // SAFETY: every pointer is null or valid for what its number says, during the call.
-        unsafe { self.processor.process(&raw mut data) }
-    }
-
-    /// All parameters.
+    /// What the plugin says of its parameters.
     #[must_use]
     pub fn parameters(&self) -> Vec<ParameterFacts> {
-        // SAFETY: calls of the plugin's own object; the structure is one of plain numbers.
-        let info = |index| unsafe {
-            let mut info: ParameterInfo = std::mem::zeroed();
-            (self.controller.getParameterInfo(index, &raw mut info) == kResultOk).then_some(info)
-        };
-        // SAFETY: as above.
-        let count = unsafe { self.controller.getParameterCount() };
-        let facts = |info: ParameterInfo| ParameterFacts {
-            id: info.id,
-            title: text(&info.title),
-            unit: text(&info.units),
-            steps: info.stepCount,
-            default: info.defaultNormalizedValue,
-            flags: info.flags,
-        };
-        (0..count).filter_map(info).map(facts).collect()
+        self.instance.parameters()
     }
 
     /// A parameter's normalised value.
     #[must_use]
     pub fn parameter(&self, id: u32) -> f64 {
-        // SAFETY: a call of the plugin's own object.
-        unsafe { self.controller.getParamNormalized(id) }
+        self.instance.parameter(id)
     }
 
     /// Sets a parameter's normalised value, as a knob does.
-    pub fn set_parameter(&self, id: u32, value: f64) -> tresult {
-        // SAFETY: a call of the plugin's own object.
-        unsafe { self.controller.setParamNormalized(id, value) }
+    pub fn set_parameter(&self, id: u32, value: f64) -> i32 {
+        self.instance.set_parameter(id, value)
     }
 
     /// The text of a normalised value.
     #[must_use]
     pub fn parameter_text(&self, id: u32, value: f64) -> Option<String> {
-        let mut string = [0; 128];
-        // SAFETY: a call of the plugin's own object.
-        let result = unsafe { self.controller.getParamStringByValue(id, value, &raw mut string) };
-        (result == kResultOk).then(|| text(&string))
+        self.instance.parameter_text(id, value)
     }
 
     /// The normalised value of a text.
     #[must_use]
     pub fn parse_parameter(&self, id: u32, text: &str) -> Option<f64> {
-        let mut string: Vec<TChar> = text.encode_utf16().chain([0]).collect();
-        let mut value = 0.0;
-        // SAFETY: a call of the plugin's own object, with a text that ends.
-        let result = unsafe {
-            self.controller.getParamValueByString(id, string.as_mut_ptr(), &raw mut value)
-        };
-        (result == kResultOk).then_some(value)
+        self.instance.parse_parameter(id, text)
     }
 
     /// What the plugin saves.
     #[must_use]
     pub fn state(&self) -> Vec<u8> {
-        let stream = ComWrapper::new(Stream::new(&[]));
-        if let Some(pointer) = stream.to_com_ptr::<IBStream>() {
-            // SAFETY: a call of the plugin's own object.
-            let result = unsafe { IComponentTrait::getState(&self.component, pointer.as_ptr()) };
-            if result == kResultOk {
-                return stream.bytes();
-            }
-        }
-        Vec::new()
+        self.instance.state()
     }
 
     /// Hands over what was saved.
-    pub fn set_state(&self, bytes: &[u8]) -> tresult {
-        match ComWrapper::new(Stream::new(bytes)).to_com_ptr::<IBStream>() {
-            // SAFETY: a call of the plugin's own object.
-            Some(stream) => unsafe { IComponentTrait::setState(&self.component, stream.as_ptr()) },
-            None => -1,
-        }
+    pub fn set_state(&self, bytes: &[u8]) -> i32 {
+        self.instance.set_state(bytes)
     }
 
     /// A number of the status in the state: 8 bytes from here.
@@ -428,26 +406,4 @@ impl Plugin {
     pub fn counters(&self) -> [u64; 3] {
         [208, 216, 224].map(|at| self.status(at))
     }
-}
-
-fn data(length: int32, mode: Mode, changes: *mut IParameterChanges) -> ProcessData {
-    ProcessData {
-        processMode: mode.number(),
-        symbolicSampleSize: SymbolicSampleSizes_::kSample32 as int32,
-        numSamples: length,
-        numInputs: 0,
-        numOutputs: 0,
-        inputs: std::ptr::null_mut(),
-        outputs: std::ptr::null_mut(),
-        inputParameterChanges: changes,
-        outputParameterChanges: std::ptr::null_mut(),
-        inputEvents: std::ptr::null_mut(),
-        outputEvents: std::ptr::null_mut(),
-        processContext: std::ptr::null_mut(),
-    }
-}
-
-fn text(units: &[TChar]) -> String {
-    let end = units.iter().position(|&unit| unit == 0).unwrap_or(units.len());
-    String::from_utf16_lossy(&units[..end])
 }

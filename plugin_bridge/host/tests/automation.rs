@@ -4,9 +4,9 @@
 
 mod common;
 
-use common::{Rig, delayed, fill};
+use common::{Rig, delayed, fill, in_both_formats};
 use uncodec_host::core::Behaviour;
-use uncodec_host::{Blocks, Change, Changes, Mode};
+use uncodec_host::{Blocks, Change, Format, Mode};
 
 const AMOUNT: u32 = 0;
 const BYPASS: u32 = 1;
@@ -32,18 +32,15 @@ fn play(rig: &Rig, block: usize, samples: usize, points: &[Point]) -> Vec<f32> {
     while output.len() < samples {
         let from = output.len();
         let length = block.min(samples - from);
-        let changes: Vec<Change> = points
+        let mut changes: Vec<Change> = points
             .iter()
             .filter(|(_, at, _)| (from..from + length).contains(at))
             .map(|&(id, at, value)| Change { id, offset: (at - from) as i32, value })
             .collect();
+        changes.sort_by_key(|change| change.offset);
+        let changes = rig.plugin.changes(&changes);
         fill(&mut blocks, from, length);
-        let result = rig.plugin.process_changing(
-            &mut blocks,
-            length,
-            Mode::Offline,
-            &Changes::new(&changes),
-        );
+        let result = rig.plugin.process_changing(&mut blocks, length, Mode::Offline, &changes);
         assert_eq!(result, 0);
         output.extend_from_slice(&blocks.output(0)[..length]);
     }
@@ -75,9 +72,8 @@ fn falling(n: usize, end: usize, length: usize) -> f32 {
     ((end as f32 - n as f32) / length as f32).clamp(0.0, 1.0)
 }
 
-#[test]
-fn bypass_begins_and_ends_at_its_sample() {
-    let rig = Rig::new("bypass", Behaviour::gain(GAIN));
+fn bypass_begins_and_ends_at_its_sample(format: Format) {
+    let rig = Rig::new(format, "bypass", Behaviour::gain(GAIN));
     let (off, on) = (6003, 7007);
     let points = [(BYPASS, off, 1.0), (BYPASS, on, 0.0)];
     let output = play(&rig, BLOCK, 9 * BLOCK, &points);
@@ -87,9 +83,8 @@ fn bypass_begins_and_ends_at_its_sample() {
     });
 }
 
-#[test]
-fn both_of_two_changes_in_one_block_are_heard() {
-    let rig = Rig::new("both", Behaviour::gain(GAIN));
+fn both_of_two_changes_in_one_block_are_heard(format: Format) {
+    let rig = Rig::new(format, "both", Behaviour::gain(GAIN));
     let start = 5 * BLOCK;
     let points = [(BYPASS, start + 100, 1.0), (BYPASS, start + 600, 0.0)];
     let levels = levels(&rig, &play(&rig, BLOCK, start + BLOCK, &points));
@@ -105,7 +100,7 @@ fn both_of_two_changes_in_one_block_are_heard() {
 
 #[test]
 fn the_amount_follows_straight_lines_from_point_to_point() {
-    let rig = Rig::new("lines", Behaviour::gain(GAIN));
+    let rig = Rig::new(Format::Vst3, "lines", Behaviour::gain(GAIN));
     // The first point of a block is reached from where the block before it ended.
     let a = 5 * BLOCK - 1;
     let (b, c) = (a + 400, a + 900);
@@ -119,23 +114,43 @@ fn the_amount_follows_straight_lines_from_point_to_point() {
     });
 }
 
+// In CLAP a value holds from its event on.
 #[test]
-fn an_amount_that_jumps_does_so_at_its_sample_without_a_step() {
-    let rig = Rig::new("jump", Behaviour::gain(GAIN));
+fn the_amount_steps_at_its_events() {
+    let rig = Rig::new(Format::Clap, "steps", Behaviour::gain(GAIN));
+    let (a, b) = (5 * BLOCK, 5 * BLOCK + 700);
+    // Of two at the same sample the last one counts.
+    let points = [(AMOUNT, a, 0.9), (AMOUNT, a, 0.25), (AMOUNT, b, 0.75)];
+    let output = play(&rig, BLOCK, 7 * BLOCK, &points);
+    let line = |from: f32, to: f32, n: usize, start: usize| {
+        let gone = (n as f32 + 1.0 - start as f32) / FADE as f32;
+        if from > to { (from - gone).max(to) } else { (from + gone).min(to) }
+    };
+    check(&rig, &output, |n| match n {
+        n if n < a => 1.0,
+        n if n < b => line(1.0, 0.25, n, a),
+        n => line(0.25, 0.75, n, b),
+    });
+}
+
+fn an_amount_that_jumps_does_so_at_its_sample_without_a_step(format: Format) {
+    let rig = Rig::new(format, "jump", Behaviour::gain(GAIN));
     let at = 5 * BLOCK + 333;
     for points in [
         vec![(AMOUNT, at - 1, 1.0), (AMOUNT, at, 0.0)],
-        // The same sample twice, which means the one after it.
-        vec![(AMOUNT, at - 1, 1.0), (AMOUNT, at - 1, 0.0)],
+        match format {
+            // The same sample twice, which means the one after it.
+            Format::Vst3 => vec![(AMOUNT, at - 1, 1.0), (AMOUNT, at - 1, 0.0)],
+            Format::Clap => vec![(AMOUNT, at, 1.0), (AMOUNT, at, 0.0)],
+        },
     ] {
         let output = play(&rig, BLOCK, 7 * BLOCK, &points);
         check(&rig, &output, |n| falling(n + 1, at + FADE, FADE));
     }
 }
 
-#[test]
-fn a_knob_that_is_turned_between_blocks_makes_no_step() {
-    let rig = Rig::new("knob", Behaviour::gain(GAIN));
+fn a_knob_that_is_turned_between_blocks_makes_no_step(format: Format) {
+    let rig = Rig::new(format, "knob", Behaviour::gain(GAIN));
     rig.start(RATE, 2, BLOCK, Mode::Offline);
     let mut blocks = Blocks::new(2, BLOCK, true);
     let mut output = Vec::new();
@@ -153,7 +168,13 @@ fn a_knob_that_is_turned_between_blocks_makes_no_step() {
 
 /// Lines from point to point, jumps and bypass, as a host with blocks of this size sends them: a
 /// block has to have a point where it begins to speak of a line that is under way.
-fn curve(block: usize) -> Vec<Point> {
+fn curve(format: Format, block: usize) -> Vec<Point> {
+    if format == Format::Clap {
+        // There are no lines in this format, and steps are the same whatever the blocks.
+        let steps = [(5000, 0.3), (5001, 0.31), (5600, 0.0), (6100, 0.5), (6144, 0.9)];
+        let amounts = steps.map(|(at, level)| (AMOUNT, at, level));
+        return amounts.into_iter().chain([(BYPASS, 7000, 1.0), (BYPASS, 7300, 0.0)]).collect();
+    }
     let level = |n: usize| match n {
         0..5000 => 1.0,
         5000..5600 => 1.0 - (n - 5000) as f64 / 600.0,
@@ -169,21 +190,19 @@ fn curve(block: usize) -> Vec<Point> {
     points
 }
 
-#[test]
-fn the_same_curve_gives_the_same_samples_whatever_the_blocks() {
-    let rig = Rig::new("cuts", Behaviour::gain(GAIN));
-    let reference = play(&rig, BLOCK, 9000, &curve(BLOCK));
+fn the_same_curve_gives_the_same_samples_whatever_the_blocks(format: Format) {
+    let rig = Rig::new(format, "cuts", Behaviour::gain(GAIN));
+    let reference = play(&rig, BLOCK, 9000, &curve(format, BLOCK));
     for block in [64, 333, 480] {
-        let other = play(&rig, block, 9000, &curve(block));
+        let other = play(&rig, block, 9000, &curve(format, block));
         for (n, (one, two)) in reference.iter().zip(&other).enumerate() {
             assert!((one - two).abs() < 1e-5, "{block}: {n}");
         }
     }
 }
 
-#[test]
-fn points_out_of_place_do_no_harm() {
-    let rig = Rig::new("astray", Behaviour::gain(GAIN));
+fn points_out_of_place_do_no_harm(format: Format) {
+    let rig = Rig::new(format, "astray", Behaviour::gain(GAIN));
     rig.start(RATE, 2, BLOCK, Mode::Offline);
     let mut blocks = Blocks::new(2, BLOCK, true);
     let astray = [i32::MIN, -1, 5, 5, 3, BLOCK as i32 - 1, BLOCK as i32, i32::MAX, 0];
@@ -201,7 +220,7 @@ fn points_out_of_place_do_no_harm() {
                 &mut blocks,
                 length,
                 Mode::Offline,
-                &Changes::new(&changes),
+                &rig.plugin.changes(&changes),
             );
             assert_eq!(result, 0);
             assert!(blocks.output(0)[..length].iter().all(|sample| sample.is_finite()));
@@ -212,9 +231,8 @@ fn points_out_of_place_do_no_harm() {
     assert!(rig.plugin.parameter(BYPASS).abs() < 1e-12);
 }
 
-#[test]
-fn samples_that_are_not_finite_count_as_zeros_wet_dry_and_bypassed() {
-    let rig = Rig::new("finite", Behaviour::gain(GAIN));
+fn samples_that_are_not_finite_count_as_zeros_wet_dry_and_bypassed(format: Format) {
+    let rig = Rig::new(format, "finite", Behaviour::gain(GAIN));
     let mut heard = Vec::new();
     for bad in [0.0, f32::NAN, f32::INFINITY, f32::NEG_INFINITY] {
         let mut output = Vec::new();
@@ -234,4 +252,14 @@ fn samples_that_are_not_finite_count_as_zeros_wet_dry_and_bypassed() {
         heard.push(output);
     }
     assert!(heard.iter().all(|one| *one == heard[0]));
+}
+
+in_both_formats! {
+    bypass_begins_and_ends_at_its_sample,
+    both_of_two_changes_in_one_block_are_heard,
+    an_amount_that_jumps_does_so_at_its_sample_without_a_step,
+    a_knob_that_is_turned_between_blocks_makes_no_step,
+    the_same_curve_gives_the_same_samples_whatever_the_blocks,
+    points_out_of_place_do_no_harm,
+    samples_that_are_not_finite_count_as_zeros_wet_dry_and_bypassed,
 }

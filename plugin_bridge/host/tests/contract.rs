@@ -1,43 +1,60 @@
 //! What the format and its hosts expect of a plugin, without a core.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "functions of tests fail like tests")]
 
 mod common;
 
-use common::{Place, delayed, fill, plugin_without_core};
+use common::{Place, delayed, fill, in_both_formats, plugin_without_core};
 use uncodec_host::{
-    Arrangement, Blocks, Change, Changes, Mode, Module, Plugin, module_path, signal,
+    Arrangement, Blocks, Change, Format, Mode, Module, Plugin, module_path, signal,
 };
 
 const OK: i32 = 0;
+/// Flags of parameters in VST 3.
 const CAN_AUTOMATE: i32 = 1;
 const LIST: i32 = 8;
 const BYPASS: i32 = 1 << 16;
+/// And in CLAP.
+const STEPPED: i32 = 1;
+const CLAP_BYPASS: i32 = 1 << 4;
+const AUTOMATABLE: i32 = 1 << 5;
+const ENUM: i32 = 1 << 16;
 
-#[test]
-fn the_module_holds_a_restoring_effect_with_a_version() {
-    let module = Module::load(&module_path()).unwrap();
-    let [name, category, kinds, version] = module.class().unwrap();
-    assert_eq!((name.as_str(), category.as_str()), ("Uncodec", "Audio Module Class"));
-    assert_eq!(kinds, "Fx|Restoration");
+fn the_module_holds_a_restoring_effect_with_a_version(format: Format) {
+    let module = Module::load(&module_path(format)).unwrap();
+    let [name, what, kinds, version] = module.class().unwrap();
+    let expected = match format {
+        Format::Vst3 => ("Audio Module Class", "Fx|Restoration"),
+        Format::Clap => ("uncodec.uncodec", "audio-effect|restoration|stereo|mono"),
+    };
+    assert_eq!((what.as_str(), kinds.as_str()), expected);
+    assert_eq!(name, "Uncodec");
     assert_eq!(version, env!("CARGO_PKG_VERSION"));
 }
 
-#[test]
-fn parameters_are_named_and_their_texts_come_back() {
-    let plugin = plugin_without_core();
+fn parameters_are_named_and_their_texts_come_back(format: Format) {
+    let plugin = plugin_without_core(format);
     let found = plugin.parameters();
     let summary: Vec<_> =
         found.iter().map(|p| (p.id, p.title.as_str(), p.unit.as_str(), p.flags)).collect();
-    assert_eq!(
-        summary,
-        [
+    // In CLAP the texts have the units.
+    let expected = match format {
+        Format::Vst3 => [
             (0, "Amount", "%", CAN_AUTOMATE),
             (1, "Bypass", "", CAN_AUTOMATE | LIST | BYPASS),
             (2, "Latency safety", "ms", 0),
             (3, "Model", "", LIST),
             (5, "Brightness", "dB", CAN_AUTOMATE),
-        ]
-    );
+        ],
+        Format::Clap => [
+            (0, "Amount", "", AUTOMATABLE),
+            (1, "Bypass", "", AUTOMATABLE | STEPPED | ENUM | CLAP_BYPASS),
+            (2, "Latency safety", "", STEPPED),
+            (3, "Model", "", STEPPED | ENUM),
+            (5, "Brightness", "", AUTOMATABLE),
+        ],
+    };
+    assert_eq!(summary, expected);
     for parameter in &found {
         assert_eq!(plugin.parameter(parameter.id).to_bits(), parameter.default.to_bits());
         for step in 0..=100 {
@@ -47,28 +64,28 @@ fn parameters_are_named_and_their_texts_come_back() {
         }
         assert_eq!(plugin.parse_parameter(parameter.id, "no such value"), None);
     }
-    assert_eq!(plugin.parameter_text(0, 0.5).unwrap(), "50.0");
+    let half = if format == Format::Vst3 { "50.0" } else { "50.0 %" };
+    assert_eq!(plugin.parameter_text(0, 0.5).unwrap(), half);
     assert_eq!(plugin.parameter_text(1, 1.0).unwrap(), "On");
     assert_eq!(plugin.parameter_text(99, 0.5), None);
     assert_ne!(plugin.set_parameter(99, 0.5), OK);
 }
 
-#[test]
-fn only_equal_arrangements_of_mono_and_stereo_are_taken() {
-    let plugin = plugin_without_core();
+fn only_equal_arrangements_of_mono_and_stereo_are_taken(format: Format) {
+    let plugin = plugin_without_core(format);
     let (mono, stereo, surround) = (Arrangement::Mono, Arrangement::Stereo, Arrangement::Surround);
     for (input, output) in [(mono, stereo), (stereo, mono), (surround, surround)] {
         assert_ne!(plugin.set_arrangement(input, output), OK);
     }
-    for both in [mono, stereo] {
+    for (both, channels) in [(mono, 1), (stereo, 2)] {
         assert_eq!(plugin.set_arrangement(both, both), OK);
+        assert_eq!(plugin.channels(), [channels; 2]);
     }
 }
 
-#[test]
-fn a_host_that_has_mono_in_and_stereo_out_all_the_same_gets_the_delayed_input() {
+fn a_host_that_has_mono_in_and_stereo_out_all_the_same_gets_the_delayed_input(format: Format) {
     for set_up_as in [Arrangement::Mono, Arrangement::Stereo] {
-        let plugin = plugin_without_core();
+        let plugin = plugin_without_core(format);
         assert_eq!(plugin.set_arrangement(set_up_as, set_up_as), OK);
         assert_ne!(plugin.set_arrangement(Arrangement::Mono, Arrangement::Stereo), OK);
         plugin.set_up(48_000.0, 64, Mode::Realtime);
@@ -97,13 +114,20 @@ fn reason(plugin: &Plugin) -> String {
     String::from_utf8_lossy(&state[256..256 + usize::from(state[248])]).into_owned()
 }
 
-#[test]
-fn out_of_range_rates_are_refused_and_a_host_that_goes_on_gets_its_input_counted_as_dry() {
-    let plugin = plugin_without_core();
+fn out_of_range_rates_are_refused_and_a_host_that_goes_on_gets_its_input_counted_as_dry(
+    format: Format,
+) {
+    let plugin = plugin_without_core(format);
     let mut played = 0;
     for rate in [0.0, 7_999.0, 44_100.5, 384_001.0, 1e7, f64::NAN, -48_000.0] {
         assert_ne!(plugin.set_up(rate, 64, Mode::Realtime), OK, "{rate}");
         assert_eq!(plugin.latency(), 0);
+        if format == Format::Clap {
+            // It cannot be activated, and what is not active is not called.
+            assert_ne!(plugin.set_active(true), OK);
+            assert!(reason(&plugin).starts_with("sample_rate="), "{}", reason(&plugin));
+            continue;
+        }
         assert_eq!(plugin.set_active(true), OK);
         for in_place in [false, true] {
             let mut blocks = Blocks::new(2, 1000, in_place);
@@ -128,9 +152,8 @@ fn out_of_range_rates_are_refused_and_a_host_that_goes_on_gets_its_input_counted
     assert_ne!(plugin.set_up(48_000.0, -1, Mode::Realtime), OK);
 }
 
-#[test]
-fn rates_from_8_to_384_khz_are_taken() {
-    let plugin = plugin_without_core();
+fn rates_from_8_to_384_khz_are_taken(format: Format) {
+    let plugin = plugin_without_core(format);
     for rate in [8_000.0, 11_025.0, 16_000.0, 22_050.0, 32_000.0, 44_100.0, 352_800.0, 384_000.0] {
         assert_eq!(plugin.set_up(rate, 64, Mode::Realtime), OK, "{rate}");
         assert_eq!(plugin.set_active(true), OK);
@@ -150,14 +173,15 @@ fn rates_from_8_to_384_khz_are_taken() {
     }
 }
 
-#[test]
-fn silence_is_marked_for_each_channel_and_nothing_else_is() {
-    let plugin = plugin_without_core();
+fn silence_is_marked_for_each_channel_and_nothing_else_is(format: Format) {
+    let plugin = plugin_without_core(format);
     plugin.set_up(48_000.0, 64, Mode::Realtime);
     let mut blocks = Blocks::new(2, 64, false);
     fill(&mut blocks, 0, 64);
-    assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
-    assert_eq!(blocks.silent(), 0b11, "inactive");
+    if format == Format::Vst3 {
+        assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
+        assert_eq!(blocks.silent(), 0b11, "inactive");
+    }
     plugin.set_active(true);
     let latency = plugin.latency();
     // One sample in each channel, at another time.
@@ -178,10 +202,9 @@ fn silence_is_marked_for_each_channel_and_nothing_else_is() {
     assert_eq!(plugin.process_nothing(64, false), OK);
 }
 
-#[test]
-fn null_buffers_and_blocks_of_nothing_are_legal() {
-    let plugin = plugin_without_core();
-    // Before anything was set up, too.
+fn null_buffers_and_blocks_of_nothing_are_legal(format: Format) {
+    let plugin = plugin_without_core(format);
+    // Before anything was set up, too, in a format that allows it.
     for length in [0, 64, -5] {
         for no_busses in [false, true] {
             let _ = plugin.process_nothing(length, no_busses);
@@ -213,9 +236,8 @@ fn null_buffers_and_blocks_of_nothing_are_legal() {
     assert_eq!(blocks.output(0)[0].to_bits(), delayed(0, position, latency).to_bits());
 }
 
-#[test]
-fn deactivated_means_silent_and_activated_means_from_the_beginning() {
-    let plugin = plugin_without_core();
+fn deactivated_means_silent_and_activated_means_from_the_beginning(format: Format) {
+    let plugin = plugin_without_core(format);
     let mut blocks = Blocks::new(2, 256, false);
     let mut peak = |plugin: &Plugin, times: usize| {
         let mut peak = 0.0_f32;
@@ -226,22 +248,46 @@ fn deactivated_means_silent_and_activated_means_from_the_beginning() {
         }
         peak
     };
-    assert!(peak(&plugin, 1) <= 0.0, "before it was set up");
+    // In CLAP what is not active is not called.
+    let called = format == Format::Vst3;
+    assert!(!called || peak(&plugin, 1) <= 0.0, "before it was set up");
     plugin.set_up(48_000.0, 256, Mode::Realtime);
-    assert!(peak(&plugin, 20) <= 0.0, "before it was active");
+    assert!(!called || peak(&plugin, 20) <= 0.0, "before it was active");
     for _ in 0..3 {
         plugin.set_active(true);
         assert!(peak(&plugin, plugin.latency() / 256) <= 0.0, "nothing of before");
         assert!(peak(&plugin, 20) > 0.1);
         plugin.set_active(false);
         plugin.set_active(false);
-        assert!(peak(&plugin, 20) <= 0.0);
+        assert!(!called || peak(&plugin, 20) <= 0.0);
     }
 }
 
 #[test]
-fn a_change_of_latency_waits_until_the_plugin_is_inactive_and_is_told() {
-    let plugin = plugin_without_core();
+fn a_clap_that_is_reset_or_sent_to_sleep_begins_with_silence() {
+    let plugin = plugin_without_core(Format::Clap);
+    assert_ne!(plugin.reset(false), OK, "not active");
+    plugin.set_up(48_000.0, 64, Mode::Realtime);
+    plugin.set_active(true);
+    let latency = plugin.latency();
+    let mut blocks = Blocks::new(2, 64, true);
+    for sleeping in [false, true, false] {
+        let mut position = 0;
+        while position < 2 * latency {
+            fill(&mut blocks, position, 64);
+            assert_eq!(plugin.process(&mut blocks, 64, Mode::Realtime), OK);
+            for n in 0..64 {
+                let expected = delayed(0, position + n, latency);
+                assert_eq!(blocks.output(0)[n].to_bits(), expected.to_bits());
+            }
+            position += 64;
+        }
+        assert_eq!(plugin.reset(sleeping), OK);
+    }
+}
+
+fn a_change_of_latency_waits_until_the_plugin_is_inactive_and_is_told(format: Format) {
+    let plugin = plugin_without_core(format);
     plugin.set_up(48_000.0, 64, Mode::Realtime);
     let short = plugin.latency();
     plugin.set_active(true);
@@ -257,19 +303,21 @@ fn a_change_of_latency_waits_until_the_plugin_is_inactive_and_is_told() {
     assert_eq!(long - short, (23 - 8) * 64);
     plugin.set_active(true);
     assert_eq!(plugin.latency(), long);
-    // Through the audio thread it cannot be told, but holds from the next set-up on.
+    let told_in_time = usize::from(format == Format::Clap);
+    assert_eq!(plugin.restarts().latencies_told(), told_in_time);
+    // In VST 3 it cannot be told through the audio thread, but holds from the next set-up on.
     let mut blocks = Blocks::new(2, 64, false);
     let value = plugin.parse_parameter(2, "10 ms").unwrap();
-    let change = Changes::new(&[Change { id: 2, offset: 0, value }]);
+    let change = plugin.changes(&[Change { id: 2, offset: 0, value }]);
     plugin.process_changing(&mut blocks, 64, Mode::Realtime, &change);
     assert_eq!(plugin.latency(), long);
+    assert_eq!(plugin.restarts().latency_changes(), 1 + told_in_time);
     plugin.set_up(48_000.0, 64, Mode::Realtime);
     assert_eq!(plugin.latency(), short);
 }
 
-#[test]
-fn the_latency_is_the_same_in_both_modes_and_in_bypass() {
-    let plugin = plugin_without_core();
+fn the_latency_is_the_same_in_both_modes_and_in_bypass(format: Format) {
+    let plugin = plugin_without_core(format);
     for rate in [44_100.0, 48_000.0, 96_000.0] {
         plugin.set_up(rate, 128, Mode::Realtime);
         let latency = plugin.latency();
@@ -291,9 +339,8 @@ fn the_latency_is_the_same_in_both_modes_and_in_bypass() {
     }
 }
 
-#[test]
-fn blocks_longer_than_announced_lose_nothing() {
-    let plugin = plugin_without_core();
+fn blocks_longer_than_announced_lose_nothing(format: Format) {
+    let plugin = plugin_without_core(format);
     plugin.set_up(48_000.0, 64, Mode::Realtime);
     plugin.set_active(true);
     let latency = plugin.latency();
@@ -310,23 +357,26 @@ fn blocks_longer_than_announced_lose_nothing() {
     }
 }
 
-#[test]
-fn giant_announced_blocks_are_taken() {
-    let plugin = plugin_without_core();
+fn giant_announced_blocks_are_taken(format: Format) {
+    let plugin = plugin_without_core(format);
     assert_eq!(plugin.set_up(48_000.0, i32::MAX, Mode::Offline), OK);
     assert_eq!(plugin.set_active(true), OK);
     assert_eq!(plugin.set_up(48_000.0, 0, Mode::Offline), OK);
 }
 
-#[test]
-fn a_saved_state_comes_back_and_a_newer_one_is_refused() {
-    let plugin = plugin_without_core();
+fn a_saved_state_comes_back_and_a_newer_one_is_refused(format: Format) {
+    let plugin = plugin_without_core(format);
     plugin.set_parameter(0, 0.25);
     plugin.set_parameter(1, 1.0);
     plugin.set_parameter(2, 1.0);
     plugin.set_parameter(5, 0.25);
     let state = plugin.state();
-    let other = plugin_without_core();
+    let other = plugin_without_core(format);
+    if format == Format::Clap {
+        // Only a plugin that is active has to be started anew.
+        other.set_up(48_000.0, 64, Mode::Realtime);
+        other.set_active(true);
+    }
     assert_eq!(other.set_state(&state), OK);
     assert_eq!(other.restarts().latency_changes(), 1);
     assert_eq!(other.restarts().value_changes(), 1, "hosts keep values of their own");
@@ -351,9 +401,38 @@ fn a_saved_state_comes_back_and_a_newer_one_is_refused() {
     }
 }
 
-#[test]
-fn the_status_says_that_there_is_no_core_and_counts_what_was_dry() {
-    let plugin = plugin_without_core();
+fn a_state_of_one_format_opens_in_the_other(format: Format) {
+    let plugin = plugin_without_core(format);
+    for (id, value) in [(0, 0.25), (1, 1.0), (2, 0.5), (5, 0.75)] {
+        plugin.set_parameter(id, value);
+    }
+    let mut state = plugin.state();
+    state[32..40].copy_from_slice(&77_u64.to_le_bytes());
+    let other = match format {
+        Format::Vst3 => plugin_without_core(Format::Clap),
+        Format::Clap => plugin_without_core(Format::Vst3),
+    };
+    assert_eq!(other.set_state(&state), OK);
+    assert_eq!(other.state()[..192], state[..192], "the same bytes");
+    for facts in plugin.parameters() {
+        let text = |plugin: &Plugin| {
+            let text = plugin.parameter_text(facts.id, plugin.parameter(facts.id)).unwrap();
+            // CLAP has no other place for the unit.
+            text.trim_end_matches([' ', '%', 'm', 's', 'd', 'B']).to_owned()
+        };
+        assert_eq!(text(&plugin), text(&other), "{}", facts.title);
+    }
+    for plugin in [&plugin, &other] {
+        plugin.set_up(96_000.0, 100, Mode::Realtime);
+        plugin.set_active(true);
+    }
+    assert_eq!(plugin.latency(), other.latency());
+    assert_eq!(plugin.tail(), other.tail());
+    assert!(plugin.tail() > 0);
+}
+
+fn the_status_says_that_there_is_no_core_and_counts_what_was_dry(format: Format) {
+    let plugin = plugin_without_core(format);
     plugin.set_up(48_000.0, 64, Mode::Realtime);
     plugin.set_active(true);
     assert!(!plugin.is_connected());
@@ -372,9 +451,8 @@ fn the_status_says_that_there_is_no_core_and_counts_what_was_dry() {
     assert_eq!(plugin.counters()[1], dry);
 }
 
-#[test]
-fn without_a_core_an_offline_render_does_not_wait() {
-    let plugin = plugin_without_core();
+fn without_a_core_an_offline_render_does_not_wait(format: Format) {
+    let plugin = plugin_without_core(format);
     plugin.set_up(48_000.0, 64, Mode::Offline);
     plugin.set_active(true);
     let mut blocks = Blocks::new(2, 64, true);
@@ -386,10 +464,9 @@ fn without_a_core_an_offline_render_does_not_wait() {
     assert!(start.elapsed().as_secs_f64() < 5.0);
 }
 
-#[test]
-fn instances_go_in_any_order_and_the_module_with_the_last_one() {
+fn instances_go_in_any_order_and_the_module_with_the_last_one(format: Format) {
     let place = Place::new("order");
-    let module = Module::load(&module_path()).unwrap();
+    let module = Module::load(&module_path(format)).unwrap();
     let mut plugins: Vec<_> =
         (0..8).map(|_| module.instantiate_at(&place.socket()).unwrap()).collect();
     drop(module);
@@ -401,4 +478,25 @@ fn instances_go_in_any_order_and_the_module_with_the_last_one() {
         plugin.initialize(false);
         plugin.initialize(true);
     }
+}
+
+in_both_formats! {
+    the_module_holds_a_restoring_effect_with_a_version,
+    parameters_are_named_and_their_texts_come_back,
+    only_equal_arrangements_of_mono_and_stereo_are_taken,
+    a_host_that_has_mono_in_and_stereo_out_all_the_same_gets_the_delayed_input,
+    out_of_range_rates_are_refused_and_a_host_that_goes_on_gets_its_input_counted_as_dry,
+    rates_from_8_to_384_khz_are_taken,
+    silence_is_marked_for_each_channel_and_nothing_else_is,
+    null_buffers_and_blocks_of_nothing_are_legal,
+    deactivated_means_silent_and_activated_means_from_the_beginning,
+    a_change_of_latency_waits_until_the_plugin_is_inactive_and_is_told,
+    the_latency_is_the_same_in_both_modes_and_in_bypass,
+    blocks_longer_than_announced_lose_nothing,
+    giant_announced_blocks_are_taken,
+    a_saved_state_comes_back_and_a_newer_one_is_refused,
+    a_state_of_one_format_opens_in_the_other,
+    the_status_says_that_there_is_no_core_and_counts_what_was_dry,
+    without_a_core_an_offline_render_does_not_wait,
+    instances_go_in_any_order_and_the_module_with_the_last_one,
 }

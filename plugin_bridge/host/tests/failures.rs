@@ -16,9 +16,9 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use common::{Place, Rig, until};
+use common::{Place, Rig, in_both_formats, until};
 use uncodec_host::core::Behaviour;
-use uncodec_host::{Blocks, Mode, Module, Plugin, module_path, signal};
+use uncodec_host::{Blocks, Format, Mode, Module, Plugin, module_path, signal};
 
 const RATE: f64 = 48_000.0;
 const BLOCK: usize = 256;
@@ -64,8 +64,9 @@ impl UnixStreamProbe {
     }
 }
 
-fn plugin_at(place: &Place) -> Plugin {
-    let plugin = Module::load(&module_path()).unwrap().instantiate_at(&place.socket()).unwrap();
+fn plugin_at(format: Format, place: &Place) -> Plugin {
+    let plugin =
+        Module::load(&module_path(format)).unwrap().instantiate_at(&place.socket()).unwrap();
     assert_eq!(plugin.set_up(RATE, BLOCK as i32, Mode::Realtime), 0);
     assert_eq!(plugin.set_active(true), 0);
     plugin
@@ -155,11 +156,10 @@ impl Listener {
     }
 }
 
-#[test]
-fn killed_and_restarted() {
+fn killed_and_restarted(format: Format) {
     let place = Place::new("killed");
     let mut core = Process::start(&place.socket());
-    let plugin = plugin_at(&place);
+    let plugin = plugin_at(format, &place);
     let mut listener = Listener::new();
     for _ in 0..3 {
         listener.play_until(&plugin, true);
@@ -172,11 +172,10 @@ fn killed_and_restarted() {
     }
 }
 
-#[test]
-fn stopped_and_continued() {
+fn stopped_and_continued(format: Format) {
     let place = Place::new("stopped");
     let core = Process::start(&place.socket());
-    let plugin = plugin_at(&place);
+    let plugin = plugin_at(format, &place);
     let mut listener = Listener::new();
     listener.play_until(&plugin, true);
     core.signal(libc::SIGSTOP);
@@ -186,7 +185,7 @@ fn stopped_and_continued() {
     assert_eq!(wet, 0);
     // An instance that is started meanwhile is dry, and not held up for longer than its limit.
     let start = Instant::now();
-    let other = plugin_at(&place);
+    let other = plugin_at(format, &place);
     assert!(!other.is_connected());
     println!("started beside a stopped core in {} ms", start.elapsed().as_millis());
     assert!(start.elapsed() < Duration::from_secs(5));
@@ -196,12 +195,11 @@ fn stopped_and_continued() {
     until("the other one is served as well", || other.is_connected());
 }
 
-#[test]
-fn slow() {
+fn slow(format: Format) {
     // Half of the time that a hop lasts is fine, and far too much is dry, aligned, and no worse.
     let hop = Duration::from_secs_f64(BLOCK as f64 / RATE);
     let too_slow = Behaviour { gain: GAIN, hop_time: 4 * hop, refuses: false };
-    let rig = Rig::new("slow", too_slow);
+    let rig = Rig::new(format, "slow", too_slow);
     rig.start(RATE, 2, BLOCK, Mode::Realtime);
     let mut listener = Listener::new();
     let (_, dry) = listener.play_for(&rig.plugin, 200);
@@ -209,10 +207,9 @@ fn slow() {
     assert!(rig.plugin.counters()[2] > 0, "late hops are counted");
 }
 
-#[test]
-fn offline_a_slow_core_is_waited_for() {
+fn offline_a_slow_core_is_waited_for(format: Format) {
     let slow = Behaviour { gain: GAIN, hop_time: Duration::from_millis(20), refuses: false };
-    let rig = Rig::new("patience", slow);
+    let rig = Rig::new(format, "patience", slow);
     rig.start(RATE, 2, BLOCK, Mode::Offline);
     let mut blocks = Blocks::new(2, BLOCK, true);
     for _ in 0..40 {
@@ -223,11 +220,10 @@ fn offline_a_slow_core_is_waited_for() {
     assert_eq!((dry, late), (0, 0));
 }
 
-#[test]
-fn offline_a_core_that_gets_no_processor_for_a_while_is_waited_for() {
+fn offline_a_core_that_gets_no_processor_for_a_while_is_waited_for(format: Format) {
     let place = Place::new("starved");
     let core = Process::start(&place.socket());
-    let plugin = plugin_at(&place);
+    let plugin = plugin_at(format, &place);
     assert!(plugin.is_connected());
     let mut blocks = Blocks::new(2, BLOCK, true);
     for _ in 0..40 {
@@ -248,11 +244,10 @@ fn offline_a_core_that_gets_no_processor_for_a_while_is_waited_for() {
     assert_eq!((dry, late), (0, 0));
 }
 
-#[test]
-fn offline_a_stopped_core_is_waited_for_once() {
+fn offline_a_stopped_core_is_waited_for_once(format: Format) {
     let place = Place::new("impatience");
     let core = Process::start(&place.socket());
-    let plugin = plugin_at(&place);
+    let plugin = plugin_at(format, &place);
     assert!(plugin.is_connected());
     core.signal(libc::SIGSTOP);
     let mut blocks = Blocks::new(2, BLOCK, true);
@@ -266,12 +261,11 @@ fn offline_a_stopped_core_is_waited_for_once() {
     core.signal(libc::SIGCONT);
 }
 
-#[test]
-fn refusing() {
+fn refusing(format: Format) {
     let refuses = Behaviour { refuses: true, ..Behaviour::gain(GAIN) };
     let place = Place::new("refusing");
     let _core = uncodec_host::core::TestCore::start(&place.socket(), refuses);
-    let plugin = plugin_at(&place);
+    let plugin = plugin_at(format, &place);
     assert!(!plugin.is_connected());
     let mut listener = Listener::new();
     let (wet, dry) = listener.play_for(&plugin, 30);
@@ -281,8 +275,7 @@ fn refusing() {
     assert_eq!(reason, "the core refused: this core refuses");
 }
 
-#[test]
-fn of_another_version_or_something_else_altogether() {
+fn of_another_version_or_something_else_altogether(format: Format) {
     for (name, answer) in
         [("newer", &b"UNCODECA\x63\0\0\0"[..]), ("other", b"HTTP/1.1 400 Bad\r\n")]
     {
@@ -303,7 +296,7 @@ fn of_another_version_or_something_else_altogether() {
             }
             asked
         });
-        let plugin = plugin_at(&place);
+        let plugin = plugin_at(format, &place);
         assert!(!plugin.is_connected());
         let mut played = Listener::new();
         let (wet, dry) = played.play_for(&plugin, 100);
@@ -312,8 +305,7 @@ fn of_another_version_or_something_else_altogether() {
     }
 }
 
-#[test]
-fn a_socket_that_belongs_to_another_user_is_not_used() {
+fn a_socket_that_belongs_to_another_user_is_not_used(format: Format) {
     let place = Place::new("foreign");
     let _core = uncodec_host::core::TestCore::start(&place.socket(), Behaviour::gain(GAIN));
     // Only root can give a file away; for others the same rule is tested beside the rule itself.
@@ -322,7 +314,7 @@ fn a_socket_that_belongs_to_another_user_is_not_used() {
         return;
     }
     std::os::unix::fs::chown(place.socket(), Some(12_345), None).unwrap();
-    let plugin = plugin_at(&place);
+    let plugin = plugin_at(format, &place);
     assert!(!plugin.is_connected());
     let state = plugin.state();
     let reason = String::from_utf8_lossy(&state[256..256 + usize::from(state[248])]).into_owned();
@@ -337,9 +329,9 @@ fn memories() -> usize {
     links.filter_map(|entry| fs::read_link(entry.path()).ok()).filter(is_memory).count()
 }
 
-fn kill_many_times(times: usize) {
+fn kill_many_times(format: Format, times: usize) {
     let place = Place::new("killed-often");
-    let plugin = plugin_at(&place);
+    let plugin = plugin_at(format, &place);
     let mut listener = Listener::new();
     let open = || fs::read_dir("/proc/self/fd").unwrap().count();
     let (mut before, mut reached) = (0, 0);
@@ -363,14 +355,25 @@ fn kill_many_times(times: usize) {
     drop(plugin);
 }
 
-#[test]
-fn killed_again_and_again() {
-    kill_many_times(12);
+fn killed_again_and_again(format: Format) {
+    kill_many_times(format, 12);
 }
 
-#[test]
-#[ignore = "takes minutes"]
-fn killed_a_thousand_times() {
-    kill_many_times(1000);
+fn killed_a_thousand_times(format: Format) {
+    kill_many_times(format, 1000);
     assert_eq!(memories(), 0);
+}
+
+in_both_formats! {
+    killed_and_restarted,
+    stopped_and_continued,
+    slow,
+    offline_a_slow_core_is_waited_for,
+    offline_a_core_that_gets_no_processor_for_a_while_is_waited_for,
+    offline_a_stopped_core_is_waited_for_once,
+    refusing,
+    of_another_version_or_something_else_altogether,
+    a_socket_that_belongs_to_another_user_is_not_used,
+    killed_again_and_again,
+    #[ignore = "takes minutes"] killed_a_thousand_times,
 }

@@ -1,12 +1,13 @@
 //! Latency and samples, with a core, at every rate and block size.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "functions of tests fail like tests")]
 
 mod common;
 
-use common::{Rig, delayed, fill};
+use common::{Rig, delayed, fill, in_both_formats};
 use uncodec_host::core::Behaviour;
 use uncodec_host::signal::Random;
-use uncodec_host::{Blocks, Mode};
+use uncodec_host::{Blocks, Format, Mode};
 
 const BLOCKS: [usize; 22] = [
     16, 17, 31, 32, 48, 64, 100, 128, 160, 192, 240, 256, 333, 441, 480, 511, 512, 513, 1000, 1024,
@@ -80,10 +81,9 @@ fn hosts() -> Vec<Vec<usize>> {
     BLOCKS.iter().map(|&block| vec![block]).chain([any]).collect()
 }
 
-#[test]
-fn every_sample_comes_from_the_core_and_as_late_as_reported() {
+fn every_sample_comes_from_the_core_and_as_late_as_reported(format: Format) {
     // A factor of -1 tells wet from dry, and loses no bit.
-    let rig = Rig::new("matrix", Behaviour::gain(-1.0));
+    let rig = Rig::new(format, "matrix", Behaviour::gain(-1.0));
     let mut case = 0;
     for rate in RATES {
         for sizes in hosts() {
@@ -96,10 +96,8 @@ fn every_sample_comes_from_the_core_and_as_late_as_reported() {
     }
 }
 
-#[test]
-#[ignore = "takes minutes"]
-fn every_sample_comes_from_the_core_in_the_whole_matrix() {
-    let rig = Rig::new("whole", Behaviour::gain(-1.0));
+fn every_sample_comes_from_the_core_in_the_whole_matrix(format: Format) {
+    let rig = Rig::new(format, "whole", Behaviour::gain(-1.0));
     for rate in RATES {
         for sizes in hosts() {
             for case in 0..16 {
@@ -126,9 +124,8 @@ fn check(rig: &Rig, rate: f64, sizes: &[usize], channels: usize, in_place: bool,
     assert!(wet - before[0] > 3000, "{what}");
 }
 
-#[test]
-fn the_check_finds_a_latency_that_is_one_off_and_a_dry_sample() {
-    let rig = Rig::new("control", Behaviour::gain(-1.0));
+fn the_check_finds_a_latency_that_is_one_off_and_a_dry_sample(format: Format) {
+    let rig = Rig::new(format, "control", Behaviour::gain(-1.0));
     rig.start(48_000.0, 2, 256, Mode::Offline);
     let output = play(&rig, 2, &[256], false, Mode::Offline, 3000);
     let latency = rig.plugin.latency();
@@ -138,9 +135,8 @@ fn the_check_finds_a_latency_that_is_one_off_and_a_dry_sample() {
     assert!(first_difference(&output, latency, 1.0).is_some());
 }
 
-#[test]
-fn an_impulse_comes_where_the_latency_says() {
-    let rig = Rig::new("impulse", Behaviour::gain(1.0));
+fn an_impulse_comes_where_the_latency_says(format: Format) {
+    let rig = Rig::new(format, "impulse", Behaviour::gain(1.0));
     for (case, rate) in RATES.into_iter().enumerate() {
         for block in [17, 256, 1000] {
             rig.start(rate, 2, block, MODES[case % 4].set_up);
@@ -171,9 +167,8 @@ fn an_impulse_comes_where_the_latency_says() {
     }
 }
 
-#[test]
-fn any_partition_of_the_blocks_gives_the_same_bits() {
-    let rig = Rig::new("partition", Behaviour::gain(0.7));
+fn any_partition_of_the_blocks_gives_the_same_bits(format: Format) {
+    let rig = Rig::new(format, "partition", Behaviour::gain(0.7));
     let mut random = Random::new(3);
     for rate in [44_100.0, 96_000.0] {
         let mut reference: Option<Vec<Vec<f32>>> = None;
@@ -197,12 +192,11 @@ fn any_partition_of_the_blocks_gives_the_same_bits() {
     }
 }
 
-#[test]
-fn two_instances_do_not_disturb_each_other() {
-    let one = Rig::new("one", Behaviour::gain(-1.0));
-    let two = Rig::new("two", Behaviour::gain(0.5));
+fn two_instances_do_not_disturb_each_other(format: Format) {
+    let one = Rig::new(format, "one", Behaviour::gain(-1.0));
+    let two = Rig::new(format, "two", Behaviour::gain(0.5));
     // A third and a fourth one share a core.
-    let module = uncodec_host::Module::load(&uncodec_host::module_path()).unwrap();
+    let module = uncodec_host::Module::load(&uncodec_host::module_path(format)).unwrap();
     let third = module.instantiate_at(&one.place.socket()).unwrap();
     third.set_up(48_000.0, 64, Mode::Realtime);
     third.set_active(true);
@@ -223,4 +217,13 @@ fn two_instances_do_not_disturb_each_other() {
     }
     assert_eq!(first_difference(&outputs.0, one.plugin.latency(), -1.0), None);
     assert_eq!(first_difference(&outputs.1, two.plugin.latency(), 0.5), None);
+}
+
+in_both_formats! {
+    every_sample_comes_from_the_core_and_as_late_as_reported,
+    #[ignore = "takes minutes"] every_sample_comes_from_the_core_in_the_whole_matrix,
+    the_check_finds_a_latency_that_is_one_off_and_a_dry_sample,
+    an_impulse_comes_where_the_latency_says,
+    any_partition_of_the_blocks_gives_the_same_bits,
+    two_instances_do_not_disturb_each_other,
 }

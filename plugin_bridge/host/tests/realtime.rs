@@ -2,10 +2,12 @@
 //!
 //! It takes a processor that is free in time, so these are run by `make test-validators`.
 #![cfg(target_os = "linux")]
+#![allow(clippy::unwrap_used, reason = "functions of tests fail like tests")]
 
 mod common;
 
-use common::{Rig, plugin_without_core};
+use common::{Rig, in_both_formats, plugin_without_core};
+use uncodec_host::Format;
 use uncodec_host::core::Behaviour;
 use uncodec_host::realtime::{Pace, PaceError, play};
 
@@ -13,10 +15,8 @@ const PACE: Pace = Pace { sample_rate: 48_000, block: 256, seconds: 4.0 };
 /// The parameter "Latency safety" at its most: what is shown here is no speed.
 const SAFETY: (u32, f64) = (2, 1.0);
 
-#[test]
-#[ignore = "plays in real time"]
-fn what_is_heard_comes_from_the_core() {
-    let rig = Rig::new("pace", Behaviour::gain(0.5));
+fn what_is_heard_comes_from_the_core(format: Format) {
+    let rig = Rig::new(format, "pace", Behaviour::gain(0.5));
     for sample_rate in [44_100, 48_000, 96_000] {
         rig.plugin.set_active(false);
         rig.plugin.set_parameter(SAFETY.0, SAFETY.1);
@@ -29,19 +29,22 @@ fn what_is_heard_comes_from_the_core() {
 }
 
 /// The check can fail.
-#[test]
-#[ignore = "plays in real time"]
-fn a_bypassed_plugin_is_found_out() {
-    let rig = Rig::new("found-out", Behaviour::gain(0.5));
+fn a_bypassed_plugin_is_found_out(format: Format) {
+    let rig = Rig::new(format, "found-out", Behaviour::gain(0.5));
     rig.plugin.set_parameter(1, 1.0);
     let played = play(&rig.plugin, &Pace { seconds: 1.0, ..PACE }).unwrap();
     assert_eq!((played.wet, played.changed), (0, 0), "{played}");
     assert!(played.dry >= 48_000);
 }
 
-#[test]
-fn a_plugin_that_refuses_is_told() {
-    let plugin = plugin_without_core();
+fn a_plugin_that_refuses_is_told(format: Format) {
+    let plugin = plugin_without_core(format);
     let error = play(&plugin, &Pace { sample_rate: 1000, ..PACE }).unwrap_err();
     assert!(matches!(error, PaceError::Refused { step: "setupProcessing", .. }), "{error}");
+}
+
+in_both_formats! {
+    #[ignore = "plays in real time"] what_is_heard_comes_from_the_core,
+    #[ignore = "plays in real time"] a_bypassed_plugin_is_found_out,
+    a_plugin_that_refuses_is_told,
 }

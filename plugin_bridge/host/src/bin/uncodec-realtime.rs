@@ -15,7 +15,7 @@ fn main() {
 #[cfg(target_os = "linux")]
 fn run() -> Result<(), Box<dyn std::error::Error>> {
     use uncodec_host::realtime::{Pace, play};
-    use uncodec_host::{Module, module_path};
+    use uncodec_host::{Module, chosen_module};
 
     let arguments: Vec<String> = std::env::args().skip(1).collect();
     let usage = "usage: uncodec-realtime SECONDS [RATE [BLOCK]]";
@@ -25,7 +25,7 @@ fn run() -> Result<(), Box<dyn std::error::Error>> {
     if block == 0 || sample_rate == 0 {
         return Err(usage.into());
     }
-    let plugin = Module::load(&module_path())?.instantiate()?;
+    let plugin = Module::load(&chosen_module())?.instantiate()?;
     // Latency safety at its most, for a machine that does other things as well.
     plugin.set_parameter(2, 1.0);
     println!("{}", play(&plugin, &Pace { sample_rate, block, seconds })?);

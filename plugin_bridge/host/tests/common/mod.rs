@@ -8,7 +8,35 @@ use std::sync::atomic::{AtomicUsize, Ordering};
 use std::time::{Duration, Instant};
 
 use uncodec_host::core::{Behaviour, TestCore};
-use uncodec_host::{Arrangement, Blocks, Mode, Module, Plugin, module_path, signal};
+use uncodec_host::{Arrangement, Blocks, Format, Mode, Module, Plugin, module_path, signal};
+
+/// Makes a test of each function for each format of the plugin.
+macro_rules! in_both_formats {
+    ($($(#[$attribute:meta])? $name:ident),* $(,)?) => {
+        mod vst3 {
+            use uncodec_host::Format;
+            $(
+                #[test]
+                $(#[$attribute])?
+                fn $name() {
+                    super::$name(Format::Vst3);
+                }
+            )*
+        }
+
+        mod clap {
+            use uncodec_host::Format;
+            $(
+                #[test]
+                $(#[$attribute])?
+                fn $name() {
+                    super::$name(Format::Clap);
+                }
+            )*
+        }
+    };
+}
+pub(crate) use in_both_formats;
 
 /// A folder of this test's own, gone at the end.
 #[derive(Debug)]
@@ -35,9 +63,9 @@ impl Drop for Place {
     }
 }
 
-pub fn plugin_without_core() -> Plugin {
+pub fn plugin_without_core(format: Format) -> Plugin {
     let place = Place::new("none");
-    Module::load(&module_path()).unwrap().instantiate_at(&place.socket()).unwrap()
+    Module::load(&module_path(format)).unwrap().instantiate_at(&place.socket()).unwrap()
 }
 
 /// A plugin and a core for it.
@@ -49,10 +77,10 @@ pub struct Rig {
 }
 
 impl Rig {
-    pub fn new(name: &str, behaviour: Behaviour) -> Self {
+    pub fn new(format: Format, name: &str, behaviour: Behaviour) -> Self {
         let place = Place::new(name);
         let core = TestCore::start(&place.socket(), behaviour);
-        let module = Module::load(&module_path()).unwrap();
+        let module = Module::load(&module_path(format)).unwrap();
         Self { plugin: module.instantiate_at(&place.socket()).unwrap(), core, place }
     }
 

@@ -5,7 +5,7 @@ use std::time::Instant;
 
 use numpy::ndarray::Ix2;
 use pyo3::prelude::*;
-use uncodec_host::{Arrangement, Blocks, Mode, Module, Plugin};
+use uncodec_host::{Arrangement, Blocks, Format, Mode, Module, Plugin};
 
 use crate::arguments::{Input, Output, check_axis, count};
 use crate::errors::{core_error, invalid_value};
@@ -14,7 +14,7 @@ use crate::shared::Shared;
 const BLOCK: &str = "(channels, samples)";
 const OK: i32 = 0;
 
-/// An instance of the plugin in a host that plays in real time.
+/// An instance of the plugin, a VST3 or a CLAP, in a host that plays in real time or renders.
 ///
 /// The plugin looks for its core where UNCODEC_CORE_SOCKET of the environment says while this is
 /// made.
@@ -22,7 +22,7 @@ const OK: i32 = 0;
 /// Parameters
 /// ----------
 /// library : path
-///     The shared library inside the bundle.
+///     The shared library inside the bundle; a CLAP is one.
 /// sample_rate : float
 ///     In Hz.
 /// channels : int
@@ -31,6 +31,8 @@ const OK: i32 = 0;
 ///     Longest block, in samples.
 /// settings : callable
 ///     Takes the plugin's state, as it saves it, and returns the one to begin with.
+/// offline : bool
+///     Whether it renders: the plugin waits for its core then.
 ///
 /// Raises
 /// ------
@@ -42,12 +44,13 @@ pub struct PluginHost {
     inner: Shared<(Plugin, Blocks)>,
     channels: usize,
     max_block: usize,
+    mode: Mode,
 }
 
 #[pymethods]
 impl PluginHost {
     #[new]
-    #[pyo3(signature = (library, *, sample_rate, channels, max_block, settings=None))]
+    #[pyo3(signature = (library, *, sample_rate, channels, max_block, settings=None, offline=false))]
     #[allow(clippy::needless_pass_by_value, reason = "made from a str or a path of Python's")]
     fn new(
         library: PathBuf,
@@ -55,7 +58,9 @@ impl PluginHost {
         channels: &Bound<'_, PyAny>,
         max_block: &Bound<'_, PyAny>,
         settings: Option<&Bound<'_, PyAny>>,
+        offline: bool,
     ) -> PyResult<Self> {
+        let mode = if offline { Mode::Offline } else { Mode::Realtime };
         let py = channels.py();
         let channels = count("channels", channels, 1)?;
         let max_block = count("max_block", max_block, 1)?;
@@ -75,12 +80,12 @@ impl PluginHost {
         let bus = Arrangement::of(channels);
         done(&format!("channels={channels}"), plugin.set_arrangement(bus, bus))?;
         py.detach(|| {
-            let answer = plugin.set_up(sample_rate, longest, Mode::Realtime);
+            let answer = plugin.set_up(sample_rate, longest, mode);
             done(&format!("sample_rate={sample_rate}, max_block={max_block}"), answer)?;
             done("activation", plugin.set_active(true))
         })?;
         let blocks = Blocks::new(channels, max_block, false);
-        Ok(Self { inner: Shared::new("PluginHost", (plugin, blocks)), channels, max_block })
+        Ok(Self { inner: Shared::new("PluginHost", (plugin, blocks)), channels, max_block, mode })
     }
 
     /// The latency that the plugin reports, in samples.
@@ -94,7 +99,16 @@ impl PluginHost {
         self.inner.work(py, |(plugin, _)| plugin.state())
     }
 
-    /// Have a block x (channels, n) processed in real time, into out of the same shape; float32,
+    /// The format, vst3 or clap.
+    #[getter]
+    fn format(&self) -> PyResult<&'static str> {
+        self.inner.look(|(plugin, _)| match plugin.format() {
+            Format::Vst3 => "vst3",
+            Format::Clap => "clap",
+        })
+    }
+
+    /// Have a block x (channels, n) processed, into out of the same shape; float32,
     /// C-contiguous, of max_block samples at most. Nanoseconds that the plugin took.
     #[pyo3(signature = (x, out, /))]
     fn process_into(
@@ -119,7 +133,7 @@ impl PluginHost {
                 blocks.input(channel)[..samples].copy_from_slice(source);
             }
             let began = Instant::now();
-            let answer = plugin.process(blocks, samples, Mode::Realtime);
+            let answer = plugin.process(blocks, samples, self.mode);
             let taken = began.elapsed();
             for (channel, target) in output.chunks_exact_mut(samples.max(1)).enumerate() {
                 target.copy_from_slice(&blocks.output(channel)[..samples]);

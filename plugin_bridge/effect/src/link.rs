@@ -2,7 +2,6 @@
 //! tries again. Nothing here is ever called from an audio thread.
 
 use std::fmt;
-use std::io::Write as _;
 use std::os::fd::{AsFd, OwnedFd};
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicBool, AtomicU8, Ordering};
@@ -14,6 +13,8 @@ use rustix::event::{EventfdFlags, PollFd, PollFlags, Timespec, eventfd, poll};
 use uncodec_proto::{
     Network, OfflineWait, OpenError, OpenRequest, OpenSession, SharedMemory, open_session,
 };
+
+use crate::say;
 
 /// Time for a core to answer.
 const ANSWER: Duration = Duration::from_secs(2);
@@ -415,8 +416,7 @@ impl Common {
         if shared.said != reason {
             reason.clone_into(&mut shared.said);
             drop(shared);
-            // Not `eprintln`, which panics where there is no standard error.
-            let _ = writeln!(std::io::stderr(), "uncodec: {reason}; {consequence}");
+            say(format_args!("{reason}; {consequence}"));
         }
     }
 

@@ -3,7 +3,11 @@
 use std::path::PathBuf;
 use std::sync::{Mutex, PoisonError};
 
-use uncodec_proto::socket_path;
+use uncodec_effect::automation::Points;
+use uncodec_effect::block::{Block, MAX_CHANNELS};
+use uncodec_effect::effect::Effect;
+use uncodec_effect::parameters::Parameter;
+use uncodec_effect::{say, socket_path, state};
 use vst3::Steinberg::Vst::{
     AudioBusBuffers, BusDirection, BusDirections_, BusInfo, BusInfo_, BusTypes_, IAudioProcessor,
     IAudioProcessorTrait, IComponent, IComponentHandler, IComponentHandlerTrait, IComponentTrait,
@@ -20,11 +24,6 @@ use vst3::Steinberg::{
 use vst3::{Class, ComPtr, ComRef, uid};
 
 use super::{guard, guard_or, stream, text};
-use crate::automation::Points;
-use crate::block::{Block, MAX_CHANNELS};
-use crate::effect::Effect;
-use crate::parameters::Parameter;
-use crate::state;
 
 const ARRANGEMENTS: [(SpeakerArrangement, usize); 2] =
     [(SpeakerArr::kMono, 1), (SpeakerArr::kStereo, 2)];
@@ -81,8 +80,7 @@ impl Component {
                 kResultOk
             }
             Err(error) => {
-                use std::io::Write as _;
-                let _ = writeln!(std::io::stderr(), "uncodec: {error}");
+                say(format_args!("{error}"));
                 kResultFalse
             }
         }
@@ -128,6 +126,9 @@ struct Queue<'a> {
 }
 
 impl Points for Queue<'_> {
+    // As this format has it.
+    const HOLD: bool = false;
+
     fn get(&self, index: usize) -> Option<(usize, f64)> {
         let queue = self.queue.filter(|_| index < self.count)?;
         let (mut offset, mut value) = (0, 0.0);
@@ -301,9 +302,7 @@ impl IAudioProcessorTrait for Component {
             match self.effect.set_up(setup.sampleRate, longest, offline) {
                 Ok(()) => kResultOk,
                 Err(error) => {
-                    use std::io::Write as _;
-                    let _ =
-                        writeln!(std::io::stderr(), "uncodec: {error}; the plugin does not run");
+                    say(format_args!("{error}; the plugin does not run"));
                     kResultFalse
                 }
             }

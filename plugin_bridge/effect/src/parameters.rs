@@ -109,6 +109,12 @@ impl Parameter {
         matches!(self.scale(), Scale::List(_))
     }
 
+    /// Whether it has whole numbers only.
+    #[must_use]
+    pub fn is_stepped(self) -> bool {
+        !matches!(self.scale(), Scale::Continuous { .. })
+    }
+
     /// Whether another value means another latency.
     #[must_use]
     pub fn changes_latency(self) -> bool {

@@ -6,8 +6,12 @@ use crate::parameters::{Parameter, in_range};
 
 /// The changes of one parameter within a block, in their order.
 ///
-/// As the format has it, each point is the normalised value of one sample of the block.
+/// Each point is the normalised value of one sample of the block. What is in between depends on the
+/// format.
 pub trait Points {
+    /// Whether a value holds up to the next point; otherwise a straight line leads there.
+    const HOLD: bool;
+
     /// Offset in the block and value of a point; nothing behind the last one.
     fn get(&self, index: usize) -> Option<(usize, f64)>;
 
@@ -18,6 +22,8 @@ pub trait Points {
 }
 
 impl Points for [(usize, f64)] {
+    const HOLD: bool = false;
+
     fn get(&self, index: usize) -> Option<(usize, f64)> {
         <[_]>::get(self, index).copied()
     }
@@ -44,8 +50,9 @@ impl<'a, P: Points + ?Sized> Timeline<'a, P> {
     /// Tells the path what holds from sample `at` on; gives the sample, behind `at`, up to which it
     /// does. Called with what it gave, or with a sample before that.
     ///
-    /// Bypass changes at its points. The amount follows a straight line from point to point, the
-    /// first one of a block from the value before; a jump is two points with nothing in between.
+    /// Bypass changes at its points, as does an amount that [holds](Points::HOLD). Another one
+    /// follows a straight line from point to point, the first one of a block from the value before;
+    /// a jump is two points with nothing in between.
     pub(crate) fn advance<M: Memory>(&mut self, path: &mut HostPath<M>, at: usize) -> usize {
         let newest = self.length.saturating_sub(1);
         let mut end = self.length;
@@ -56,6 +63,15 @@ impl<'a, P: Points + ?Sized> Timeline<'a, P> {
             }
             path.set_bypass(Parameter::Bypass.plain(value) > 0.5);
             self.next_bypass += 1;
+        }
+        while P::HOLD
+            && let Some((offset, value)) = self.amount.get(self.next_amount)
+        {
+            if offset.min(newest) > at {
+                return end.min(offset.min(newest));
+            }
+            path.set_level(in_range(value) as f32, 1);
+            self.next_amount += 1;
         }
         if at >= self.line_end {
             self.line_end = self.length;

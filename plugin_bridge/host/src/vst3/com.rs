@@ -1,10 +1,8 @@
 //! The host's own objects, which the plugin calls.
 
 use std::ffi::c_void;
-use std::fmt;
 use std::ptr::null_mut;
-use std::sync::atomic::{AtomicUsize, Ordering};
-use std::sync::{Arc, Mutex, PoisonError};
+use std::sync::{Mutex, PoisonError};
 
 use vst3::Steinberg::Vst::{
     IComponentHandler, IComponentHandlerTrait, IParamValueQueue, IParamValueQueueTrait,
@@ -15,6 +13,8 @@ use vst3::Steinberg::{
     kResultFalse, kResultOk, tresult,
 };
 use vst3::{Class, ComPtr, ComWrapper};
+
+use crate::plugin::{Change, Restarts, Told};
 
 /// A stream in memory that hands over a few bytes at a time, as a stream may.
 pub struct Stream(Mutex<(Vec<u8>, usize)>);
@@ -84,24 +84,6 @@ impl IBStreamTrait for Stream {
     }
 }
 
-/// How often the plugin said what about itself has changed.
-#[derive(Debug, Clone, Default)]
-pub struct Restarts(Arc<[AtomicUsize; 2]>);
-
-impl Restarts {
-    /// How often its latency has, until now.
-    #[must_use]
-    pub fn latency_changes(&self) -> usize {
-        self.0[0].load(Ordering::Relaxed)
-    }
-
-    /// How often the values of its parameters have, until now.
-    #[must_use]
-    pub fn value_changes(&self) -> usize {
-        self.0[1].load(Ordering::Relaxed)
-    }
-}
-
 /// What the plugin's controller reports to.
 pub struct ComponentHandler(pub Restarts);
 
@@ -123,33 +105,23 @@ impl IComponentHandlerTrait for ComponentHandler {
     }
 
     unsafe fn restartComponent(&self, flags: int32) -> tresult {
-        let known = [RestartFlags_::kLatencyChanged, RestartFlags_::kParamValuesChanged];
-        for (flag, count) in known.into_iter().zip(self.0.0.iter()) {
+        for (flag, told) in [
+            (RestartFlags_::kLatencyChanged, Told::WantsRestart),
+            (RestartFlags_::kParamValuesChanged, Told::Values),
+        ] {
             if flags & flag as int32 != 0 {
-                count.fetch_add(1, Ordering::Relaxed);
+                self.0.count(told);
             }
         }
         kResultOk
     }
 }
 
-/// A parameter changes within a block.
-#[derive(Debug, Clone, Copy, PartialEq)]
-pub struct Change {
-    /// Which parameter.
-    pub id: u32,
-    /// At which sample of the block.
-    pub offset: i32,
-    /// Its normalised value.
-    pub value: f64,
-}
-
-/// The changes of a block; made once, so that a call itself allocates nothing.
+/// The changes of a block.
 pub struct Changes(ComPtr<IParameterChanges>);
 
 impl Changes {
     /// Changes in the order of their offsets.
-    #[must_use]
     pub fn new(changes: &[Change]) -> Self {
         let mut queues: Vec<Vec<Change>> = Vec::new();
         for change in changes {
@@ -166,14 +138,8 @@ impl Changes {
         }
     }
 
-    pub(crate) fn as_ptr(&self) -> *mut IParameterChanges {
+    pub fn as_ptr(&self) -> *mut IParameterChanges {
         self.0.as_ptr()
-    }
-}
-
-impl fmt::Debug for Changes {
-    fn fmt(&self, f: &mut fmt::Formatter<'_>) -> fmt::Result {
-        f.debug_struct("Changes").finish_non_exhaustive()
     }
 }
 

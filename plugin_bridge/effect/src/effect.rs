@@ -1,8 +1,8 @@
 //! The effect itself, apart from any plugin format: a format translates its calls into these.
 //!
-//! Calls other than [`Effect::process`] come from a host's main thread; `process` comes from its
-//! audio thread and neither allocates, locks, calls the system, nor panics. Hosts that call both at
-//! once get silence from `process` rather than a wait.
+//! [`Effect::process`] and [`Effect::reset`] come from a host's audio thread and neither allocate,
+//! lock, call the system, nor panic; setting values is for any thread; all other calls come from its
+//! main thread. Hosts that call both at once get silence from `process` rather than a wait.
 
 use std::path::PathBuf;
 use std::sync::atomic::{AtomicU8, AtomicU32, AtomicU64, Ordering};
@@ -272,10 +272,19 @@ impl Effect {
         }
         let mut audio = self.audio();
         audio.active = true;
-        audio.run = Run::of(audio.path.as_ref());
-        audio.wait.reset();
-        if let Some(path) = &mut audio.path {
-            self.start(path);
+        self.begin(&mut audio);
+    }
+
+    /// Starts over with silence, if it is active; from the audio thread.
+    pub fn reset(&self) {
+        let mut audio = match self.audio.try_lock() {
+            Ok(audio) => audio,
+            Err(TryLockError::Poisoned(poisoned)) => poisoned.into_inner(),
+            // It is being set up, and starts over by that.
+            Err(TryLockError::WouldBlock) => return,
+        };
+        if audio.active {
+            self.begin(&mut audio);
         }
     }
 
@@ -408,6 +417,14 @@ impl Effect {
     fn amount(&self) -> f32 {
         // Normalised is what is wanted; by way of percent it would be rounded.
         self.values.get(Parameter::Amount) as f32
+    }
+
+    fn begin(&self, audio: &mut Audio) {
+        audio.run = Run::of(audio.path.as_ref());
+        audio.wait.reset();
+        if let Some(path) = &mut audio.path {
+            self.start(path);
+        }
     }
 
     /// A path begins with what is set, without a way there.
