@@ -179,6 +179,8 @@ fn stopped_and_continued(format: Format) {
     let mut listener = Listener::new();
     listener.play_until(&plugin, true);
     core.signal(libc::SIGSTOP);
+    // What it gave before is heard yet, and on a busy machine not all of it was in time.
+    listener.play_for(&plugin, plugin.latency() / BLOCK + 2);
     listener.play_until(&plugin, false);
     // Long enough for the core to be more than half of the slots behind.
     let (wet, _) = listener.play_for(&plugin, 50);
