@@ -4,6 +4,7 @@ import os
 import signal
 from contextlib import contextmanager
 
+import numpy as np
 import pytest
 
 # One thread per process, set before torch is imported: the arrays here are small, and threads that
@@ -24,6 +25,31 @@ def diffusion_folder(tmp_path_factory):
     folder = tmp_path_factory.mktemp("models") / "small"
     save_weights(folder, DiffusionNetwork(config), name="small", version="0.1")
     return folder
+
+
+@pytest.fixture(scope="session")
+def model(tmp_path_factory):
+    """Folder of a small untrained generator with an audible delta."""
+    import torch
+
+    from uncodec.networks import Generator, GeneratorConfig, save_weights
+
+    torch.manual_seed(3)
+    generator = Generator(GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=4))
+    folder = tmp_path_factory.mktemp("models") / "small"
+    save_weights(folder, generator, name="small", version="1")
+    return folder
+
+
+@pytest.fixture(scope="session")
+def noise():
+    """Makes (channels, samples) of white noise."""
+
+    def make(samples, channels=2, seed=0):
+        rng = np.random.default_rng(seed)
+        return (0.1 * rng.standard_normal((channels, samples))).astype(np.float32)
+
+    return make
 
 
 @pytest.fixture(scope="session")

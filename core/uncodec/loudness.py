@@ -22,6 +22,8 @@ __all__ = [
     "k_weighting",
     "loudness_weights",
     "lufs_of",
+    "step_energies",
+    "step_length",
 ]
 
 
@@ -140,6 +142,34 @@ _kernel = compiled(
 )
 
 
+def step_length(sample_rate: float) -> int:
+    """Samples from one block of 400 ms to the next."""
+    return round(sample_rate * BLOCK_S / STEPS_PER_BLOCK)
+
+
+def step_energies(
+    audio: Array, sample_rate: float, weights: NDArray[np.float64]
+) -> NDArray[np.float64]:
+    """Sums of squares behind the K weighting in each full step, channels weighted and summed.
+
+    Parameters
+    ----------
+    audio : ndarray [shape=(channels, samples)], float32
+    sample_rate : float
+        In Hz.
+    weights : ndarray [shape=(channels,)]
+        See `loudness_weights`.
+
+    Returns
+    -------
+    ndarray [shape=(samples // step_length(sample_rate),)]
+    """
+    step, (b, a) = step_length(sample_rate), k_weighting(sample_rate)
+    state = np.zeros((len(audio), 2, 2))
+    ends = range(step, audio.shape[1] + 1, step)
+    return np.array([_kernel(audio[:, end - step : end], b, a, state, weights) for end in ends])
+
+
 class LoudnessMeter(Cloneable):
     """Gated loudness of everything heard so far, in memory that does not grow.
 
@@ -167,7 +197,7 @@ class LoudnessMeter(Cloneable):
         self, sample_rate: float, channels: int, weights: NDArray[np.float64] | None = None
     ) -> None:
         self._weights = np.ones(channels) if weights is None else weights
-        self.step = round(sample_rate * BLOCK_S / STEPS_PER_BLOCK)
+        self.step = step_length(sample_rate)
         self._b, self._a = k_weighting(sample_rate)
         self._state = np.zeros((channels, 2, 2))
         self._filled = 0

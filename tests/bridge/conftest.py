@@ -112,17 +112,6 @@ def is_alive():
 
 
 @pytest.fixture(scope="session")
-def noise():
-    """Makes (channels, samples) of white noise."""
-
-    def make(samples, channels=2, seed=0):
-        rng = np.random.default_rng(seed)
-        return (0.1 * rng.standard_normal((channels, samples))).astype(np.float32)
-
-    return make
-
-
-@pytest.fixture(scope="session")
 def later():
     """Delays audio, and cuts it to its length."""
 

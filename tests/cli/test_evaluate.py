@@ -8,11 +8,9 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-import torch
 
 from uncodec.analysis import perceptual
 from uncodec.analysis.metrics import METRICS
-from uncodec.networks import Generator, GeneratorConfig, save_weights
 
 RATE = 44100
 
@@ -25,15 +23,6 @@ def data(tmp_path_factory):
         (root / name).parent.mkdir(parents=True, exist_ok=True)
         soundfile.write(root / name, 0.1 * rng.standard_normal((RATE // 2, 2)), RATE)
     return root
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    torch.manual_seed(3)
-    generator = Generator(GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=4))
-    folder = tmp_path_factory.mktemp("models") / "small"
-    save_weights(folder, generator, name="small", version="1")
-    return folder
 
 
 def test_models_stand_beside_the_untouched_input_and_the_exciter(run, data, model, tmp_path):

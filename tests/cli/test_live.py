@@ -10,18 +10,6 @@ import sys
 import numpy as np
 import pytest
 import soundfile
-import torch
-
-from uncodec.networks import Generator, GeneratorConfig, save_weights
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    torch.manual_seed(3)
-    generator = Generator(GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=4))
-    folder = tmp_path_factory.mktemp("model")
-    save_weights(folder, generator, name="small", version="1")
-    return folder
 
 
 @pytest.fixture

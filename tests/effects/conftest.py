@@ -1,13 +1,11 @@
-"""Streams and effects whose output is known exactly, and a small model."""
+"""Streams and effects whose output is known exactly."""
 
 import itertools
 
 import numpy as np
 import pytest
-import torch
 
 from uncodec.effects.base import Effect
-from uncodec.networks import Generator, GeneratorConfig, save_weights
 
 
 class DelayStream:
@@ -94,16 +92,6 @@ class Fir(Effect):
 
 
 @pytest.fixture(scope="session")
-def model(tmp_path_factory):
-    """A small untrained generator with an audible delta."""
-    torch.manual_seed(3)
-    generator = Generator(GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=4))
-    folder = tmp_path_factory.mktemp("model")
-    save_weights(folder, generator, name="small", version="1")
-    return folder
-
-
-@pytest.fixture(scope="session")
 def delayed():
     return Delayed
 
@@ -111,17 +99,6 @@ def delayed():
 @pytest.fixture(scope="session")
 def fir():
     return Fir
-
-
-@pytest.fixture(scope="session")
-def noise():
-    """Makes (channels, samples) of white noise."""
-
-    def make(samples, channels=2, seed=0):
-        rng = np.random.default_rng(seed)
-        return (0.1 * rng.standard_normal((channels, samples))).astype(np.float32)
-
-    return make
 
 
 @pytest.fixture(scope="session")

@@ -9,26 +9,14 @@ from uncodec.errors import InvalidType, InvalidValue
 
 # A delay of one sample at 44.1 kHz, a little longer because pedalboard rounds down.
 ONE = 1.0001 / 44100
+SHAPES = [
+    *((50,), (1, 50), (2, 50), (50, 1), (50, 2), (1, 1)),
+    *((1, 2), (2, 1), (3, 2), (2, 3), (6, 50), (9, 8)),
+]
 
 
 @pytest.mark.parametrize("dtype", [np.float32, np.float64, ">f4", ">f8"])
-@pytest.mark.parametrize(
-    "shape",
-    [
-        (50,),
-        (1, 50),
-        (2, 50),
-        (50, 1),
-        (50, 2),
-        (1, 1),
-        (1, 2),
-        (2, 1),
-        (1,),
-        (2, 3),
-        (6, 50),
-        (9, 8),
-    ],
-)
+@pytest.mark.parametrize("shape", [*SHAPES, (1,)])
 def test_every_layout_comes_back_as_it_was(shape, dtype):
     given = np.arange(np.prod(shape), dtype=dtype).reshape(shape)
     audio, layout = to_channels_first(given)
@@ -50,23 +38,7 @@ def test_empty_arrays_are_allowed(delayed, shape):
     assert effect.flush().size == 0
 
 
-@pytest.mark.parametrize(
-    "shape",
-    [
-        (50,),
-        (1, 50),
-        (2, 50),
-        (50, 1),
-        (50, 2),
-        (1, 1),
-        (1, 2),
-        (2, 1),
-        (3, 2),
-        (2, 3),
-        (6, 50),
-        (9, 8),
-    ],
-)
+@pytest.mark.parametrize("shape", SHAPES)
 def test_axes_are_told_apart_as_pedalboard_does(delayed, shape):
     given = np.random.default_rng(0).standard_normal(shape).astype(np.float32)
     # A delay shows which axis was taken for time.

@@ -2,27 +2,15 @@
 
 import numpy as np
 import pytest
-import torch
 from hypothesis import given, settings
 from hypothesis import strategies as st
 
 from uncodec.errors import InvalidType, InvalidValue, ModelError, UncodecError
 from uncodec.live import LiveSession, open_stream
 from uncodec.live.hop_engine import PassingEngine
-from uncodec.networks import Generator, GeneratorConfig, save_weights
 
 HOP, DELAY = 64, 192
 BLOCKS = [1, 16, 17, 64, 100, 128, 256, 441, 512, 1000, 4096]
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A small untrained generator with an audible delta."""
-    torch.manual_seed(3)
-    generator = Generator(GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=4))
-    folder = tmp_path_factory.mktemp("model")
-    save_weights(folder, generator, name="small", version="1")
-    return str(folder)
 
 
 def music(samples, channels=2, seed=0):

@@ -9,17 +9,7 @@ from hypothesis import strategies as st
 from uncodec.errors import InvalidValue, ModelError
 from uncodec.live import open_stream
 from uncodec.live.engine import DeltaEngine
-from uncodec.networks import Generator, GeneratorConfig, load_model, save_weights
-
-
-@pytest.fixture(scope="module")
-def model(tmp_path_factory):
-    """A small untrained generator with an audible delta."""
-    torch.manual_seed(3)
-    generator = Generator(GeneratorConfig(window=256, hop=64, encoder=16, hidden=16, local=4))
-    folder = tmp_path_factory.mktemp("model")
-    save_weights(folder, generator, name="small", version="1")
-    return str(folder)
+from uncodec.networks import GeneratorConfig, load_model
 
 
 def music(samples, channels=2, seed=0):

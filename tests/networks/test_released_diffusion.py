@@ -4,8 +4,6 @@ The music is the demo piece, which the project synthesises itself; the bounds ar
 the model's card states.
 """
 
-import importlib.util
-import sys
 import tomllib
 from pathlib import Path
 
@@ -23,15 +21,8 @@ RATE = 44100
 
 
 @pytest.fixture(scope="module")
-def music():
-    sys.path.insert(0, str(ROOT / "demo"))
-    try:
-        spec = importlib.util.spec_from_file_location("compose", ROOT / "demo" / "compose.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(ROOT / "demo"))
-    return np.ascontiguousarray(module.compose()[:, 3 * RATE : 7 * RATE])
+def music(demo_piece):
+    return np.ascontiguousarray(demo_piece[:, 3 * RATE : 7 * RATE])
 
 
 @pytest.mark.parametrize(("codec", "kbps"), [("mp3", 32), ("mp3", 128), ("aac", 64)])

@@ -5,8 +5,6 @@ the model's card states, so that a damaged or swapped model is noticed and a rou
 not.
 """
 
-import importlib.util
-import sys
 import tomllib
 from pathlib import Path
 
@@ -23,15 +21,8 @@ RATE = 44100
 
 
 @pytest.fixture(scope="module")
-def music():
-    sys.path.insert(0, str(ROOT / "demo"))
-    try:
-        spec = importlib.util.spec_from_file_location("compose", ROOT / "demo" / "compose.py")
-        module = importlib.util.module_from_spec(spec)
-        spec.loader.exec_module(module)
-    finally:
-        sys.path.remove(str(ROOT / "demo"))
-    return np.ascontiguousarray(module.compose()[:, 3 * RATE : 8 * RATE])
+def music(demo_piece):
+    return np.ascontiguousarray(demo_piece[:, 3 * RATE : 8 * RATE])
 
 
 @pytest.mark.parametrize(

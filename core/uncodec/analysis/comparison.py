@@ -13,13 +13,14 @@ import numpy as np
 
 from uncodec.analysis.cost import Cost, measure_cost
 from uncodec.analysis.evaluation import Judge, code
-from uncodec.analysis.loudness import BLOCK_S, integrated_loudness
+from uncodec.analysis.loudness import integrated_loudness
 from uncodec.analysis.metrics import null_depth
 from uncodec.analysis.report import CLEAN, UNTOUCHED, ClipScore, Row, aggregate
 from uncodec.analysis.restorers import Restore, Restorer, find_restorers
 from uncodec.analysis.sources import Source, read_source
 from uncodec.analysis.training_seeds import TrainingSeeds, training_seeds
 from uncodec.errors import InvalidValue
+from uncodec.loudness import BLOCK_S
 from uncodec.parameters import check_integer, check_seed
 from uncodec.signals import Array
 

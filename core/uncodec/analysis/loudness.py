@@ -1,44 +1,23 @@
-"""Integrated loudness by Recommendation ITU-R BS.1770-4, in numpy."""
+"""Integrated loudness by Recommendation ITU-R BS.1770-4."""
 
 from __future__ import annotations
 
 import numpy as np
-from numpy.typing import ArrayLike, NDArray
+from numpy.typing import ArrayLike
 
 from uncodec.analysis.checks import check_pair, check_rate, check_signal
 from uncodec.loudness import (
     ABSOLUTE_GATE_LUFS,
-    BLOCK_S,
     STEPS_PER_BLOCK,
     energy_of,
-    k_response,
-    k_weighting,
     loudness_weights,
     lufs_of,
+    step_energies,
+    step_length,
 )
 from uncodec.speakers import speakers_by_count
 
-__all__ = ["ABSOLUTE_GATE_LUFS", "BLOCK_S", "integrated_loudness", "k_weighting", "loudness_error"]
-
-
-def _k_weighted(audio: NDArray[np.float32], sample_rate: float) -> NDArray[np.float32]:
-    """Filter by overlap-save in the frequency domain: a recursive filter needs a loop in Python.
-
-    The response of the slower pole (38 Hz, critically damped) has fallen below -200 dB after
-    150 ms, so 200 ms of history make the circular convolution equal to the recursive one.
-    """
-    history = round(0.2 * sample_rate)
-    points = 1 << max(16, (4 * history - 1).bit_length())
-    step = points - history
-    response = k_response(sample_rate, points)
-    padded = np.pad(audio, ((0, 0), (history, step)))
-    out = np.empty_like(audio)
-    for start in range(0, audio.shape[1], step):
-        spectrum = np.fft.rfft(padded[:, start : start + points], n=points, axis=-1)
-        block = np.fft.irfft(spectrum * response, n=points, axis=-1)[:, history:]
-        count = min(step, audio.shape[1] - start)
-        out[:, start : start + count] = block[:, :count]
-    return out
+__all__ = ["integrated_loudness", "loudness_error"]
 
 
 def integrated_loudness(audio: ArrayLike, sample_rate: float) -> float:
@@ -69,13 +48,9 @@ def integrated_loudness(audio: ArrayLike, sample_rate: float) -> float:
         See `uncodec.analysis.checks.check_signal`.
     """
     rate = check_rate(sample_rate)
-    step = round(rate * BLOCK_S / STEPS_PER_BLOCK)
+    step = step_length(rate)
     signal = check_signal(audio, "audio", at_least=step * STEPS_PER_BLOCK)
-    channels, samples = signal.shape
-    weights = loudness_weights(speakers_by_count(channels))
-    steps = samples // step
-    squares = np.square(_k_weighted(signal, rate)[:, : steps * step], dtype=np.float64)
-    energy = weights @ squares.reshape(channels, steps, step).sum(axis=-1)
+    energy = step_energies(signal, rate, loudness_weights(speakers_by_count(len(signal))))
     blocks = np.convolve(energy, np.ones(STEPS_PER_BLOCK), mode="valid") / (step * STEPS_PER_BLOCK)
     kept = blocks[blocks > energy_of(ABSOLUTE_GATE_LUFS)]
     if kept.size == 0:

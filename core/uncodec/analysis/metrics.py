@@ -19,7 +19,7 @@ import numpy as np
 from numpy.typing import ArrayLike, NDArray
 
 from uncodec.analysis.checks import check_pair, check_rate, check_signal
-from uncodec.analysis.loudness import BLOCK_S, integrated_loudness, loudness_error
+from uncodec.analysis.loudness import integrated_loudness, loudness_error
 from uncodec.analysis.onsets import find_onsets, pre_echo
 from uncodec.analysis.spectra import (
     FloatArray,
@@ -30,6 +30,7 @@ from uncodec.analysis.spectra import (
     third_octave_slices,
 )
 from uncodec.errors import InvalidValue
+from uncodec.loudness import BLOCK_S
 from uncodec.signals import mid_side
 
 __all__ = [

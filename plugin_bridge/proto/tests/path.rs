@@ -6,9 +6,7 @@ mod common;
 
 use common::{DelayCore, bits, block, noise, session, settings};
 use proptest::prelude::*;
-use uncodec_proto::{
-    BlockError, CoreCounters, HostCounters, HostPath, HostSettings, Memory, OfflineWait, word,
-};
+use uncodec_proto::{BlockError, CoreCounters, HostCounters, HostPath, HostSettings, Memory, word};
 
 /// What the path must give for sample `n`, if all is dry or the core changes nothing.
 fn delayed(channel: usize, n: u64, latency: u64) -> f32 {
@@ -577,40 +575,4 @@ fn the_status_is_visible_to_the_other_side() {
     path.record_callback(300);
     assert_eq!(core.host_counters().worst_callback_ns, 700);
     assert_eq!(path.side().core_counters(), CoreCounters::default());
-}
-
-#[test]
-fn only_an_offline_render_waits_and_only_once_too_long() {
-    use std::time::Duration;
-    let mut wait = OfflineWait::new();
-    let instant = Duration::from_millis(1);
-    assert!(!wait.allows(true, Some(OfflineWait::SILENCE), Duration::ZERO));
-    assert!(wait.allows(true, Some(OfflineWait::SILENCE.saturating_sub(instant)), Duration::ZERO));
-    assert!(wait.allows(true, Some(Duration::ZERO), OfflineWait::LIMIT.saturating_sub(instant)));
-    assert!(!wait.allows(true, Some(Duration::ZERO), OfflineWait::LIMIT));
-    assert!(wait.has_given_up());
-    wait.reset();
-    assert!(wait.allows(true, Some(Duration::ZERO), Duration::ZERO));
-}
-
-#[test]
-fn what_the_core_gave_up_is_not_waited_for() {
-    let (mut path, mut core) = session(&HostSettings { tail: 0, ..settings() });
-    let mut hop = [0.0; 2 * 16];
-    path.activate();
-    // The model's delay plays no part in when a hop is due: after 15 samples, the first one is.
-    path.push(&block(2, 0, 32)).unwrap();
-    assert!(!path.is_complete());
-    let (first, second) = (core.poll(&mut hop).unwrap(), core.poll(&mut hop).unwrap());
-    core.decline(second.unwrap()).unwrap();
-    assert!(path.is_complete(), "the newest hop has its answer");
-    path.pull(&mut block(2, 0, 32)).unwrap();
-    assert_eq!((path.counters().late, path.counters().refused), (1, 1));
-    // The first one's answer is late now, and harmless.
-    core.publish(first.unwrap(), &hop, &[]).unwrap();
-    path.push(&block(2, 32, 16)).unwrap();
-    assert!(!path.is_complete());
-    let ticket = core.poll(&mut hop).unwrap().unwrap();
-    core.publish(ticket, &hop, &[]).unwrap();
-    assert!(path.is_complete());
 }
