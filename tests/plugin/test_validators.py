@@ -2,8 +2,9 @@
 
 Run by ``make test-validators``. Nothing is fetched: Steinberg's ``validator`` is
 `$UNCODEC_VALIDATOR`, Tracktion's ``pluginval`` is `$UNCODEC_PLUGINVAL`, ``clap-validator`` is
-`$UNCODEC_CLAP_VALIDATOR`, or what the PATH has of these names. What is not installed is skipped,
-with that reason.
+`$UNCODEC_CLAP_VALIDATOR`, or what the PATH has of these names. The scanner of Qtractor, a host that
+loads CLAP, is `$UNCODEC_QTRACTOR_SCAN`, or that of Debian's package ``qtractor``. What is not
+installed is skipped, with that reason.
 
 They pass as well when no sample comes from the core, since neither plays in real time. So the test
 host does that, with the core and its network.
@@ -73,6 +74,24 @@ def test_a_validator_finds_no_fault(
         check=False,
     )
     assert done.returncode == 0, done.stdout[-5000:] + done.stderr[-5000:]
+
+
+def test_the_scanner_of_a_daw_loads_the_clap(clap_bundle: str, environment: dict[str, str]) -> None:
+    packaged = next(Path("/usr/lib").glob("*/qtractor/qtractor_plugin_scan"), None)
+    scanner = os.environ.get("UNCODEC_QTRACTOR_SCAN", packaged)
+    if scanner is None:
+        pytest.skip("qtractor is not installed: UNCODEC_QTRACTOR_SCAN may name its scanner")
+    done = subprocess.run(
+        [scanner],
+        input=f"CLAP:{clap_bundle}\n",
+        env=environment,
+        capture_output=True,
+        text=True,
+        timeout=60,
+        check=True,
+    )
+    # Name, channels of audio, of MIDI, parameters and outputs of them; "RT" is for real time.
+    assert done.stdout.startswith(f"CLAP|Uncodec|2:2|0:0|5:0|EXT,RT|{clap_bundle}|"), done
 
 
 @pytest.mark.parametrize(("rate", "block"), [(44100, 512), (48000, 128), (96000, 256)])
