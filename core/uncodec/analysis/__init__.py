@@ -6,19 +6,14 @@ first use.
 
 from __future__ import annotations
 
-from typing import TYPE_CHECKING, Any
+from typing import TYPE_CHECKING
 
 from uncodec.analysis.metrics import score
+from uncodec.lazy import lazy_names
 
 if TYPE_CHECKING:
     from uncodec.analysis.comparison import compare as compare
 
 __all__ = ["compare", "score"]
 
-
-def __getattr__(name: str) -> Any:
-    if name == "compare":
-        from uncodec.analysis.comparison import compare
-
-        return compare
-    raise AttributeError(f"module 'uncodec.analysis' has no attribute {name!r}")
+__getattr__, __dir__ = lazy_names(__name__, {"compare": "uncodec.analysis.comparison"})
