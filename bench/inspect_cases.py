@@ -25,6 +25,7 @@ from uncodec.codecs.resampling import low_pass, resample
 from uncodec.inspection.evidence import FEATURES, Evidence, features, gather
 from uncodec.inspection.excerpts import Excerpts
 from uncodec.inspection.levels import LevelMeter
+from uncodec.inspection.verdict import judge
 
 Audio = NDArray[np.float32]
 
@@ -59,6 +60,7 @@ DETECTED = {
     "opus": (96, 160),
 }
 AFTER = ("gain", "resampled", "mp3-aac")
+STEREO = 14
 
 
 @dataclass(frozen=True)
@@ -69,7 +71,7 @@ class Case:
     category: str
     codec: str  # "" for none
     kbps: int
-    after: str  # "", "gain", "resampled", "mp3-aac", or a special class
+    after: str  # "", "gain", "resampled", "mp3-aac", "apart" (no joint stereo), a special class
     seed: int
 
     @property
@@ -99,10 +101,12 @@ def validation_cases(data: Path) -> Iterator[Case]:
     def add(some: list[dict[str, str]], codec: str, kbps: int, after: str) -> None:
         cases.extend(Case(row["path"], row["category"], codec, kbps, after, 0) for row in some)
 
-    for number, name in enumerate(SPECIAL):
-        add(long[5 * number : 5 * number + 14], "", 0, name)
-    for after in ("gain", "resampled"):
-        add(long[:14], "", 0, after)
+    for name in ("gain", "resampled", *SPECIAL):
+        add(long, "", 0, name)
+    wide = [row for row in long if row["channels"] == "2"][:STEREO]
+    for codec in ("mp3", "aac"):
+        for after in ("", "apart"):
+            add(wide, codec, 128, after)
     for codec, rates in DETECTED.items():
         for kbps in rates:
             add(long[:14], codec, kbps, "")
@@ -156,7 +160,7 @@ def build(case: Case, data: Path) -> tuple[Audio, int]:
     if case.after in SPECIAL:
         return special(case.after, x, rate, rng), rate
     if case.codec:
-        x, rate = coded(x, rate, case.codec, case.kbps)
+        x, rate = coded(x, rate, case.codec, case.kbps, case.after != "apart")
     if case.after == "mp3-aac":
         x = round_trip(sixteen_bits(x), rate, "aac", kbps=192)
     if case.after == "gain":
@@ -169,7 +173,7 @@ def build(case: Case, data: Path) -> tuple[Audio, int]:
     return np.ascontiguousarray(sixteen_bits(x)[:, min(trim, x.shape[1] // 4) :]), rate
 
 
-def coded(x: Audio, rate: int, codec: str, kbps: int) -> tuple[Audio, int]:
+def coded(x: Audio, rate: int, codec: str, kbps: int, joint: bool = True) -> tuple[Audio, int]:
     """A round trip; Opus comes out at its own rate, as its decoders give it."""
     channels = x.shape[0]
     # The rate of a mono file is half of what its setting would be for stereo.
@@ -183,10 +187,11 @@ def coded(x: Audio, rate: int, codec: str, kbps: int) -> tuple[Audio, int]:
         steps = (24, 32, 40, 48, 56, 64, 80, 96, 112, 128, 160, 192, 224, 256, 320)
         own = min(steps, key=lambda step: abs(step - own))
         # As FFmpeg does it from 48 on: the rate stays; below it is lowered, as LAME does.
-        return round_trip(x, rate, codec, kbps=own, codec_rate=rate if own >= 48 else None), rate
+        kept = rate if own >= 48 else None
+        return round_trip(x, rate, codec, kbps=own, codec_rate=kept, joint_stereo=joint), rate
     if codec == "vorbis":
         own = kbps if channels == 2 else max(kbps / 2, 32)
-    return round_trip(x, rate, codec, kbps=own), rate
+    return round_trip(x, rate, codec, kbps=own, joint_stereo=joint), rate
 
 
 def special(name: str, x: Audio, rate: int, rng: np.random.Generator) -> Audio:
@@ -237,6 +242,40 @@ def look(x: Audio, rate: int) -> Evidence:
     return gather(excerpts.finish(), rate, meter.finish().bits)
 
 
+def row_of(case: Case, data: Path) -> dict[str, Any]:
+    """A case with all that the bench and the fit need of it."""
+    began = time.process_time()
+    x, rate = build(case, data)
+    made = time.process_time()
+    evidence = look(x, rate)
+    looked = time.process_time()
+    best, named = evidence.best, zip(FEATURES, features(evidence).tolist(), strict=True)
+    return {
+        "key": case.key,
+        **asdict(case),
+        "rate": rate,
+        "seconds": x.shape[1] / rate,
+        "features": {name: round(value, 5) for name, value in named},
+        "lattices": [
+            [
+                lattice.family.name,
+                lattice.rate,
+                round(lattice.strength, 2),
+                round(lattice.score, 2),
+                round(lattice.share, 2),
+                lattice.shown,
+            ]
+            for lattice in evidence.lattices
+        ],
+        "codings": list(judge(evidence).codings),
+        "mid_side": 0.0 if best is None else round(best.mid_side, 3),
+        "intensity_hz": evidence.picture.intensity_hz,
+        "same": evidence.picture.same,
+        "made_s": round(made - began, 3),
+        "looked_s": round(looked - made, 3),
+    }
+
+
 def load(path: Path) -> list[dict[str, Any]]:
     """Rows of a file of cases."""
     return [json.loads(line) for line in path.read_text().splitlines() if line]
@@ -255,35 +294,7 @@ def run(data: Path, split: str, out: Path, limit: int) -> None:
             if case.key in done:
                 continue
             done.add(case.key)
-            began = time.process_time()
-            x, rate = build(case, data)
-            made = time.process_time()
-            evidence = look(x, rate)
-            best = evidence.best
-            row = {
-                "key": case.key,
-                **asdict(case),
-                "rate": rate,
-                "seconds": x.shape[1] / rate,
-                "features": dict(
-                    zip(FEATURES, np.round(features(evidence), 5).tolist(), strict=True)
-                ),
-                "lattices": [
-                    [
-                        i.family.name,
-                        i.rate,
-                        round(i.strength, 2),
-                        round(i.score, 2),
-                        round(i.share, 2),
-                        i.shown,
-                    ]
-                    for i in evidence.lattices
-                ],
-                "depth": [] if best is None else np.round(best.depth, 3).tolist(),
-                "made_s": round(made - began, 3),
-                "looked_s": round(time.process_time() - made, 3),
-            }
-            print(json.dumps(row), file=file, flush=True)
+            print(json.dumps(row_of(case, data)), file=file, flush=True)
 
 
 def main(arguments: list[str]) -> int:

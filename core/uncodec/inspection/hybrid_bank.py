@@ -11,8 +11,7 @@ from functools import lru_cache
 import numpy as np
 from numpy.typing import NDArray
 
-from uncodec.compiled import compiled
-from uncodec.inspection.mdct import sine_window
+from uncodec.inspection.mdct import log_zones, sine_window
 from uncodec.signals import Array
 
 __all__ = ["HALF_PROTOTYPE", "HybridBank"]
@@ -49,84 +48,20 @@ _ALIAS = np.array([-0.6, -0.535, -0.33, -0.185, -0.095, -0.041, -0.0142, -0.0037
 
 @lru_cache(maxsize=1)
 def _tables() -> tuple[Array, Array, Array, Array]:
-    """Prototype with alternating signs; cosines of the bands; lines of a band; butterflies."""
+    """Bands of a slot; lines of even and of odd bands; both halves of the butterflies."""
     half = np.array(HALF_PROTOTYPE, np.float64) / 65536.0 / np.sqrt(BANDS)
     taps = np.concatenate([half, half[-2:0:-1]])
-    # The cosines repeat with the other sign after 64 taps.
-    taps *= np.where(np.arange(_TAPS) // 64 % 2, -1.0, 1.0)
-    k, n = np.arange(BANDS), np.arange(64)
-    bands = np.cos((2 * k + 1) * (n[:, None] - 16) * np.pi / 64)
+    k, n = np.arange(BANDS), np.arange(_TAPS)
+    # The newest sample comes first in the standard, and last in a signal.
+    bands = (taps[:, None] * np.cos((2 * k + 1) * (n[:, None] - 16) * np.pi / 64))[::-1]
     time, line = np.arange(SLOTS), np.arange(LINES)
     angle = np.pi / 72 * (2 * time[:, None] + 1 + LINES) * (2 * line + 1)
     even = np.cos(angle) * sine_window(SLOTS)[:, None] / 3.0
     # Odd bands run backwards in frequency: every other of their samples changes its sign.
     odd = even * np.where(time % 2, -1.0, 1.0)[:, None]
     cosine = 1.0 / np.sqrt(1.0 + _ALIAS**2)
-    tables = (taps, bands, np.stack([even, odd]), np.stack([cosine, cosine * _ALIAS]))
+    tables = (bands, np.stack([even, odd]), cosine, cosine * _ALIAS)
     return tuple(np.ascontiguousarray(t, dtype=np.float32) for t in tables)  # type: ignore[return-value]
-
-
-def _fold_taps(row: Array, start: int, step: int, taps: Array, out: Array) -> None:
-    """What the prototype leaves of the signal at each slot, [shape=(slots, 64)]."""
-    for t in range(out.shape[0]):
-        newest = start + t * step + 511
-        for i in range(64):
-            out[t, i] = 0.0
-        for j in range(8):
-            for i in range(64):
-                out[t, i] += taps[i + 64 * j] * row[newest - i - 64 * j]
-
-
-def _reduce(
-    lines: NDArray[np.float32],
-    butterflies: Array,
-    edges: NDArray[np.int64],
-    floor: float,
-    out: NDArray[np.float32],
-) -> None:
-    """Alias reduction and sums of logarithms; lines are (channels, places, 576)."""
-    channels, places = lines.shape[0], lines.shape[1]
-    zones = edges.shape[0] - 1
-    signals = 1 if channels == 1 else 4
-    power = np.empty(576, np.float32)
-    bits = power.view(np.int32)
-    least = np.float32(floor)
-    for p in range(places):
-        for c in range(channels):
-            row = lines[c, p]
-            for band in range(31):
-                for i in range(8):
-                    upper = row[18 * band + 17 - i]
-                    lower = row[18 * band + 18 + i]
-                    row[18 * band + 17 - i] = upper * butterflies[0, i] + lower * butterflies[1, i]
-                    row[18 * band + 18 + i] = lower * butterflies[0, i] - upper * butterflies[1, i]
-        for s in range(signals):
-            if s < 2:
-                row = lines[s, p]
-                for k in range(576):
-                    power[k] = row[k] * row[k] + least
-            else:
-                sign = np.float32(1.0 if s == 2 else -1.0)
-                left = lines[0, p]
-                right = lines[1, p]
-                for k in range(576):
-                    v = left[k] + sign * right[k]
-                    power[k] = np.float32(0.5) * v * v + least
-            for z in range(zones):
-                total = np.float32(0.0)
-                for k in range(edges[z], edges[z + 1]):
-                    total += np.float32(bits[k]) * np.float32(2.0**-23)
-                out[p, s, z] = total
-
-
-_fold_kernel = compiled(
-    "void(float32[::1], int64, int64, float32[::1], float32[:, ::1])", _fold_taps, fastmath=True
-)
-_reduce_kernel = compiled(
-    "void(float32[:, :, ::1], float32[:, ::1], int64[::1], float64, float32[:, :, ::1])",
-    _reduce,
-    fastmath=True,
-)
 
 
 class HybridBank:
@@ -139,30 +74,37 @@ class HybridBank:
         self, x: Array, starts: NDArray[np.int64], edges: NDArray[np.int64], floor: float
     ) -> NDArray[np.float32]:
         """As `uncodec.inspection.mdct.Mdct.log_power`."""
-        taps, bands, lines, butterflies = _tables()
+        bands, lines, _, _ = _tables()
         signals = 1 if x.shape[0] == 1 else 4
         out = np.empty((starts.shape[0], signals, edges.shape[0] - 1), np.float32)
+        windows = np.lib.stride_tricks.sliding_window_view(x, _TAPS, axis=1)
         # Places that lie whole slots apart share their slots.
         for phase in np.unique(starts % BANDS):
             mine = np.flatnonzero(starts % BANDS == phase)
             for group in _runs(starts[mine]):
                 chosen = mine[group]
                 first, last = int(starts[chosen[0]]), int(starts[chosen[-1]])
-                slots = (last - first) // BANDS + SLOTS
+                slots = windows[:, first : last + SLOTS * BANDS : BANDS] @ bands
                 at = (starts[chosen] - first) // BANDS
-                found = np.empty((x.shape[0], at.shape[0], GRANULE), np.float32)
-                for channel, row in enumerate(x):
-                    folded = np.empty((slots, 64), np.float32)
-                    _fold_kernel(row, first, BANDS, taps, folded)
-                    slot = folded @ bands
-                    blocks = np.lib.stride_tricks.sliding_window_view(slot, SLOTS, axis=0)[at]
-                    view = found[channel].reshape(-1, BANDS, LINES)
-                    view[:, 0::2] = blocks[:, 0::2] @ lines[0]
-                    view[:, 1::2] = blocks[:, 1::2] @ lines[1]
+                blocks = np.lib.stride_tricks.sliding_window_view(slots, SLOTS, axis=1)[:, at]
+                found = np.empty((x.shape[0], at.shape[0], BANDS, LINES), np.float32)
+                found[:, :, 0::2] = blocks[:, :, 0::2] @ lines[0]
+                found[:, :, 1::2] = blocks[:, :, 1::2] @ lines[1]
+                _unalias(found)
                 part = np.empty((at.shape[0], signals, edges.shape[0] - 1), np.float32)
-                _reduce_kernel(found, butterflies, edges, floor, part)
+                log_zones(found.reshape(x.shape[0], -1, GRANULE), edges, floor, part)
                 out[chosen] = part
         return out
+
+
+def _unalias(lines: Array) -> None:
+    """Take out what neighbouring bands alias into each other."""
+    _, _, cosine, sine = _tables()
+    upper, lower = lines[:, :, :-1, : -_ALIAS.size - 1 : -1], lines[:, :, 1:, : _ALIAS.size]
+    turned = upper * cosine + lower * sine
+    lower *= cosine
+    lower -= upper * sine
+    upper[...] = turned
 
 
 def _runs(starts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
@@ -172,5 +114,5 @@ def _runs(starts: NDArray[np.int64]) -> list[NDArray[np.int64]]:
     return [
         part
         for run in np.split(order, gaps)
-        for part in np.split(run, range(512, run.shape[0], 512))
+        for part in np.split(run, range(128, run.shape[0], 128))
     ]

@@ -35,6 +35,8 @@ SHOWS = 4.0
 SIGNALS = ("left", "right", "mid", "side")
 
 _SEARCHED = 3
+# Places that are looked at in each.
+_PLACES = 3072
 # A part of the sound this much fainter than the best excerpts is not searched in.
 _FAINT = 0.05
 _CANDIDATES = 2
@@ -51,6 +53,9 @@ _WIDER = float(np.sqrt((1.0 + 1.0 / 8.0 + _BENT**2 / 2.0) / (1.0 + 1.0 / 7.0)))
 _NEAR = np.array([n for n in range(-12, 13) if abs(n) > 2])
 # Per root of coefficients: a zone that moves less than this from place to place holds nothing.
 _STILL = 0.3
+# A place that is no higher than this over the second best, and does not stand out in the first so
+# many excerpts by so much, is not held against the others.
+_DULL, _FIRST, _NOTHING = 1.5, 6, 1.5
 # What one excerpt can add to the score.
 _MOST = 20.0
 # Another place has so much by chance.
@@ -200,7 +205,11 @@ def _emphasised(x: Array, amount: float) -> Array:
 
 
 def find_lattice(
-    excerpts: Sequence[Excerpt], families: Sequence[Family], rate: int, shift: float, floor: float
+    excerpts: Sequence[Excerpt],
+    families: Sequence[Family],
+    rate: int,
+    shift: float,
+    floor: float,
 ) -> list[Lattice]:
     """Look for families that share a search.
 
@@ -229,7 +238,7 @@ def find_lattice(
     edges = edges[: used[-1] + 2] if used.size else edges[:1]
     if edges.shape[0] < 3:
         return []
-    frames = max(2, 3072 // bank.hop)
+    frames = max(1, _PLACES // bank.hop)
     need = (frames + 1) * bank.hop + bank.reach
     # Where treble goes on: neither silence nor the edge of an attack, which stands out as well.
     steady = [(e, e.faintest(need)) for e in excerpts]
@@ -361,7 +370,18 @@ def _best(
         for place, strength, weights in places[: _CANDIDATES + 1]
         if (
             kept := _hold(
-                family, place, weights, chosen, excerpts, sounds, heard, edges, rate, floor, need
+                family,
+                place,
+                weights,
+                chosen,
+                excerpts,
+                sounds,
+                heard,
+                edges,
+                rate,
+                floor,
+                need,
+                strength < _DULL,
             )
         )
     ]
@@ -429,6 +449,7 @@ def _hold(
     rate: int,
     floor: float,
     need: int,
+    dull: bool,
 ) -> _Held | None:
     """Hold a place against frames that took no part in the search."""
     bank = family.bank
@@ -440,9 +461,13 @@ def _hold(
     weights = (weights / length / counts).astype(np.float32)
     phases = np.arange(0, hop, family.fold) if family.fold else np.zeros(1, np.int64)
     most = 3 if family.fold else 6
-    nulls, depths, spans = [], [], []
+    nulls: list[NDArray[np.float64]] = []
+    depths: list[NDArray[np.float32]] = []
+    spans: list[tuple[float, float]] = []
     values = np.full(len(excerpts), np.nan)
     for number, excerpt in enumerate(excerpts):
+        if dull and len(nulls) == _FIRST and np.nanmax(values) < _NOTHING:
+            break
         x = sounds[id(excerpt)]
         spans.append((excerpt.start / rate, (excerpt.start + x.shape[1]) / rate))
         first = (place - excerpt.start) % hop
