@@ -10,6 +10,7 @@ import csv
 import json
 import sys
 import time
+import tomllib
 import zlib
 from collections.abc import Iterator
 from dataclasses import asdict, dataclass
@@ -36,7 +37,6 @@ CODED_BEFORE = (
     "nam__inputs_Hammer_Lead",
     "apbwe__HiFi-TTS",
 )
-SECONDS = 8.0
 LEAST_SECONDS = 1.5
 SPECIAL = ("vinyl", "tape", "game", "sines", "quiet")
 VBR = {"vorbis": {96: 0.2, 128: 0.4, 192: 0.6}}
@@ -48,11 +48,9 @@ MATRIX = {
     "opus": (24, 32, 48, 64, 96, 128, 160, 256),
     "wma": (48, 64, 96, 128, 192),
 }
-# Not a single example of these settings is trained on.
-HELD_OUT = {
-    ("mp3", 128), ("mp3", 192), ("mp3", 256), ("aac", 128), ("aac", 192), ("aac", 256),
-    ("vorbis", 128), ("vorbis", 192), ("opus", 96), ("opus", 160), ("wma", 128),
-}  # fmt: skip
+# How the trees are fitted. Not a single example of the settings held out is trained on.
+RECIPE = tomllib.loads((Path(__file__).parents[1] / "models/inspect/recipe.toml").read_text())
+HELD_OUT = {(codec, kbps) for codec, rates in RECIPE["cases"]["held_out"].items() for kbps in rates}
 DETECTED = {
     "mp3": (128, 192, 256, 320),
     "aac": (128, 192, 256, 320),
@@ -120,17 +118,17 @@ def validation_cases(data: Path) -> Iterator[Case]:
     return iter(sorted(unique, key=lambda case: zlib.crc32(case.key.encode())))
 
 
-def training_cases(data: Path, count: int = 1200) -> Iterator[Case]:
+def training_cases(data: Path) -> Iterator[Case]:
     """Drawn at random, without the settings that are held out."""
     rows = recordings(data, "train")
-    rng = np.random.default_rng(20)
+    rng = np.random.default_rng(RECIPE["cases"]["seed"])
     settings = [
         (codec, kbps)
         for codec, rates in MATRIX.items()
         for kbps in (*rates, 40, 80, 112, 160, 224)
         if (codec, kbps) not in HELD_OUT and not (codec == "wma" and kbps > 192)
     ]
-    for number in range(count):
+    for number in range(RECIPE["cases"]["count"]):
         row = rows[int(rng.integers(len(rows)))]
         if rng.random() < 0.4:
             after = str(rng.choice(["", "", "", "gain", "resampled", *SPECIAL]))
@@ -153,7 +151,7 @@ def build(case: Case, data: Path) -> tuple[Audio, int]:
     x, rate = sf.read(data / case.recording, dtype="float32", always_2d=True)
     x = np.ascontiguousarray(x.T)
     rng = np.random.default_rng(zlib.crc32(case.key.encode()))
-    count = int(SECONDS * rate)
+    count = int(RECIPE["cases"]["seconds"] * rate)
     if x.shape[1] > count:
         first = int(rng.integers(x.shape[1] - count))
         x = np.ascontiguousarray(x[:, first : first + count])

@@ -17,12 +17,10 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from inspect_cases import load
+from inspect_cases import RECIPE, load
 from uncodec.inspection.evidence import FEATURES
 from uncodec.inspection.verdict import is_shown
 
-VERSION = "0.1.0"
-SEED = 0
 # More of these never speaks for lossless sound.
 RISING = ("score", "share")
 # What the first forest sees; families and depths would only teach it which settings it was shown.
@@ -31,8 +29,6 @@ JUDGED_BY = (
     "holes_middle", "holes_high", "holes_top", "side_low", "side_middle", "side_high", "side_top",
     "tilt",
 )  # fmt: skip
-FALSE_ACCUSATIONS = 0.005
-LEAST_ACCUSED, CLEARED = 0.98, 0.2
 
 
 def matrix(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
@@ -78,18 +74,14 @@ def fit(rows: list[dict[str, Any]]) -> dict[str, Any]:
     x = everything * [name in JUDGED_BY for name in FEATURES]
     y = np.array([bool(row["codec"]) for row in rows])
     groups = np.array([row["recording"] for row in rows])
-    folds = GroupKFold(5)
+    calibration = RECIPE["calibration"]
+    folds = GroupKFold(calibration["folds"])
     # Frames that show decide by themselves: the trees are asked where none do.
     asked = np.array([not any(is_shown(i[3], i[4], i[5]) for i in row["lattices"]) for row in rows])
     classifier = HistGradientBoostingClassifier(
-        max_iter=60,
-        learning_rate=0.1,
-        max_leaf_nodes=4,
-        min_samples_leaf=6,
-        l2_regularization=1.0,
+        **RECIPE["lossy"],
         early_stopping=False,
         monotonic_cst=[int(name in RISING) for name in FEATURES],
-        random_state=SEED,
     )
     odds = cross_val_predict(
         classifier, x[asked], y[asked], groups=groups[asked], cv=folds, method="decision_function"
@@ -98,15 +90,13 @@ def fit(rows: list[dict[str, Any]]) -> dict[str, Any]:
     scale, offset = float(platt.coef_[0, 0]), float(platt.intercept_[0])
     held = 1.0 / (1.0 + np.exp(-(scale * odds + offset)))
     clean = ~y[asked]
-    accused = max(LEAST_ACCUSED, float(np.quantile(held[clean], 1.0 - FALSE_ACCUSATIONS)))
+    # So that few of the lossless clips would be accused.
+    high = float(np.quantile(held[clean], 1.0 - calibration["false_accusations"]))
+    accused, cleared = max(calibration["least_accused"], high), calibration["cleared"]
     classifier.fit(x[asked], y[asked])
     regressor = HistGradientBoostingRegressor(
-        max_iter=60,
-        learning_rate=0.1,
-        max_leaf_nodes=6,
-        min_samples_leaf=6,
+        **RECIPE["rate"],
         early_stopping=False,
-        random_state=SEED,
     )
     coded = np.flatnonzero(y)
     rates = np.log2([total_kbps(rows[i]) for i in coded])
@@ -117,14 +107,14 @@ def fit(rows: list[dict[str, Any]]) -> dict[str, Any]:
         f"{len(rows)} cases, {y.sum()} coded, frames show in {np.mean(~asked[y]):.3f} of these and "
         f"in {np.mean(~asked[~y]):.4f} of the others; where none do, out of fold, accused from "
         f"{accused:.3f}: {np.mean(held[~clean] >= accused):.3f}, falsely "
-        f"{np.mean(held[clean] >= accused):.4f}; cleared to {CLEARED}: "
-        f"{np.mean(held[clean] <= CLEARED):.3f} of the lossless, "
-        f"{np.mean(held[~clean] <= CLEARED):.3f} of the coded; rate within {spread:.2f} octaves "
+        f"{np.mean(held[clean] >= accused):.4f}; cleared to {cleared}: "
+        f"{np.mean(held[clean] <= cleared):.3f} of the lossless, "
+        f"{np.mean(held[~clean] <= cleared):.3f} of the coded; rate within {spread:.2f} octaves "
         "in 8 of 10"
     )
     return {
         "format": 1,
-        "version": VERSION,
+        "version": RECIPE["version"],
         "features": list(FEATURES),
         "lossy": {
             "base": float(np.ravel(classifier._baseline_prediction)[0]),
@@ -138,7 +128,7 @@ def fit(rows: list[dict[str, Any]]) -> dict[str, Any]:
         },
         "rate_spread": spread,
         "accused_from": accused,
-        "cleared_to": CLEARED,
+        "cleared_to": cleared,
     }
 
 

@@ -4,8 +4,9 @@
     python bench/study.py
 
 Writes docs/study.md and docs/images/study.png. The recordings of FOLDER are measured into
-docs/study.json; without FOLDER that file is used as it is. The demo clip is measured each time. Run
-with `make study`.
+docs/study.json; without FOLDER that file is used as it is. Networks of which that file holds the
+same recordings already are not measured again, unless ``--anew`` is given. The demo clip is
+measured each time. Run with `make study`.
 """
 
 from __future__ import annotations
@@ -16,8 +17,9 @@ import sys
 from collections.abc import Iterator, Sequence
 from importlib import import_module
 from pathlib import Path
+from typing import Any
 
-from uncodec.analysis.comparison import Comparison, Settings, compare
+from uncodec.analysis.comparison import Comparison, Settings, compare, find_engines
 from uncodec.analysis.comparison_picture import draw_comparison
 from uncodec.analysis.comparison_tables import TitledTable, finding_table, tables_of
 from uncodec.analysis.evaluation import read_clips
@@ -39,6 +41,7 @@ PAGE = ROOT / "docs/study.md"
 RECORD = ROOT / "docs/study.json"
 FIGURE = ROOT / "docs/images/study.png"
 ENGINES = ("diffusion", "gan", "mse", "exciter")
+STEPS = 8
 DEMO_S = (2, 10)
 CODECS = (("mp3", 64.0), ("opus", 32.0))
 COLUMNS = (
@@ -76,12 +79,23 @@ trained with one seed.
 """
 
 
-def rows_of_recordings(folder: Path, files: int, seconds: float) -> str:
-    """Measure the recordings of a folder; the table as JSON."""
+def rows_of_recordings(folder: Path, files: int, seconds: float, known: str | None) -> str:
+    """Measure the recordings of a folder; the table as JSON.
+
+    `known` is such a table: of the same recordings, networks that have not changed since are not
+    measured again.
+    """
+    about = {
+        "data": folder.resolve().name,
+        "clips": sum(1 for _ in read_clips(folder, seconds=seconds, files=files)),
+        "seconds": seconds,
+        "steps": STEPS,
+        "interval": "95 % percentile bootstrap over clips",
+    }
+    restorers = find_engines(ENGINES)
+    kept = _unchanged(known, about, restorers)
+    engines = [name for name, r in zip(ENGINES, restorers, strict=True) if r.label not in kept]
     rows: list[Row] = []
-    engines: dict[str, str] = {}
-    versions: dict[str, str] = {}
-    count = 0
     for codec, kbps in CODECS:
 
         def sources(codec: str = codec, kbps: float = kbps) -> Iterator[Source]:
@@ -90,22 +104,34 @@ def rows_of_recordings(folder: Path, files: int, seconds: float) -> str:
                     clip.audio, clip.sample_rate, name=clip.name, codec=codec, kbps=kbps
                 )
 
-        settings = Settings(engines=ENGINES, seeds=1, perceptual=True, noise=False, cost=False)
-        report = compare(sources(), settings, progress=_tell)
-        rows += report.rows
-        engines = {r.label: r.fingerprint for r in report.restorers if r.fingerprint}
-        versions = {r.label: _version(r) for r in report.restorers if r.fingerprint}
-        count = report.clip_count
-    about = {
-        "data": folder.resolve().name,
-        "clips": count,
-        "seconds": seconds,
-        "steps": 8,
-        "models": engines,
-        "versions": versions,
-        "interval": "95 % percentile bootstrap over clips",
-    }
+        settings = Settings(
+            engines=engines, steps=STEPS, seeds=1, perceptual=True, noise=False, cost=False
+        )
+        measured = {row.restorer: row for row in compare(sources(), settings, progress=_tell).rows}
+        for name in (UNTOUCHED, *(restorer.label for restorer in restorers)):
+            rows.append(measured[name] if name in measured else kept[name][codec, kbps])
+    named = [r for r in restorers if r.fingerprint]
+    about["models"] = {r.label: r.fingerprint for r in named}
+    about["versions"] = {r.label: _version(r) for r in named}
     return to_json(rows, about=about)
+
+
+def _unchanged(
+    known: str | None, about: dict[str, Any], restorers: Sequence[Restorer]
+) -> dict[str, dict[tuple[str, float | None], Row]]:
+    """Rows of a table that are as they would be measured again, by restorer, codec and rate."""
+    if known is None:
+        return {}
+    before = json.loads(known)["about"]
+    if any(before.get(name) != value for name, value in about.items()):
+        return {}
+    same = {r.label for r in restorers if before["models"].get(r.label) == r.fingerprint}
+    kept: dict[str, dict[tuple[str, float | None], Row]] = {}
+    for row in from_json(known):
+        if row.restorer in same:
+            kept.setdefault(row.restorer, {})[row.codec, row.kbps] = row
+    wanted = set(CODECS)
+    return {name: rows for name, rows in kept.items() if wanted <= set(rows)}
 
 
 def demo() -> Comparison:
@@ -200,9 +226,14 @@ def main(arguments: Sequence[str] | None = None) -> int:
     parser.add_argument("--data", type=Path, help="folder of clean recordings to measure")
     parser.add_argument("--files", type=int, default=8, help="so many of them (default 8)")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each (default 4)")
+    parser.add_argument(
+        "--anew", action="store_true", help="measure networks again that have not changed"
+    )
     options = parser.parse_args(arguments)
     if options.data is not None:
-        write_text(RECORD, rows_of_recordings(options.data, options.files, options.seconds))
+        known = None if options.anew or not RECORD.exists() else RECORD.read_text(encoding="utf-8")
+        table = rows_of_recordings(options.data, options.files, options.seconds, known)
+        write_text(RECORD, table)
     report = demo()
     draw_comparison(report.clips[0], FIGURE)
     write_text(PAGE, page(report, RECORD.read_text(encoding="utf-8")))

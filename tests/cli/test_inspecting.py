@@ -88,6 +88,29 @@ def test_files_that_cannot_be_read_are_told_and_the_rest_is_done(folder, tmp_pat
     assert len(done.error_lines) == 1
 
 
+def test_files_inspected_side_by_side_come_in_order_and_are_the_same(folder, tmp_path):
+    broken = tmp_path / "broken.flac"
+    broken.write_bytes(b"fLaC" + bytes(60))
+    files = [broken, folder, folder / "clean.wav", "-"]
+    alone, together = (run_command("inspect", *files, "--json", "--jobs", n) for n in (1, 2))
+    rows, others = (
+        sorted(map(json.loads, done.stdout.splitlines()), key=lambda row: str(row["path"]))
+        for done in (alone, together)
+    )
+    assert rows == others
+    assert (alone.code, together.code) == (1, 1)
+    inspected = [json.loads(line)["path"] for line in together.stdout.splitlines()]
+    assert [name.rpartition("/")[2] for name in inspected if name] == [
+        "broken.flac", "clean.wav", "fake.flac", "song.ogg", "clean.wav",
+    ]  # fmt: skip
+    out = tmp_path / "pictures"
+    assert (
+        run_command("inspect", folder, "--jobs", 2, "--fail-on", "fake", "--picture", out).code == 3
+    )
+    assert len(list(out.iterdir())) == 3
+    assert run_command("inspect", folder, "--jobs", -1).code == 2
+
+
 def test_only_one_form_can_be_asked_for(folder):
     done = run_command("inspect", folder, "--json", "--csv")
     assert done.code == 2

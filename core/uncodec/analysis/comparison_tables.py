@@ -160,10 +160,12 @@ def _stability(comparison: Comparison) -> TitledTable:
                 told,
             ]
         )
+    seeds = comparison.settings.seeds
     notes = [
-        f"Takes: {comparison.settings.seeds} seeds of the noise, least to most, on up to "
-        f"{PROBE_S:g} s. Apart: the difference of two takes against the sound, and against what is "
-        "added."
+        f"Takes: {seeds} seeds of the noise, least to most, on up to {PROBE_S:g} s. Apart: the "
+        "difference of two takes against the sound, and against what is added."
+        if seeds > 1
+        else "One seed: there are no takes to compare."
     ]
     for label, trained in comparison.trained.items():
         notes.append(

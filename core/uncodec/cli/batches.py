@@ -14,7 +14,14 @@ from typing import TYPE_CHECKING
 
 import typer
 
-from uncodec.cli.common import FAILED, check_terminal, loading, open_reporter, orderly_exit
+from uncodec.cli.common import (
+    FAILED,
+    check_terminal,
+    loading,
+    open_reporter,
+    orderly_exit,
+    process_count,
+)
 from uncodec.errors import InvalidValue
 
 if TYPE_CHECKING:
@@ -56,7 +63,6 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
         from uncodec.catalogue.run_lock import locked
         from uncodec.catalogue.shards import Shard
         from uncodec.catalogue.workers import each_in_processes
-        from uncodec.parameters import check_integer
 
     if batch.scheduler is not None:
         if batch.jobs is not None:
@@ -66,7 +72,7 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
         # Where a worker is lost its file is begun again, and must be known as ours.
         batch = replace(batch, skip_done=True)
         planned, work = _for_elsewhere(planned), work.for_elsewhere()
-    processes = check_integer("jobs", 1 if batch.jobs is None else batch.jobs, 0, 1024) or _cores()
+    processes = process_count(1 if batch.jobs is None else batch.jobs)
     shard = Shard() if batch.shard is None else Shard.parse(batch.shard)
     book = None
     if batch.receipts is not None or batch.skip_done:
@@ -189,10 +195,3 @@ def _place(planned: Plan, book: ReceiptBook) -> Path | None:
     place = Path(os.path.commonpath(map(os.path.abspath, folders)))
     # Results in folders far apart may have none in common that can be written to.
     return place if os.access(place, os.W_OK) or not place.exists() else None
-
-
-def _cores() -> int:
-    """Cores that this process may use: a scheduler may have given it some of a machine's."""
-    if hasattr(os, "sched_getaffinity"):
-        return len(os.sched_getaffinity(0))
-    return os.cpu_count() or 1

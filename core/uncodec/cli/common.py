@@ -30,6 +30,7 @@ __all__ = [
     "open_reporter",
     "orderly_exit",
     "parse_headroom",
+    "process_count",
     "read_reference",
     "told_errors",
     "told_files",
@@ -194,3 +195,21 @@ def check_plot(plot: str) -> None:
         )
     if Path(plot).suffix.lower() not in (".png", ".svg", ".pdf"):
         raise InvalidValue(f"plot={plot!r}: must end in .png, .svg or .pdf")
+
+
+def process_count(jobs: int) -> int:
+    """How many processes ``--jobs`` asks for; 0 is one for each core that this one may use.
+
+    Raises
+    ------
+    InvalidValue, InvalidType
+        `jobs` is no integer from 0 to 1024.
+    """
+    from uncodec.parameters import check_integer
+
+    if wanted := check_integer("jobs", jobs, 0, 1024):
+        return wanted
+    # A scheduler may have given this process some of a machine's cores.
+    if hasattr(os, "sched_getaffinity"):
+        return len(os.sched_getaffinity(0))
+    return os.cpu_count() or 1

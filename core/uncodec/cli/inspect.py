@@ -9,11 +9,20 @@ from typing import TYPE_CHECKING, Annotated
 
 import typer
 
-from uncodec.cli.common import FAILED, check_plot, loading, orderly_exit, told_errors, told_files
+from uncodec.cli.common import (
+    FAILED,
+    check_plot,
+    loading,
+    orderly_exit,
+    process_count,
+    told_errors,
+    told_files,
+)
+from uncodec.cli.options import Jobs
 from uncodec.errors import InvalidValue, UncodecError
 
 if TYPE_CHECKING:
-    from uncodec.inspection.inspector import Examined
+    from uncodec.cli.inspecting import Inspecting
     from uncodec.inspection.results import Inspection
 
 __all__ = ["register"]
@@ -73,6 +82,7 @@ def inspect(
     reasons: Annotated[
         bool, typer.Option("--reasons", help="Say below each file why; of one file always.")
     ] = False,
+    jobs: Jobs = 1,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     debug: Annotated[
@@ -91,55 +101,44 @@ def inspect(
                 "--json, --csv, --restore-suggested: only one of them can be asked for"
             )
         failing = _parse_verdicts(fail_on)
+        processes = process_count(jobs)
         alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
         if picture is not None:
             check_plot(picture if alone else "one.png")
         with loading():
+            from uncodec.cli.inspecting import Inspecting
             from uncodec.files.reporting import describe, one_line
-            from uncodec.inspection.inspector import examine
+        work = Inspecting(None if picture is None else Path(picture), alone, overwrite)
         if csv:
             _print_row(_columns())
         elif not json and not restore_suggested:
             _print(_HEADER)
-        failed = found = False
+        failed = any_found = False
         with _Watch(quiet or not _on_terminal(sys.stderr)) as watch:
-            for path in _files(inputs, watch):
-                watch.begin(path)
-                try:
-                    if isinstance(path, UncodecError):
-                        raise path
-                    examined = examine(path, progress=watch.progress)
-                    if picture is not None:
-                        _draw(examined, path, Path(picture), alone, overwrite)
-                except (UncodecError, OSError) as error:
+            for path, found in _results(inputs, work, processes, watch):
+                if isinstance(found, BaseException):
                     failed = True
-                    text = describe(error)
+                    text = describe(found)
                     watch.tell(f"uncodec: error: {one_line(text)}")
                     if json:
-                        _print_json(
-                            {
-                                "path": None if isinstance(path, UncodecError) else str(path),
-                                "error": text,
-                            }
-                        )
+                        _print_json({"path": None if path is None else str(path), "error": text})
                     continue
-                inspection = examined.inspection
-                found |= inspection.verdict in failing
+                any_found |= found.verdict in failing
                 with watch.aside():
                     if json:
-                        _print_json(inspection.as_dict())
+                        _print_json(found.as_dict())
                     elif csv:
-                        _print_row(inspection.as_row())
+                        _print_row(found.as_row())
                     elif restore_suggested:
-                        if inspection.restore:
+                        if found.restore:
                             _print(str(path))
                     else:
-                        _print(one_line(line_of(inspection)))
-                        for reason in inspection.reasons if reasons or alone else ():
+                        _print(one_line(line_of(found)))
+                        for reason in found.reasons if reasons or alone else ():
                             _print(f"          {one_line(reason)}")
     if failed:
         raise typer.Exit(FAILED)
-    if found:
+    if any_found:
         raise typer.Exit(FOUND)
 
 
@@ -157,8 +156,9 @@ def line_of(found: Inspection) -> str:
     clipped = "!" if found.clipped_runs else ""
     numbers = ["-" if value is None else f"{value:.1f}" for value in (found.lufs, found.range_lu)]
     peak = "-" if found.true_peak_db is None else f"{found.true_peak_db:+.1f}"
+    # Rounded down: nothing is certain.
     return (
-        f"{found.verdict:<9}{100 * found.confidence:>4.0f}%  {codec or '-':<15}{cutoff:>9}  "
+        f"{found.verdict:<9}{int(100 * found.confidence):>4}%  {codec or '-':<15}{cutoff:>9}  "
         f"{found.stereo:<10}{bits:>6}{numbers[0]:>7}{numbers[1]:>6}{peak + clipped:>7}"
         f"  {found.path}"
     )
@@ -174,12 +174,44 @@ def _parse_verdicts(text: str | None) -> tuple[str, ...]:
     return names
 
 
+def _results(
+    inputs: list[str], work: Inspecting, processes: int, watch: _Watch
+) -> Iterator[tuple[Path | None, Inspection | BaseException]]:
+    """Files with what was found, or why nothing could be; None for a folder that cannot be read."""
+    from uncodec.cli.inspecting import side_by_side
+
+    def progress(_: str, done: int, total: int | None) -> None:
+        watch.progress(done, total)
+
+    if processes == 1:
+        for path in _files(inputs, watch):
+            if isinstance(path, UncodecError):
+                yield None, path
+            else:
+                watch.begin(path)
+                yield path, work.do(path, progress)
+        return
+    paths = []
+    for path in _files(inputs, watch):
+        if isinstance(path, UncodecError):
+            yield None, path
+        else:
+            paths.append(path)
+    for number, (path, found) in enumerate(side_by_side(paths, work, processes), start=1):
+        watch.begin(path)
+        watch.progress(number, len(paths))
+        yield path, found
+
+
 def _files(inputs: list[str], watch: _Watch) -> Iterator[Path | UncodecError]:
     """Files as they are named and found; folders are read one by one, as they come."""
     from uncodec.files.sources import walk_sources
 
     for text in inputs:
         place = Path(text)
+        if text == "-":
+            yield UncodecError("-: standard input cannot be inspected; name a file")
+            continue
         if not place.is_dir():
             yield place
             continue
@@ -192,22 +224,6 @@ def _files(inputs: list[str], watch: _Watch) -> Iterator[Path | UncodecError]:
             yield from part.files
         if not any_there:
             yield UncodecError(f"{place}: no audio in this folder")
-
-
-def _draw(examined: Examined, path: Path, out: Path, alone: bool, overwrite: bool) -> None:
-    from uncodec.inspection.picture import draw
-
-    target = out
-    if not alone:
-        out.mkdir(parents=True, exist_ok=True)
-        target = out / f"{path.name}.png"
-        number = 2
-        while target.exists() and not overwrite:
-            target = out / f"{path.name}.{number}.png"
-            number += 1
-    elif target.exists() and not overwrite:
-        raise InvalidValue(f"{target}: exists already; --overwrite replaces it")
-    draw(examined, target)
 
 
 def _columns() -> list[str]:

@@ -234,6 +234,7 @@ def _stereo(channels: int, evidence: Evidence, found: Judgement) -> Stereo:
         return "surround"
     if evidence.picture.same:
         return "same"
-    if evidence.picture.intensity_hz:
+    # A mix may have its treble in the middle of its own accord.
+    if evidence.picture.intensity_hz and found.sound == "lossy":
         return "intensity"
     return "mid/side" if found.mid_side else "left/right"

@@ -20,11 +20,14 @@ _WINDOW = np.hanning(FRAME).astype(np.float32)
 _TILE = 8
 _HOLE_DB = 25.0
 HOLE_ZONES_HZ = (1000, 4000, 8000, 12000, 16000)
-_BANDS_HZ = (1000, 6000)
 # Below this the difference of two channels is none.
 _SAME_DB = -75.0
-# Intensity stereo: both channels are copies of one, in this part of the tiles.
-_COPIED, _COPIED_PART = 0.995, 0.7
+# Intensity stereo: both channels are copies of one. Windows are as short as the frames of codecs,
+# for the balance changes with them.
+_SHORT = 1024
+_SHORT_WINDOW = np.hanning(_SHORT).astype(np.float32)
+_COPIED, _COPIED_LEAST, _COPIED_PART, _COPIED_MORE = 0.98, 0.65, 0.8, 0.4
+_LEAST_RANGES, _LEAST_HEARD = 2, 0.05
 
 
 @dataclass(frozen=True)
@@ -46,7 +49,7 @@ class Picture:
     same : bool
         Both channels are the same.
     intensity_hz : float or None
-        From where on both channels are copies of one another at other levels.
+        From where on both channels are copies of one another, if need be at other levels.
     tilt_db : float
         Level of 1 to 4 kHz over that of 8 to 12 kHz.
     """
@@ -131,36 +134,44 @@ def _holes(power: NDArray[np.float32], rate: int, top: float) -> tuple[float, ..
 
 
 def _intensity(excerpts: Sequence[Excerpt], rate: int, top: float) -> float | None:
-    """From where on both channels are copies, tile by tile, though they are not below that."""
-    width = 16
+    """From where on up to the top both channels are copies, tile by tile, though not below that.
+
+    Their levels may differ. Sound in the middle is such a copy, too: so it is the change from one
+    to the other that tells.
+    """
     parts = []
     for e in excerpts[:: max(1, len(excerpts) // 12)]:
-        frames = np.lib.stride_tricks.sliding_window_view(e.audio, FRAME, axis=1)[:, ::FRAME]
-        spectra = np.fft.rfft(frames * _WINDOW, axis=-1)
-        count = spectra.shape[-1] // width * width
-        tiles = spectra[..., :count].reshape(*spectra.shape[:2], -1, width)
-        left, right = tiles
+        frames = np.lib.stride_tricks.sliding_window_view(e.audio, _SHORT, axis=1)[:, ::_SHORT]
+        spectra = np.fft.rfft(frames * _SHORT_WINDOW, axis=-1)
+        count = spectra.shape[-1] // _TILE * _TILE
+        left, right = spectra[..., :count].reshape(*spectra.shape[:2], -1, _TILE)
         cross = np.abs((left * right.conj()).sum(axis=-1))
-        power = (np.abs(left) ** 2).sum(axis=-1) * (np.abs(right) ** 2).sum(axis=-1)
-        coherent = cross / np.sqrt(power + 1e-12)
-        balance = (np.abs(left) ** 2).sum(axis=-1) / ((np.abs(right) ** 2).sum(axis=-1) + 1e-12)
-        # The middle of the picture is one signal without intensity stereo, too.
-        aside = np.abs(10.0 * np.log10(balance + 1e-12)) > 1.0
-        heard = power > 1e-3
-        parts.append(np.where(heard, (coherent > _COPIED) & aside, np.nan))
-    with np.errstate(all="ignore"):
-        share = _mean_heard(np.concatenate(parts))
-    bands = [int(hz * FRAME / rate / width) for hz in _BANDS_HZ]
-    below = share[bands[0] // 2 : bands[0]]
-    end = int(top * 0.97 * FRAME / rate / width)
-    for band in range(bands[0], end - 4):
-        if np.nanmin(share[band:end], initial=1.0) > _COPIED_PART:
-            low = float(np.nanmean(below)) if np.isfinite(below).any() else 1.0
-            return band * width * rate / FRAME if low < 0.3 else None
+        power = np.square(np.abs(left)).sum(axis=-1) * np.square(np.abs(right)).sum(axis=-1)
+        parts.append(np.where(power > 1e-3, cross > _COPIED * np.sqrt(power), np.nan))
+    share = _mean_heard(np.concatenate(parts))
+    width = _TILE * rate / _SHORT
+    # Ranges of about a kilohertz; the first begins at one.
+    step = max(1, round(1000 / width))
+    tiles = share[step : int(top * 0.97 / width)]
+    count = tiles.size // step
+    if count < 4:
+        return None
+    ranges = _mean_heard(tiles[: count * step].reshape(count, step).T)
+    for first in range(1, count - 1):
+        above, below = ranges[first:], ranges[:first]
+        above, below = above[np.isfinite(above)], below[np.isfinite(below)]
+        if (
+            min(above.size, below.size) >= _LEAST_RANGES
+            and above.min() > _COPIED_LEAST
+            and above.mean() > _COPIED_PART
+            and below.mean() < above.mean() - _COPIED_MORE
+        ):
+            return float((first + 1) * step * width)
     return None
 
 
 def _mean_heard(values: NDArray[np.float64]) -> NDArray[np.float64]:
+    """Means over what is heard; NaN where that is little."""
     count = np.isfinite(values).sum(axis=0)
     total = np.nansum(values, axis=0)
-    return np.where(count > 0, total / np.maximum(count, 1), np.nan)
+    return np.where(count >= _LEAST_HEARD * len(values), total / np.maximum(count, 1), np.nan)

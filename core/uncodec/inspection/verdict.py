@@ -24,6 +24,9 @@ _SHOWN = 0.995
 # Another codec's lattice counts where it shows by itself and not because windows are alike.
 _SECOND_SHARE = 0.5
 _SHORTEST_S = 0.5
+# Where a sound was once sampled at a lower rate, it ends in a wall right below half of that rate.
+_RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
+_WALL_DB, _WALL_FROM, _WALL_TO = 30.0, 0.95, 1.01
 # No frames and a probability up to here: the treble alone accuses nobody.
 _MANY_HOLES = 0.02
 
@@ -76,7 +79,10 @@ def judge(evidence: Evidence) -> Judgement:
         reasons += [_told(lattice) for lattice in _distinct(shown)]
     else:
         reasons.append("no frames of MP3, AAC, Vorbis, Opus, WMA or AC-3 stand out")
+    inner = _inner_rate(evidence, shown)
     reasons += _seen(evidence)
+    if inner and not shown:
+        reasons.append(f"it ends as sound does that was once sampled at {inner / 1000:g} kHz")
     if evidence.seconds < _SHORTEST_S and not shown:
         return _undecided(f"it is too short to judge: {evidence.seconds:.2f} s", probability)
     best = shown[0] if shown else None
@@ -87,7 +93,7 @@ def judge(evidence: Evidence) -> Judgement:
         tuple(reasons),
         best.family.codec if best else "",
         model.kbps(values) if sound == "lossy" else None,
-        best.rate if best and best.rate != evidence.rate else None,
+        inner,
         tuple(x.family.codec for x in _distinct(shown)),
         bool(best and best.mid_side > 0.1),
         _time_map(best, evidence),
@@ -142,6 +148,19 @@ def _told(lattice: Lattice) -> str:
         f"{every}{rate} its coefficients fall to nothing, {lattice.score:.0f} standard deviations "
         f"beyond chance, by itself in {100 * lattice.share:.0f} % of the excerpts"
     )
+
+
+def _inner_rate(evidence: Evidence, shown: list[Lattice]) -> int | None:
+    """The rate at which a codec ran, or that of which the sound shows the upper end."""
+    if shown:
+        return shown[0].rate if shown[0].rate != evidence.rate else None
+    picture = evidence.picture
+    if not picture.edge_hz or picture.wall_db < _WALL_DB:
+        return None
+    for rate in _RATES:
+        if rate < evidence.rate and _WALL_FROM <= picture.edge_hz / (rate / 2) <= _WALL_TO:
+            return rate
+    return None
 
 
 def _seen(evidence: Evidence) -> list[str]:
