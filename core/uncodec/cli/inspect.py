@@ -82,7 +82,7 @@ def inspect(
     reasons: Annotated[
         bool, typer.Option("--reasons", help="Say below each file why; of one file always.")
     ] = False,
-    jobs: Jobs = 1,
+    jobs: Jobs = None,
     overwrite: Annotated[bool, typer.Option("--overwrite", help="Replace pictures.")] = False,
     quiet: Annotated[bool, typer.Option("--quiet", "-q", help="No progress bar.")] = False,
     debug: Annotated[
@@ -101,7 +101,7 @@ def inspect(
                 "--json, --csv, --restore-suggested: only one of them can be asked for"
             )
         failing = _parse_verdicts(fail_on)
-        processes = process_count(jobs)
+        processes = process_count(1 if jobs is None else jobs)
         alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
         if picture is not None:
             check_plot(picture if alone else "one.png")
