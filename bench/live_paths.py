@@ -16,6 +16,7 @@ from uncodec.analysis.latency import Host, Percentiles
 from uncodec.live.hop_engine import HopEngine, PassingEngine, restoring_engine
 from uncodec.live.playback import no_collection
 from uncodec.networks import load_model
+from uncodec.signals import Array
 
 __all__ = [
     "CHANNELS",
@@ -28,8 +29,6 @@ __all__ = [
     "measure_path",
     "time_calls",
 ]
-
-Array = NDArray[np.float32]
 
 SAMPLE_RATE = 48_000
 CHANNELS = 2

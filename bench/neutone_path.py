@@ -13,15 +13,12 @@ import warnings
 from dataclasses import asdict
 from typing import Any
 
-import numpy as np
 import torch
-from numpy.typing import NDArray
 
 from live_paths import SAMPLE_RATE, Restorer, load_engine, measure_path
+from uncodec.signals import Array
 
 __all__ = ["NeutoneQueue"]
-
-Array = NDArray[np.float32]
 
 
 def _stand_in_for_torchaudio() -> None:

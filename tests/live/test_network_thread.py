@@ -59,7 +59,7 @@ def feed(session, audio, settle=None):
 
 def keeping_up(session):
     """Whether the worker is through with every hop handed over, or is no more."""
-    return lambda: session._worker.finished == session._host.submitted or not session.running
+    return lambda: session._network.finished == session._host.submitted or not session.running
 
 
 def tone(samples, start=0):

@@ -29,7 +29,7 @@ class Latency:
     buffering : int
         From collecting hops out of blocks.
     turnaround : int
-        Given to the worker, in whole blocks.
+        Given to the network, in whole blocks.
     """
 
     algorithmic: int

@@ -43,9 +43,9 @@ class LiveCounters:
     hops, late : int
         Hops played, and those of them whose result was not there in time.
     dropped : int
-        Hops that the worker never got, because it was too far behind.
+        Hops that the network never got, because it was too far behind.
     resyncs : int
-        Times that the worker went on with a hop that did not follow the last one.
+        Times that the network went on with a hop that did not follow the last one.
     failures : int
         Times that the engine failed.
     worst_callback_s : float
@@ -173,7 +173,7 @@ class LiveSession(Sealed):
         self._host = open_host(engine, self.block, turnaround_s, self.sample_rate, pattern)
         self.latency = latency_of(self._host, engine, self.block, pattern)
         self.latency_samples = self.latency.total
-        # Behind by twice what the latency allows for, the worker goes on with the newest hop.
+        # Behind by twice what the latency allows for, the network goes on with the newest hop.
         per_call = -(-self.block // self.hop)
         self._most_behind = max(16, 2 * (per_call + -(-self.latency_samples // self.hop)))
         self._engine = engine
@@ -186,15 +186,15 @@ class LiveSession(Sealed):
         self._start()
 
     def _start(self) -> None:
-        # An end of its own: the last worker's may be held by a thread that is gone.
+        # An end of its own: the last thread's may be held by a thread that is gone.
         self._core = self._host.open_core(most_behind=self._most_behind if self.realtime else None)
-        self._worker = NetworkThread(self._engine, self._core)
-        self._worker.brightness_db = self._brightness_db
+        self._network = NetworkThread(self._engine, self._core)
+        self._network.brightness_db = self._brightness_db
         self._host.reset()
         self._thread: threading.Thread | None = None
         if self.realtime:
             self._thread = threading.Thread(
-                target=self._worker.run, args=(_settle_thread,), name="uncodec-live", daemon=True
+                target=self._network.run, args=(_settle_thread,), name="uncodec-live", daemon=True
             )
             self._thread.start()
             # Also at the interpreter's exit: no thread is to come back to Python after that.
@@ -220,7 +220,7 @@ class LiveSession(Sealed):
         brightness_db = check_brightness(brightness_db)
         # Told to the caller, not to the thread that would find it out.
         check_tilting(self._engine, brightness_db)
-        self._brightness_db = self._worker.brightness_db = brightness_db
+        self._brightness_db = self._network.brightness_db = brightness_db
 
     @property
     def bypass(self) -> bool:
@@ -245,11 +245,11 @@ class LiveSession(Sealed):
     @property
     def error(self) -> BaseException | None:
         """What the engine failed with last, or why there is nothing that runs it."""
-        if self._worker.error is None and not (self._closed or self.running):
+        if self._network.error is None and not (self._closed or self.running):
             return UncodecError(
-                "the worker's thread is gone, as in a forked process: reset starts another"
+                "the network's thread is gone, as in a forked process: reset starts another"
             )
-        return self._worker.error
+        return self._network.error
 
     @property
     def counters(self) -> LiveCounters:
@@ -262,9 +262,9 @@ class LiveSession(Sealed):
             dry=dry,
             hops=max(0, -(-played // self.hop)),
             late=late,
-            dropped=self._worker.dropped,
-            resyncs=self._worker.hops.resyncs,
-            failures=self._worker.hops.failures,
+            dropped=self._network.dropped,
+            resyncs=self._network.hops.resyncs,
+            failures=self._network.hops.failures,
             worst_callback_s=self._callback_times.max_ns * 1e-9,
         )
 
@@ -286,7 +286,7 @@ class LiveSession(Sealed):
     @property
     def turnaround_times(self) -> Percentiles:
         """Times from a hop's end to its result, of all hops."""
-        return self._worker.turnarounds.percentiles()
+        return self._network.turnarounds.percentiles()
 
     def callback(self, block: NDArray[np.floating]) -> Array:
         """Allocating twin of `callback_into`.
@@ -337,7 +337,7 @@ class LiveSession(Sealed):
         self._host.push(source, began)
         try:
             if not (self.realtime or self._closed):
-                self._worker.work()
+                self._network.work()
         finally:
             self._host.pull_into(target)
         taken = time.perf_counter_ns() - began
@@ -356,7 +356,7 @@ class LiveSession(Sealed):
         raise InvalidValue(f"{name}: must have shape {wanted}, got {array.shape}")
 
     def reset(self) -> None:
-        """Forget all audio and all counts, and start the worker again if it has died.
+        """Forget all audio and all counts, and start the thread again if it has died.
 
         Not from within the callback, nor at the same time as it.
 
@@ -373,11 +373,11 @@ class LiveSession(Sealed):
             self._start()
             return
         # Results under way are of the old generation, and are not taken for new ones.
-        self._worker.forget_counts()
+        self._network.forget_counts()
         self._host.reset()
 
     def close(self) -> None:
-        """Stop the worker; calls that still come are answered dry. May be called twice."""
+        """Stop the thread; calls that still come are answered dry. May be called twice."""
         self._closed = True
         if self._thread is not None:
             _end(self._core, self._thread)
@@ -400,7 +400,7 @@ def _warm_up(engine: HopEngine) -> None:
 
 
 def _settle_thread() -> None:
-    """Set the worker's thread up for steps that are short and must not stall."""
+    """Set the network's thread up for steps that are short and must not stall."""
     # Both hold for this thread alone. The steps are too small to share, and a fading signal must
     # not turn slow on numbers close to zero.
     torch.set_num_threads(1)
@@ -408,9 +408,9 @@ def _settle_thread() -> None:
 
 
 def _end(core: LiveCore, thread: threading.Thread) -> None:
-    """Have a worker's thread end, and wait for it."""
+    """Have a network's thread end, and wait for it."""
     core.stop()
-    # A session may be let go by its own worker's thread.
+    # A session may be let go by its own network's thread.
     if thread is not threading.current_thread():
         # One that hangs in its engine is left alone: it is a daemon and holds no audio up.
         thread.join(timeout=2.0)

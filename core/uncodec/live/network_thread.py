@@ -26,7 +26,7 @@ class NetworkThread:
     Parameters
     ----------
     engine : HopEngine
-        Fresh; the worker runs clones of it.
+        Fresh; the thread runs clones of it.
     core : LiveCore
 
     Attributes
@@ -82,7 +82,7 @@ class NetworkThread:
         except BaseException as error:
             # Nothing above this thread could handle it: the session says so and plays dry.
             self._death = error
-            _log.error("the live worker stopped, the audio goes on dry: %r", error)
+            _log.error("the live network stopped, the audio goes on dry: %r", error)
 
     def work(self) -> None:
         """Do all hops that there are, in this thread; what the engine raises passes through."""
