@@ -8,8 +8,8 @@ should have nothing else to do; the processor time tells whether it had.
 from __future__ import annotations
 
 import argparse
+import contextlib
 import os
-import resource
 import statistics
 import subprocess
 import sys
@@ -33,42 +33,55 @@ def write_clips(folder: Path, clips: int, seconds: float) -> None:
         )
 
 
-def memory_of(process: int) -> int:
-    """Resident bytes of a process and all below it, shared pages counted once."""
-    total, todo = 0, [process]
+def processes_of(process: int) -> list[int]:
+    """A process and all below it."""
+    found, todo = [], [process]
     while todo:
         number = todo.pop()
-        try:
-            rollup = Path(f"/proc/{number}/smaps_rollup").read_text()
-            total += next(int(x.split()[1]) for x in rollup.splitlines() if x.startswith("Pss:"))
+        found.append(number)
+        with contextlib.suppress(OSError):
             for task in Path(f"/proc/{number}/task").iterdir():
                 todo += map(int, (task / "children").read_text().split())
-        except (OSError, StopIteration):
-            continue
-    return total * 1024
+    return found
 
 
-def processor_time() -> float:
-    """Seconds of all processes that have ended."""
-    used = resource.getrusage(resource.RUSAGE_CHILDREN)
-    return used.ru_utime + used.ru_stime
+def memory_of(process: int) -> int:
+    """Resident bytes, shared pages counted once for all that share them."""
+    try:
+        rollup = Path(f"/proc/{process}/smaps_rollup").read_text()
+        return 1024 * next(int(x.split()[1]) for x in rollup.splitlines() if x.startswith("Pss:"))
+    except (OSError, StopIteration):
+        return 0
+
+
+def processor_time(process: int) -> float:
+    """Seconds used so far; 0 if it is gone."""
+    try:
+        fields = Path(f"/proc/{process}/stat").read_text().rpartition(")")[2].split()
+    except OSError:
+        return 0.0
+    return (int(fields[11]) + int(fields[12])) / os.sysconf("SC_CLK_TCK")
 
 
 def run(source: Path, jobs: int) -> tuple[float, int, float]:
     with tempfile.TemporaryDirectory() as results:
         command = [sys.executable, "-m", "uncodec", "restore", str(source), "-o", results]
-        begun, used = time.perf_counter(), processor_time()
+        begun = time.perf_counter()
         process = subprocess.Popen(
             [*command, "--jobs", str(jobs), "--skip-done"],
             env=os.environ | {"OMP_NUM_THREADS": "1"},
         )
         peak = 0
+        used: dict[int, float] = {}
 
         def watch() -> None:
             nonlocal peak
             while process.poll() is None:
-                peak = max(peak, memory_of(process.pid))
-                time.sleep(0.5)
+                numbers = processes_of(process.pid)
+                peak = max(peak, sum(map(memory_of, numbers)))
+                for number in numbers:
+                    used[number] = max(used.get(number, 0.0), processor_time(number))
+                time.sleep(0.2)
 
         watcher = threading.Thread(target=watch)
         watcher.start()
@@ -76,7 +89,7 @@ def run(source: Path, jobs: int) -> tuple[float, int, float]:
             raise SystemExit("a run failed")
         taken = time.perf_counter() - begun
         watcher.join()
-        return taken, peak, processor_time() - used
+        return taken, peak, sum(used.values())
 
 
 def main() -> None:

@@ -1,7 +1,13 @@
 """Catalogue runs from the command line."""
 
 import json
+import os
 import re
+import signal
+import subprocess
+import sys
+import time
+from pathlib import Path
 
 import numpy as np
 import pytest
@@ -193,3 +199,18 @@ def test_what_was_left_alone_is_done_when_all_is_asked_for(run, archive, tmp_pat
     assert "1 restored, 0 failed, 1 of these anew (1: it was left alone before)" in outcome.stderr
     # A result that is there and intact is done, whatever the inspector says.
     assert run(*command, "--only-damaged").error_lines[-1].endswith("1 done before")
+
+
+@pytest.mark.skipif(not Path("/proc/self/task").exists(), reason="reads /proc")
+def test_ctrl_c_while_processes_are_loading_is_told_in_one_line(put, tmp_path):
+    put("in/a.wav"), put("in/b.wav")
+    command = [sys.executable, "-m", "uncodec", "restore", tmp_path / "in", "--jobs", "2"]
+    with subprocess.Popen(command, start_new_session=True, stderr=subprocess.PIPE) as process:
+        children = Path(f"/proc/{process.pid}/task/{process.pid}/children")
+        deadline = time.monotonic() + 60
+        while not children.read_text() and time.monotonic() < deadline:
+            time.sleep(0.02)
+        os.killpg(process.pid, signal.SIGINT)
+        # Read to its end: nothing that was started is left.
+        told = process.stderr.read().decode()
+    assert (process.returncode, told) == (130, "uncodec: stopped\n")

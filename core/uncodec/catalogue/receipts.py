@@ -22,6 +22,7 @@ from typing import Any, Literal
 
 from uncodec.catalogue.damage import Damage, inspector
 from uncodec.errors import AudioFileError, UncodecError
+from uncodec.files.places import UrlPath
 from uncodec.files.planning import Job
 from uncodec.files.restore import RestoreReport
 from uncodec.files.sources import RECEIPT
@@ -29,7 +30,7 @@ from uncodec.io.staging import remove_abandoned
 from uncodec.version import __version__
 from uncodec.whole_files import reason_of, write_whole
 
-__all__ = ["FORMAT", "Attempt", "Decision", "ReceiptBook", "read_receipt"]
+__all__ = ["FORMAT", "Attempt", "Decision", "ReceiptBook", "identity_of", "read_receipt"]
 
 FORMAT = 1
 """Of the receipts; those of another format are not read."""
@@ -84,7 +85,9 @@ class ReceiptBook:
         """
         if self.folder is None:
             return job.target.with_name(job.target.name + RECEIPT)
-        if job.folder is None:
+        if isinstance(job.target, UrlPath) and job.folder is None:
+            key = str(job.target)
+        elif job.folder is None:
             key = os.path.realpath(job.target)
         else:
             key = job.target.relative_to(job.folder).as_posix()
@@ -94,7 +97,12 @@ class ReceiptBook:
         return self.folder / digest[:2] / f"{name}-{digest[:16]}{RECEIPT}"
 
     def attempt(
-        self, job: Job, made_with: Mapping[str, Any], *, only_damaged: bool = False
+        self,
+        job: Job,
+        made_with: Mapping[str, Any],
+        *,
+        only_damaged: bool = False,
+        copy: Path | None = None,
     ) -> Attempt:
         """Look at the source and at an earlier receipt.
 
@@ -105,8 +113,10 @@ class ReceiptBook:
             Command, model and settings: what determines the result apart from the source.
         only_damaged : bool
             What an earlier run found to have no damage is left alone again.
+        copy : Path, optional
+            Of the source, where that lies elsewhere.
         """
-        return Attempt(self, job, made_with, only_damaged)
+        return Attempt(self, job, made_with, only_damaged, copy)
 
 
 class Attempt:
@@ -124,7 +134,12 @@ class Attempt:
     """
 
     def __init__(
-        self, book: ReceiptBook, job: Job, made_with: Mapping[str, Any], only_damaged: bool
+        self,
+        book: ReceiptBook,
+        job: Job,
+        made_with: Mapping[str, Any],
+        only_damaged: bool = False,
+        copy: Path | None = None,
     ) -> None:
         self._job = job
         self._only_damaged = only_damaged
@@ -135,7 +150,7 @@ class Attempt:
         self._source: Receipt = {"path": str(job.source), "name": job.name}
         self.error: AudioFileError | None = None
         try:
-            self._source |= _identity(job.source)
+            self._source |= identity_of(copy or job.source)
         except AudioFileError as error:
             self.error = error
         self.decision = self._decide()
@@ -170,7 +185,7 @@ class Attempt:
         if other:
             return Decision("again", f"another {other[0]}", ours=True)
         try:
-            now = _identity(self._job.target)
+            now = identity_of(self._job.target)
         except AudioFileError:
             return Decision("again", "the result is missing", ours=True)
         if now != {key: before["result"].get(key) for key in ("bytes", "sha256")}:
@@ -185,14 +200,26 @@ class Attempt:
         UncodecError
             The receipt cannot be written.
         """
-        self._ours = self._ours or not os.path.lexists(self._job.target)
+        target = self._job.target
+        far = isinstance(target, UrlPath)
+        try:
+            taken = target.exists() if far else os.path.lexists(target)
+        except OSError as error:
+            raise AudioFileError(f"{target}: cannot be read: {reason_of(error)}") from error
+        self._ours = self._ours or not taken
         if self._ours:
             self._write("begun", {})
-        if self._before is not None and self._before.get("state") == "begun":
+        if not far and self._before is not None and self._before.get("state") == "begun":
             remove_abandoned(self._job.target.parent)
 
-    def done(self, report: RestoreReport) -> None:
+    def done(self, report: RestoreReport, result: Receipt | None = None) -> None:
         """Note that the result is complete.
+
+        Parameters
+        ----------
+        report : RestoreReport
+        result : dict, optional
+            Of `identity_of`, where it is known.
 
         Raises
         ------
@@ -209,7 +236,10 @@ class Attempt:
         self._write(
             "done",
             {
-                "result": {"path": str(report.target), **_identity(report.target)},
+                "result": {
+                    "path": str(report.target),
+                    **(result or identity_of(report.target)),
+                },
                 "audio": audio,
                 "elapsed_s": round(report.elapsed_s, 3),
                 "clipped": report.clipped,
@@ -254,8 +284,15 @@ class Attempt:
             raise AudioFileError(
                 f"{self.path.parent}: cannot create this folder: {reason}"
             ) from error
-        text = json.dumps(content, indent=1, ensure_ascii=True)
-        write_whole(self.path, text.encode())
+        data = json.dumps(content, indent=1, ensure_ascii=True).encode()
+        if not isinstance(self.path, UrlPath):
+            write_whole(self.path, data)
+            return
+        try:
+            self.path.write_bytes(data)
+        except OSError as error:
+            reason = reason_of(error)
+            raise AudioFileError(f"{self.path}: cannot be written: {reason}") from error
 
 
 def read_receipt(path: Path) -> Receipt | None:
@@ -285,7 +322,7 @@ def read_receipt(path: Path) -> Receipt | None:
     return content
 
 
-def _identity(path: Path) -> Receipt:
+def identity_of(path: Path) -> Receipt:
     """Size and SHA-256 of a file."""
     try:
         with path.open("rb") as file:

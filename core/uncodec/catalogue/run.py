@@ -3,20 +3,23 @@
 from __future__ import annotations
 
 from collections.abc import Callable, Iterator, Sequence
+from contextlib import suppress
 from dataclasses import dataclass, replace
 from functools import partial
 from pathlib import Path
 from typing import Any, Literal, Protocol
 
-from uncodec.catalogue.damage import Damage, damage_of
-from uncodec.catalogue.receipts import Attempt, Decision, ReceiptBook
+from uncodec.catalogue.damage import damage_of
+from uncodec.catalogue.receipts import Attempt, Decision, ReceiptBook, identity_of
 from uncodec.catalogue.tasks import Task, Tell
 from uncodec.catalogue.work import Work
 from uncodec.errors import AudioFileError, ModelError, UncodecError
-from uncodec.files.batch import do_job
+from uncodec.files.batch import do_job, told_as
+from uncodec.files.places import UrlPath, nearby
 from uncodec.files.planning import STANDARD, Job, Plan
 from uncodec.files.reporting import Counts, Reporter, ReportLost, describe
 from uncodec.files.restore import RestoreReport
+from uncodec.io.staging import remove_abandoned
 
 __all__ = ["Events", "Foreseeing", "Outcome", "Performing", "each_here", "perform", "run"]
 
@@ -76,6 +79,12 @@ class Performing:
         tell("failed", job.source, job.target, error)
         return Outcome("failed")
 
+    def abandoned(self, job: Job) -> None:
+        """Remove half of a result: a process that is ended inside a library cannot do it itself."""
+        if not isinstance(job.target, UrlPath):
+            with suppress(OSError):
+                remove_abandoned(job.target.parent)
+
 
 @dataclass
 class Foreseeing:
@@ -91,25 +100,26 @@ class Foreseeing:
     def do(self, job: Job, tell: Tell) -> Decision:
         """Tell what would be done; the action "fail" comes with the reason."""
         try:
-            return self._decision(job)
+            with nearby(job.source) as source, told_as({source: str(job.source)}):
+                return self._decision(job, source)
         except (AudioFileError, OSError) as error:
             return Decision("fail", describe(error))
 
-    def _decision(self, job: Job) -> Decision:
+    def _decision(self, job: Job, source: Path) -> Decision:
         if self.book is None:
             decision = Decision("new")
             if not job.source.exists():
                 return Decision("fail", f"{job.source}: does not exist")
         else:
             made_with = self.work.made_with(job)
-            attempt = self.book.attempt(job, made_with, only_damaged=self.only_damaged)
+            attempt = self.book.attempt(job, made_with, only_damaged=self.only_damaged, copy=source)
             if attempt.error is not None:
                 return Decision("fail", str(attempt.error))
             decision = attempt.decision
         if decision.action in ("skip", "leave"):
             return decision
         if self.only_damaged:
-            damage = damage_of(job.source)
+            damage = damage_of(source)
             if not damage.worth:
                 return Decision("leave", damage.told)
             if not decision.reason:
@@ -122,6 +132,9 @@ class Foreseeing:
     def lost(self, job: Job, error: UncodecError, tell: Tell) -> Decision:
         """Its processes died."""
         return Decision("fail", str(error))
+
+    def abandoned(self, job: Job) -> None:
+        """It leaves nothing."""
 
 
 def each_here(items: Sequence[Any], task: Task, heard: Tell) -> Iterator[tuple[Any, Any]]:
@@ -178,11 +191,29 @@ def perform(
     job: Job, work: Work, events: Events, book: ReceiptBook | None, *, only_damaged: bool = False
 ) -> Outcome:
     """Do one job, or find that it is done, or that there is nothing to do."""
+    try:
+        with nearby(job.source) as source:
+            return _perform(job, source, work, events, book, only_damaged)
+    except AudioFileError as error:  # no room for a copy of the source
+        events.failed(job.source, job.target, error)
+        return Outcome("failed")
+
+
+def _perform(
+    job: Job,
+    source: Path,
+    work: Work,
+    events: Events,
+    book: ReceiptBook | None,
+    only_damaged: bool,
+) -> Outcome:
+    """Do one job, its source being at hand."""
     attempt: Attempt | None = None
     again = ""
     try:
         if book is not None:
-            attempt = book.attempt(job, work.made_with(job), only_damaged=only_damaged)
+            made_with = work.made_with(job)
+            attempt = book.attempt(job, made_with, only_damaged=only_damaged, copy=source)
             if attempt.decision.action == "skip":
                 events.skipped(job.source, job.target)
                 return Outcome("skipped")
@@ -193,12 +224,14 @@ def perform(
             if attempt.unread:
                 events.notice(job.source, f"{attempt.path}: {attempt.unread}; done again")
         events.started(job.source, job.target)
-        if only_damaged and not (damage := _damage(job, attempt)).worth:
-            if attempt is not None:
-                attempt.left(damage)
-            events.left(job.source, job.target, damage.told)
-            return Outcome("left", again)
-        report = _done(job, work, events, attempt)
+        with told_as({source: str(job.source)}):
+            _check_there(source, attempt)
+            if only_damaged and not (damage := damage_of(source)).worth:
+                if attempt is not None:
+                    attempt.left(damage)
+                events.left(job.source, job.target, damage.told)
+                return Outcome("left", again)
+            report = _done(job, source, work, events, attempt)
     except (BrokenPipeError, ReportLost, ModelError):
         raise
     except Exception as error:
@@ -210,32 +243,40 @@ def perform(
     return Outcome("restored", again)
 
 
-def _damage(job: Job, attempt: Attempt | None) -> Damage:
+def _check_there(source: Path, attempt: Attempt | None) -> None:
     if attempt is not None and attempt.error is not None:
         raise attempt.error
-    return damage_of(job.source)
+    if isinstance(source, UrlPath):
+        identity_of(source)  # it could not be fetched: says why
+        raise AudioFileError(f"{source}: cannot be fetched")
 
 
-def _done(job: Job, work: Work, events: Events, attempt: Attempt | None) -> RestoreReport:
+def _done(
+    job: Job, source: Path, work: Work, events: Events, attempt: Attempt | None
+) -> RestoreReport:
     ours = resume = False
     if attempt is not None:
-        if attempt.error is not None:
-            raise attempt.error
         attempt.begin()
         ours, resume = attempt.decision.ours, attempt.decision.resume
+    result: dict[str, Any] | None = None
 
     def make(files: Job) -> RestoreReport:
-        return work.do(
+        nonlocal result
+        report = work.do(
             files,
             ours=ours,
             resume=resume,
             progress=partial(events.progress, job.source),
             notice=partial(events.notice, job.source),
         )
+        if attempt is not None and isinstance(job.target, UrlPath):
+            result = identity_of(files.target)  # before it is far away
+        return report
 
-    report = do_job(job, make)
+    report = do_job(replace(job, source=source), make, replaces=ours or work.overwrite)
+    report = replace(report, source=job.source)
     if attempt is not None:
-        attempt.done(report)
+        attempt.done(report, result)
     return report
 
 

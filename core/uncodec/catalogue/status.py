@@ -11,6 +11,7 @@ from typing import Any
 
 from uncodec.catalogue.receipts import read_receipt
 from uncodec.errors import AudioFileError, InvalidValue
+from uncodec.files.places import UrlPath, place
 from uncodec.files.sources import RECEIPT, find_sources
 from uncodec.whole_files import reason_of
 
@@ -129,13 +130,19 @@ def _receipts(folder: Path) -> Iterator[Path]:
     def refuse(error: OSError) -> None:
         raise AudioFileError(f"{error.filename}: cannot be read: {reason_of(error)}") from error
 
+    if isinstance(folder, UrlPath):
+        try:
+            yield from (path for path in folder.below() if path.name.endswith(RECEIPT))
+        except OSError as error:
+            refuse(error)
+        return
     if not folder.exists():
         raise AudioFileError(f"{folder}: does not exist")
-    for place, folders, names in os.walk(folder, onerror=refuse):
+    for where, folders, names in os.walk(folder, onerror=refuse):
         folders.sort()
         for name in sorted(names):
             if name.endswith(RECEIPT):
-                yield Path(place, name)
+                yield Path(where, name)
 
 
 def _named(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
@@ -152,7 +159,7 @@ def _named(folders: Sequence[Path]) -> Iterator[tuple[Path, str]]:
 
 def _is_there(result: dict[str, Any]) -> bool:
     try:
-        return Path(str(result.get("path"))).stat().st_size == result.get("bytes")
+        return place(str(result.get("path"))).stat().st_size == result.get("bytes")
     except OSError:
         return False
 

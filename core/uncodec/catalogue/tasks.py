@@ -31,6 +31,10 @@ class Task(Protocol):
         """The result of an item whose processes died; called in the first process."""
         ...
 
+    def abandoned(self, item: Any) -> None:
+        """Remove what a process that was ended in mid-item has left; called in the first one."""
+        ...
+
 
 def portable(error: BaseException) -> BaseException:
     """An error as it can be sent, with where it came from as a note."""

@@ -1,5 +1,8 @@
-"""Several processes at one task: each loads what it needs once, works on one thread, and is
-replaced if it dies."""
+"""Several processes at one task: each works on one thread, and is replaced if it dies.
+
+Where the system can, they are copies of a process that has imported everything and computed
+nothing: imports cost a run their time and memory once, not once for each process.
+"""
 
 from __future__ import annotations
 
@@ -11,19 +14,34 @@ import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
 from contextlib import contextmanager, suppress
+from multiprocessing import resource_tracker
 from multiprocessing.connection import Connection, wait
 from typing import Any, NoReturn
 
 from uncodec.catalogue.tasks import Task, Tell, portable
 from uncodec.errors import UncodecError
 
-__all__ = ["each_in_processes", "leave_on_signal", "leave_with_parent", "one_thread"]
+__all__ = ["each_in_processes", "leave_on_signal", "leave_with_parent", "one_thread", "warm_up"]
 
-# A new interpreter for each: a copy of one that has run torch may hang.
-_SPAWN = multiprocessing.get_context("spawn")
+# Copies of this process would not do: one that has run torch may hang.
+_COPIES = "forkserver" in multiprocessing.get_all_start_methods()
+_CONTEXT: Any = multiprocessing.get_context("forkserver" if _COPIES else "spawn")
 # Deaths of workers at the same item after which it is not tried again.
 _MOST_DEATHS = 2
 _PATIENCE_S = 10.0
+
+
+def warm_up(*modules: str) -> None:
+    """Begin to import what processes will need, while this one does something else.
+
+    It counts for the first processes of this one's life and for all that follow.
+    """
+    if _COPIES:
+        from multiprocessing import forkserver
+
+        _CONTEXT.set_forkserver_preload(list(modules))
+        with _started():
+            forkserver.ensure_running()
 
 
 def each_in_processes(
@@ -88,6 +106,9 @@ def each_in_processes(
     finally:
         for worker in workers:
             worker.end()
+        for worker in workers:
+            if worker.held is not None:
+                task.abandoned(worker.held[1])
 
 
 def _lost() -> UncodecError:
@@ -103,9 +124,13 @@ class _Worker:
     def __init__(self, task: Task) -> None:
         self.held: tuple[int, Any] | None = None
         self._ready = False
-        self.connection, other = _SPAWN.Pipe()
-        self.process = _SPAWN.Process(target=_serve, args=(other, task), daemon=True)
-        with one_thread():
+        self.connection, other = _CONTEXT.Pipe()
+        with _started():
+            # What the processes are copies of knows only what it was once started with.
+            environment = dict(os.environ)
+            self.process = _CONTEXT.Process(
+                target=_serve, args=(other, task, environment), daemon=True
+            )
             self.process.start()
         # Else the end of the process would not be seen as the end of what comes from it.
         other.close()
@@ -157,6 +182,25 @@ def _with_news(workers: Sequence[_Worker]) -> list[_Worker]:
 
 
 @contextmanager
+def _started() -> Iterator[None]:
+    """Start processes that Ctrl-C leaves alone and whose libraries use one thread.
+
+    Ctrl-C reaches all processes of a terminal at once; the first one says when to stop.
+    """
+    masked = hasattr(signal, "pthread_sigmask")
+    if _COPIES:
+        # It is started with the first process, and lets Ctrl-C through again when it is.
+        resource_tracker.ensure_running()
+    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masked else set()
+    try:
+        with one_thread():
+            yield
+    finally:
+        if masked:
+            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
+
+
+@contextmanager
 def one_thread() -> Iterator[None]:
     """Have libraries that a new process loads use one thread: the files share the processors."""
     names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
@@ -172,9 +216,10 @@ def one_thread() -> Iterator[None]:
                 os.environ[name] = value
 
 
-def _serve(connection: Connection, task: Task) -> None:
+def _serve(connection: Connection, task: Task, environment: dict[str, str]) -> None:
     """The life of a worker."""
-    # Ctrl-C reaches all processes of a terminal at once; the first one says when to stop.
+    os.environ.clear()
+    os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave_on_signal)
     threading.Thread(target=leave_with_parent, daemon=True).start()

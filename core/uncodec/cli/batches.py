@@ -29,7 +29,7 @@ if TYPE_CHECKING:
     from uncodec.catalogue.work import Rendering, Restoring
     from uncodec.files.planning import Job, Plan
 
-__all__ = ["Batch", "run_batch"]
+__all__ = ["Batch", "run_batch", "warm_up"]
 
 
 @dataclass(frozen=True)
@@ -48,6 +48,14 @@ class Batch:
     debug: bool = False
 
 
+def warm_up(*modules: str) -> None:
+    """Have what worker processes need imported while this one makes its plan."""
+    with loading():
+        from uncodec.catalogue import workers
+
+    workers.warm_up(*modules)
+
+
 def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
     """Do the jobs of a plan, or tell them.
 
@@ -63,6 +71,7 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
         from uncodec.catalogue.run_lock import locked
         from uncodec.catalogue.shards import Shard
         from uncodec.catalogue.workers import each_in_processes
+        from uncodec.files.places import place as to_place
 
     if batch.scheduler is not None:
         if batch.jobs is not None:
@@ -78,7 +87,7 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
     if batch.receipts is not None or batch.skip_done:
         if batch.receipts == "":
             raise InvalidValue("receipts='': must be the name of a folder")
-        folder = None if batch.receipts is None else Path(batch.receipts).absolute()
+        folder = None if batch.receipts is None else to_place(batch.receipts).absolute()
         book = ReceiptBook(folder, skip_done=batch.skip_done)
         _check_named(planned, "receipts: standard input and output leave none; name files")
     if batch.only_damaged:
@@ -186,11 +195,13 @@ def _check_named(planned: Plan, rule: str) -> None:
 
 
 def _place(planned: Plan, book: ReceiptBook) -> Path | None:
-    """The folder that two runs over the same files have in common."""
+    """The folder that two runs over the same files have in common, if it can hold a lock."""
+    from uncodec.files.places import UrlPath
+
     if book.folder is not None:
-        return book.folder
+        return None if isinstance(book.folder, UrlPath) else book.folder
     folders = [job.folder or job.target.parent for job in planned.jobs]
-    if not folders:
+    if not folders or any(isinstance(folder, UrlPath) for folder in folders):
         return None
     place = Path(os.path.commonpath(map(os.path.abspath, folders)))
     # Results in folders far apart may have none in common that can be written to.

@@ -3,7 +3,6 @@
 from __future__ import annotations
 
 import json as json_module
-from pathlib import Path
 from typing import TYPE_CHECKING, Annotated
 
 import typer
@@ -63,9 +62,10 @@ def status(
     """
     with told_errors(debug):
         from uncodec.catalogue.status import sum_up
+        from uncodec.files.places import place
         from uncodec.files.reporting import one_line
 
-        found = sum_up(Path(folder), [Path(source) for source in sources or ()])
+        found = sum_up(place(folder), [place(source) for source in sources or ()])
         if json:
             typer.echo(json_module.dumps(found.as_dict()))
             return

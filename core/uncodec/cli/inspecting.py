@@ -55,6 +55,9 @@ class Inspecting:
         """The process ended that worked on a file."""
         return UncodecError(f"{path}: {error}")
 
+    def abandoned(self, path: Path) -> None:
+        """Nothing is removed."""
+
     def _draw(self, examined: Examined, path: Path, out: Path) -> None:
         from uncodec.inspection.picture import draw
 

@@ -10,7 +10,7 @@ from typing import Annotated
 import typer
 
 from uncodec.cli import options
-from uncodec.cli.batches import Batch, run_batch
+from uncodec.cli.batches import Batch, run_batch, warm_up
 from uncodec.cli.common import loading, parse_headroom, read_reference, told_errors
 
 __all__ = ["register"]
@@ -84,6 +84,8 @@ def render(
     leaves its finished chunks in a hidden folder beside the result; --resume goes on with them.
     """
     with told_errors(debug, stopped="stopped; --resume goes on with what is finished"):
+        if jobs not in (None, 1):
+            warm_up("uncodec.catalogue.run", "uncodec.files.render")
         with loading():
             from uncodec.catalogue.work import Rendering
             from uncodec.files.planning import Settings, plan, with_deltas

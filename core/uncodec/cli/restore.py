@@ -7,7 +7,7 @@ from typing import Annotated
 import typer
 
 from uncodec.cli import options
-from uncodec.cli.batches import Batch, run_batch
+from uncodec.cli.batches import Batch, run_batch, warm_up
 from uncodec.cli.common import loading, parse_headroom, read_reference, told_errors
 
 __all__ = ["register"]
@@ -53,6 +53,8 @@ def restore(
     files restored, 1 some were not, 2 wrong use of the command, 130 stopped with Ctrl-C.
     """
     with told_errors(debug):
+        if jobs not in (None, 1):
+            warm_up("uncodec.catalogue.run", "uncodec.effects", "uncodec.live.stream")
         with loading():
             from uncodec.catalogue.work import Restoring
             from uncodec.files.planning import Settings, plan, with_deltas

@@ -11,8 +11,10 @@ from pathlib import Path
 
 from uncodec.errors import AudioFileError, InvalidValue
 from uncodec.files.headroom import Headroom, check_headroom
+from uncodec.files.places import UrlPath, place
 from uncodec.files.restore import check_format
 from uncodec.files.sources import MARK, PROMISING, PassedOver, find_sources
+from uncodec.whole_files import reason_of
 
 __all__ = ["STANDARD", "Job", "Plan", "Settings", "plan", "with_deltas"]
 
@@ -137,13 +139,13 @@ def plan(
     for name, value in (("output", output), *(("input", item) for item in inputs)):
         if value == "":
             raise InvalidValue(f"{name}='': must be the name of a file or a folder")
-    items = [Path(item) for item in inputs]
+    items = [place(item) for item in inputs]
     if takes > 1 and (output == str(STANDARD) or (STANDARD in items and output is None)):
         raise InvalidValue(f"output='-': standard output takes one file, not {takes} takes")
     if STANDARD in items:
         return Plan(_with_takes([_plan_pipe(items, output)], takes))
     to_stdout = output is not None and Path(output) == STANDARD
-    found = _find(items, None if output is None or to_stdout else Path(output))
+    found = _find(items, None if output is None or to_stdout else place(output))
     sources = found.sources
     if to_stdout:
         if len(sources) > 1:
@@ -153,9 +155,10 @@ def plan(
         jobs = _named(sources, None, mark + settings.suffix)
     elif _is_folder(output) or len(sources) > 1 or any(_is_dir(item) for item in items):
         _check_folder(output)
-        jobs = _named(sources, Path(output), settings.suffix)
+        jobs = _named(sources, place(output), settings.suffix)
     else:
-        jobs = [Job(source, Path(output), name=_name(source, root)) for source, root in sources]
+        target = place(output)
+        jobs = [Job(source, target, name=_name(source, root)) for source, root in sources]
     jobs_of_takes = _with_takes(jobs, takes)
     _check_apart(jobs_of_takes)
     return Plan(jobs_of_takes, tuple(found.passed_over), tuple(found.failures))
@@ -262,7 +265,7 @@ def _listed(names: Iterable[str]) -> str:
 
 def _check_folder(output: str | Path) -> None:
     folder = Path(output)
-    if _is_dir(folder):
+    if isinstance(place(output), UrlPath) or _is_dir(folder):
         return
     rule = "must be a folder for several sources"
     if os.path.lexists(folder):
@@ -279,7 +282,7 @@ def _plan_pipe(items: Collection[Path], output: str | Path | None) -> Job:
         raise InvalidValue("input='-': standard input must be the only input")
     if output is not None and _is_folder(output):
         raise InvalidValue(f"output={str(output)!r}: standard input has no name, give a file name")
-    return Job(STANDARD, STANDARD if output is None else Path(output))
+    return Job(STANDARD, STANDARD if output is None else place(output))
 
 
 def _with_takes(jobs: Iterable[Job], takes: int) -> tuple[Job, ...]:
@@ -296,13 +299,13 @@ def _with_takes(jobs: Iterable[Job], takes: int) -> tuple[Job, ...]:
     )
 
 
-def with_deltas(planned: Plan, place: str | Path, settings: Settings) -> Plan:
+def with_deltas(planned: Plan, where: str | Path, settings: Settings) -> Plan:
     """Give every job of a plan a file for what is added, alone.
 
     Parameters
     ----------
     planned : Plan
-    place : path
+    where : path
         A .wav or .flac file for a single result; or a folder, where they are called as the results
         are and lie below the same sub-folders.
     settings : Settings
@@ -313,20 +316,20 @@ def with_deltas(planned: Plan, place: str | Path, settings: Settings) -> Plan:
         One file for several results, several results with the same name, or a delta that would be
         one of the sources or results.
     """
-    if str(place) in ("", str(STANDARD)):
-        raise InvalidValue(f"delta={str(place)!r}: must be the name of a file or a folder")
+    if str(where) in ("", str(STANDARD)):
+        raise InvalidValue(f"delta={str(where)!r}: must be the name of a file or a folder")
     jobs = planned.jobs
-    if Path(place).suffix.lower() in (".wav", ".flac") and not _is_folder(place):
+    if Path(where).suffix.lower() in (".wav", ".flac") and not _is_folder(where):
         if len(jobs) > 1:
             raise InvalidValue(
-                f"delta={str(place)!r}: must be a folder for several results, and is a file"
+                f"delta={str(where)!r}: must be a folder for several results, and is a file"
             )
-        paths = [Path(place)] * len(jobs)
+        paths = [place(where)] * len(jobs)
     else:
         paths = []
         for job in jobs:
             stem = "standard" if job.target == STANDARD else job.target.stem
-            paths.append(Path(place, Path(job.name).parent, stem + settings.suffix))
+            paths.append(place(where) / Path(job.name).parent / (stem + settings.suffix))
     if groups := _groups(paths):
         names = _listed(sorted({str(paths[min(numbers)]) for numbers in groups}))
         raise InvalidValue(f"delta: several would be written to {names}; restore them separately")
@@ -342,4 +345,10 @@ def _is_folder(output: str | Path) -> bool:
 
 
 def _is_dir(path: str | Path) -> bool:
+    where = place(path)
+    if isinstance(where, UrlPath):
+        try:
+            return where.is_dir()
+        except OSError as error:
+            raise AudioFileError(f"{where}: cannot be read: {reason_of(error)}") from error
     return os.path.isdir(path)  # noqa: PTH112 - Path.is_dir raises for names that are too long

@@ -9,6 +9,7 @@ from dataclasses import dataclass, field
 from pathlib import Path
 
 from uncodec.errors import AudioFileError
+from uncodec.files.places import UrlPath
 from uncodec.io import probe_audio
 from uncodec.whole_files import reason_of
 
@@ -119,6 +120,9 @@ def walk_sources(
     Memory does not grow with the number of files. As `find_sources`; with `results`, earlier
     results are files as all others.
     """
+    if isinstance(folder, UrlPath):
+        yield _objects(folder, output, results)
+        return
     closed = None if output is None else _identity(output)
     seen: set[object] = set()
     stack = [folder]
@@ -138,6 +142,32 @@ def walk_sources(
             links += [path for path in below if path.is_symlink()]
             stack += [path for path in reversed(below) if not path.is_symlink()]
         yield found
+
+
+def _objects(folder: UrlPath, output: Path | None, results: bool) -> Found:
+    """The same of an object store: there the name alone tells what is audio."""
+    found = Found()
+    try:
+        paths = folder.below()
+    except OSError as error:
+        told = AudioFileError(f"{folder}: cannot be read: {reason_of(error)}")
+        found.failures.append((folder, told))
+        return found
+    for path in paths:
+        inside = path.relative_to(folder).parts
+        if output is not None and path.is_relative_to(output):
+            reason = "is where the results go"
+        elif any(part.startswith(".") for part in inside):
+            reason = "is hidden"
+        else:
+            reason = _why_not_by_name(path, results)
+            if not reason and path.suffix.lower() not in PROMISING:
+                reason = "has a name that promises no audio"
+        if reason:
+            found.passed_over.append(PassedOver(path, reason))
+        else:
+            found.files.append(path)
+    return found
 
 
 def _identity(folder: Path) -> object:
@@ -172,12 +202,18 @@ def _visit(folder: Path, found: Found, results: bool) -> list[Path]:
     return folders
 
 
-def _why_not(path: Path, results: bool) -> str:
-    """Say why a file is not worked on; nothing if it is."""
+def _why_not_by_name(path: Path, results: bool) -> str:
     if not results and _RESULT.search(path.name):
         return "is an earlier result"
     if path.name.endswith(RECEIPT):
         return "is a receipt"
+    return ""
+
+
+def _why_not(path: Path, results: bool) -> str:
+    """Say why a file is not worked on; nothing if it is."""
+    if reason := _why_not_by_name(path, results):
+        return reason
     suffix = path.suffix.lower()
     if suffix in _SOUND:
         return ""
