@@ -29,7 +29,7 @@ VST3 := target/Uncodec.vst3/Contents/$(shell uname -m)-linux/Uncodec.so
 CLAP := target/Uncodec.clap
 
 .PHONY: help setup demo study plugin training-data test lint types rust pytest coverage test-daw test-browser test-validators \
-	nightly loom fuzz miri tsan bench bench-inspect bench-memory wheel clean distclean FORCE
+	nightly loom fuzz miri tsan bench bench-inspect bench-memory wheel wheel-check docs lint-workflows clean distclean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -41,12 +41,12 @@ demo: setup ## restore the bundled clip; writes audio, a picture, a score table 
 	$(PY) demo/run.py $(ARGS)
 
 DATA ?=
-study: setup $(VENV)/.perceptual-stamp ## measure and draw docs/study.md again; DATA=FOLDER measures clean recordings as well
+study: setup $(VENV)/.visqol-stamp ## measure and draw docs/study.md again; DATA=FOLDER measures clean recordings as well
 	$(PY) bench/study.py $(if $(DATA),--data "$(DATA)") $(ARGS)
 
 plugin: setup $(VST3) $(CLAP) ## build the plugin into target/Uncodec.vst3 and target/Uncodec.clap
 
-test: lint types rust pytest ## every check: linters, types, Rust tests, some fuzzing, Python tests
+test: lint types rust pytest docs ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
 	$(MAKE) fuzz FUZZ_SECONDS=5
 	@echo "make test: all checks passed"
 
@@ -60,6 +60,15 @@ types: setup ## mypy, and stubtest of the native module's stub
 	MYPYPATH=core:bench $(PY) -m mypy bench/*.py
 	MYPYPATH=core:demo $(PY) -m mypy demo/*.py
 	$(PY) -m mypy.stubtest uncodec._native
+
+docs: $(VENV)/.docs-stamp ## build the documentation site into target/site; a broken link is an error
+	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
+	@echo "make docs: target/site/index.html"
+
+lint-workflows: $(VENV)/.docs-stamp ## the workflows in .github: their schema, and what is unsafe in them
+	$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
+	$(PY) -m check_jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[a-b]*.yml
+	$(VENV)/bin/zizmor --offline --no-progress .github/workflows
 
 rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
 	cargo clippy --workspace --all-targets -- -D warnings
@@ -184,9 +193,14 @@ bench-inspect: setup ## how often `uncodec inspect` is right on the validation r
 	$(PY) bench/inspect_cases.py $(DATA) val target/inspect-val.jsonl
 	$(PY) bench/inspect_bench.py target/inspect-val.jsonl
 
+# The newest one: earlier releases may lie in dist, too.
+WHEEL = $(shell ls -t dist/*.whl | head -1)
 wheel: setup plugin ## build the wheel, plugin included, and the sdist into dist/
 	$(PY) -m maturin build --release --out dist
 	$(PY) -m maturin sdist --out dist
+
+wheel-check: wheel ## install the wheel in a clean environment without Rust, restore a file, print size and import time
+	$(PY) bench/wheel.py $(WHEEL)
 
 clean: ## remove what was built, keep .venv
 	rm -rf target dist build demo/out core/uncodec/weights core/uncodec/plugin core/uncodec/_native*.so
@@ -252,10 +266,16 @@ $(VENV)/.bench-stamp: $(VENV)/.deps-stamp
 	$(PY) -m pip install -r $(VENV)/requirements-bench.txt
 	@touch $@
 
-$(VENV)/.perceptual-stamp: $(VENV)/.deps-stamp
+$(VENV)/.docs-stamp: $(VENV)/.deps-stamp
 	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
-		print(*p["optional-dependencies"]["perceptual"], sep="\n")' > $(VENV)/requirements-perceptual.txt
-	$(PY) -m pip install -r $(VENV)/requirements-perceptual.txt
+		print(*p["optional-dependencies"]["docs"], sep="\n")' > $(VENV)/requirements-docs.txt
+	$(PY) -m pip install -r $(VENV)/requirements-docs.txt
+	@touch $@
+
+$(VENV)/.visqol-stamp: $(VENV)/.deps-stamp
+	@$(PY) -c 'import tomllib; p = tomllib.load(open("pyproject.toml", "rb"))["project"]; \
+		print(*p["optional-dependencies"]["visqol"], sep="\n")' > $(VENV)/requirements-visqol.txt
+	$(PY) -m pip install -r $(VENV)/requirements-visqol.txt
 	@touch $@
 
 # neutone_sdk, a peer in the benchmark of live paths, wants an older NumPy: it gets an environment of its own

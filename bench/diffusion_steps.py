@@ -3,7 +3,7 @@
     .venv/bin/python bench/diffusion_steps.py --data FOLDER --codec mp3:64 --json steps.json
 
 The recordings are sent through real codecs, as `uncodec evaluate` does it. With `--visqol` ViSQOL
-judges them as well, which needs the extra "perceptual".
+judges them as well, which needs the extra "visqol".
 """
 
 from __future__ import annotations

@@ -108,7 +108,7 @@ def test_lsd_is_that_of_scipys_spectra(pair):
 
 
 def test_visqol_is_that_of_its_own_reader_of_files(pair, tmp_path):
-    visqol = pytest.importorskip("visqol", reason="pip install 'uncodec[perceptual]'")
+    visqol = pytest.importorskip("visqol", reason="pip install 'uncodec[visqol]'")
     import soundfile
 
     from uncodec.analysis.perceptual import visqol as ours

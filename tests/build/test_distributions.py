@@ -153,6 +153,23 @@ def test_sdist_holds_nothing_that_was_built(sdist: Path):
 
 
 @pytest.mark.nightly
+def test_wheel_restores_a_file_where_there_is_no_compiler(wheel: zipfile.ZipFile):
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench" / "wheel.py", str(wheel.filename)],
+        capture_output=True,
+        text=True,
+        check=True,
+    )
+    size, library, command, restored = done.stdout.splitlines()
+    assert float(size.split()[1]) < 100, "what PyPI takes without being asked"
+    assert (library.split(":")[0], command.split(":")[0]) == (
+        "import uncodec",
+        "import uncodec.cli",
+    )
+    assert restored.startswith("restored: restored.flac, ")
+
+
+@pytest.mark.nightly
 def test_sdist_installs_completely(sdist: Path, tmp_path: Path):
     """pip compiles the sdist in a folder of its own and arrives at the same package."""
     target = tmp_path / "site"

@@ -73,4 +73,5 @@ def test_every_check_is_part_of_the_test_target():
         assert step in done.stdout
     assert "cargo test" in done.stdout
     assert "pytest" in done.stdout
+    assert "mkdocs build --strict" in done.stdout
     assert "|| true" not in done.stdout

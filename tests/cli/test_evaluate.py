@@ -96,5 +96,5 @@ def test_visqol_that_is_not_installed_is_told_before_the_work(run, data, monkeyp
     perceptual._judge.cache_clear()
     outcome = run("evaluate", "--data", data, "--visqol")
     assert outcome.code == 1
-    assert "pip install 'uncodec[perceptual]'" in outcome.stderr
+    assert "pip install 'uncodec[visqol]'" in outcome.stderr
     assert "1/3" not in outcome.stderr

@@ -24,7 +24,7 @@ def require_visqol() -> None:
     Raises
     ------
     UncodecError
-        visqol-python is not installed: it comes with the extra "perceptual".
+        visqol-python is not installed: it comes with the extra "visqol".
     """
     _judge()
 
@@ -77,7 +77,7 @@ def _judge() -> Any:
     except ImportError as error:
         raise UncodecError(
             "ViSQOL needs visqol-python, which is not installed (its installation needs a C++ "
-            "compiler): pip install 'uncodec[perceptual]'"
+            "compiler): pip install 'uncodec[visqol]'"
         ) from error
     judge = VisqolApi()
     judge.create(mode="audio")

@@ -21,10 +21,12 @@ from uncodec.cli import (
     catalogue,
     compare,
     core,
+    doctor,
     evaluate,
     export,
     inspect,
     live,
+    manual,
     pipe,
     render,
     restore,
@@ -40,7 +42,7 @@ app = typer.Typer(
     name="uncodec",
     help="Give back what lossy audio compression took away.",
     no_args_is_help=True,
-    add_completion=False,
+    # `--install-completion` and `--show-completion`, for bash, zsh, fish and PowerShell.
     # Plain help: the decorated one would import twice as much and take twice as long.
     rich_markup_mode=None,
     pretty_exceptions_enable=False,
@@ -49,6 +51,8 @@ app = typer.Typer(
 for commands in (
     *(restore, inspect, live, pipe, evaluate, compare, render, train, core, export, catalogue),
     web,
+    doctor,
+    manual,
 ):
     commands.register(app)
 

@@ -86,7 +86,7 @@ def compare(
         bool | None,
         typer.Option(
             "--visqol/--no-visqol",
-            help="ViSQOL as well (needs the extra 'perceptual'); by default where it is installed.",
+            help="ViSQOL as well (needs the extra 'visqol'); by default where it is installed.",
             show_default=False,
         ),
     ] = None,

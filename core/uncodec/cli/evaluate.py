@@ -69,7 +69,7 @@ def evaluate(
     ] = False,
     visqol: Annotated[
         bool,
-        typer.Option("--visqol", help="ViSQOL as well (needs the extra 'perceptual'; slow)."),
+        typer.Option("--visqol", help="ViSQOL as well (needs the extra 'visqol'; slow)."),
     ] = False,
     baselines: Annotated[
         bool,

@@ -51,6 +51,7 @@ __all__ = [
     "load_model",
     "load_study",
     "save_weights",
+    "verify_weights",
     "weight_files",
 ]
 
@@ -178,6 +179,22 @@ def weight_files(model: str | os.PathLike[str]) -> list[Path]:
     """
     folder = find_model(model)
     return [folder / name for name in (WEIGHTS, LEVELS) if (folder / name).is_file()]
+
+
+def verify_weights(path: Path) -> dict[str, str]:
+    """Header of a file of weights of any kind, once its contents fit the digest in it.
+
+    Raises
+    ------
+    ModelError
+        It cannot be read, or was altered.
+    """
+    try:
+        with safe_open(path, framework="np") as file:
+            kind = (file.metadata() or {}).get("kind", "")
+    except (OSError, SafetensorError) as error:
+        raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
+    return _read(str(path), kind)[0]
 
 
 def save_weights(
