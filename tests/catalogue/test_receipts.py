@@ -2,6 +2,8 @@
 
 import json
 import os
+import subprocess
+import sys
 from dataclasses import dataclass
 from pathlib import Path
 
@@ -12,6 +14,8 @@ from tests.catalogue.light_work import Halving
 from uncodec.catalogue.damage import Damage
 from uncodec.catalogue.receipts import ReceiptBook, read_receipt
 from uncodec.files.planning import Job, plan
+
+HERE = Path(__file__).parent
 
 
 def receipts(folder):
@@ -177,14 +181,30 @@ def test_places_of_receipts_are_told_by_the_result_below_its_folder(tmp_path):
     assert len(os.fsencode(long.name)) < 255
 
 
-@pytest.mark.parametrize("processes", [1, 2])
-def test_a_full_disk_loses_nothing(put, go, tmp_path, full_disk, processes):
+def test_a_full_disk_loses_nothing(put, go, tmp_path, full_disk):
     put("a.wav", samples=100)
     put("long.wav", samples=200_000)
     with full_disk(20_000):
-        told = go(processes=processes)
+        told = go()
     assert told.names("finished") == ["a.wav"]
     assert "no space" in told.errors[0] or "largest size" in told.errors[0]
+    check_that_it_goes_on(go)
+
+
+def test_a_full_disk_loses_nothing_where_several_processes_work(put, go, tmp_path, full_disk):
+    put("a.wav", samples=100)
+    put("long.wav", samples=200_000)
+    places = tmp_path / "in", tmp_path / "out", tmp_path / "receipts"
+    command = [sys.executable, str(HERE / "light_work.py"), *map(str, places)]
+    with full_disk(20_000):
+        done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert done.returncode == 1
+    assert "no space" in done.stderr or "largest size" in done.stderr
+    assert sorted(path.name for path in (tmp_path / "out").iterdir()) == ["a.flac"]
+    check_that_it_goes_on(go)
+
+
+def check_that_it_goes_on(go):
     assert go().end == {
         "restored": 1,
         "failed": 0,

@@ -23,8 +23,9 @@ from uncodec.errors import UncodecError
 
 __all__ = ["each_in_processes", "leave_on_signal", "leave_with_parent", "one_thread", "warm_up"]
 
-# Copies of this process would not do: one that has run torch may hang.
-_COPIES = "forkserver" in multiprocessing.get_all_start_methods()
+# Copies of this process would not do: one that has run torch may hang. On macOS not even those of
+# one that has only loaded libraries are safe.
+_COPIES = sys.platform == "linux"
 _CONTEXT: Any = multiprocessing.get_context("forkserver" if _COPIES else "spawn")
 # Deaths of workers at the same item after which it is not tried again.
 _MOST_DEATHS = 2
