@@ -29,7 +29,7 @@ VST3 := target/Uncodec.vst3/Contents/$(shell uname -m)-linux/Uncodec.so
 CLAP := target/Uncodec.clap
 
 .PHONY: help setup demo study plugin training-data test lint types rust pytest coverage test-daw test-browser test-validators \
-	nightly loom fuzz miri tsan bench bench-inspect bench-memory wheel wheel-check docs lint-workflows clean distclean FORCE
+	nightly loom fuzz miri tsan bench bench-inspect bench-memory wheel wheel-check plugin-alone docs lint-workflows clean distclean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -46,7 +46,10 @@ study: setup $(VENV)/.visqol-stamp ## measure and draw docs/study.md again; DATA
 
 plugin: setup $(VST3) $(CLAP) ## build the plugin into target/Uncodec.vst3 and target/Uncodec.clap
 
-test: lint types rust pytest docs ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
+# Where there is no Python environment, as where wheels are built.
+plugin-alone: $(VST3) $(CLAP)
+
+test: lint types rust pytest docs lint-workflows ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
 	$(MAKE) fuzz FUZZ_SECONDS=5
 	@echo "make test: all checks passed"
 
@@ -67,8 +70,9 @@ docs: $(VENV)/.docs-stamp ## build the documentation site into target/site; a br
 
 lint-workflows: $(VENV)/.docs-stamp ## the workflows in .github: their schema, and what is unsafe in them
 	$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
-	$(PY) -m check_jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/[a-b]*.yml
-	$(VENV)/bin/zizmor --offline --no-progress .github/workflows
+	$(PY) -m check_jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/b*.yml
+	$(PY) -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
 
 rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
 	cargo clippy --workspace --all-targets -- -D warnings

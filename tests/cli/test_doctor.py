@@ -116,6 +116,13 @@ def test_paths_do_not_tell_who_is_at_home(told, models, monkeypatch):
     assert facts["installed_at"] == "~/core/uncodec"
 
 
+def test_plugins_that_were_not_built_are_no_problem(told, models, monkeypatch, tmp_path):
+    for place in ("_PACKAGED", "_BUILT"):
+        monkeypatch.setattr(f"uncodec.bridge.bundle.{place}", tmp_path / "nothing")
+    code, facts = told()
+    assert (code, facts["plugin"]["bundles"]) == (0, {"vst3": None, "clap": None})
+
+
 def test_plugins_that_hosts_find_are_told(run, models, monkeypatch, tmp_path):
     monkeypatch.setenv("HOME", str(tmp_path))
     (tmp_path / ".vst3" / "Uncodec.vst3").mkdir(parents=True)

@@ -186,16 +186,16 @@ def _models(problems: list[str]) -> list[Facts]:
 
 
 def _plugin(problems: list[str]) -> Facts:
-    """The plugin that belongs to the package, and those that hosts find."""
+    """The plugins that belong to the package, and those that hosts find."""
+    from uncodec.bridge.bundle import FORMATS, find_bundle
     from uncodec.errors import CoreError
 
-    facts: Facts = {"system_supported": sys.platform == "linux", "bundle": None}
-    if sys.platform == "linux":
-        from uncodec.bridge.bundle import find_bundle
-
-        # It comes with a wheel, and has to be built in a source tree: no fault if it is missing.
+    bundles: dict[str, str | None] = dict.fromkeys(FORMATS)
+    facts: Facts = {"system_supported": sys.platform == "linux", "bundles": bundles}
+    for plugin_format in FORMATS if sys.platform == "linux" else ():
+        # They come with a wheel, and have to be built in a source tree: no fault if one is missing.
         with suppress(CoreError):
-            facts["bundle"] = _short(find_bundle())
+            bundles[plugin_format] = _short(find_bundle(plugin_format))
     folders = [Path(folder).expanduser() for folder in _PLUGIN_FOLDERS]
     facts["installed"] = [
         _short(path) for folder in folders for path in sorted(folder.glob("Uncodec.*"))
@@ -235,7 +235,8 @@ def _show(facts: Facts) -> str:
         state = f"intact, {model['sha256'][:12]}" if model["intact"] else "BROKEN"
         lines.append(f"model      {model['name']} {model['version']} {model['file']}: {state}")
     plugin, core = facts["plugin"] or {}, facts["core"] or {}
-    lines.append(f"plugin     {plugin.get('bundle') or 'not built'}")
+    for plugin_format, bundle in plugin.get("bundles", {}).items():
+        lines.append(f"plugin     {plugin_format}: {bundle or 'not built'}")
     lines += [f"  hosts find {path}" for path in plugin.get("installed", [])]
     running = f"running, {core.get('version')}" if core.get("running") else "not running"
     lines.append(f"core       {running}")
