@@ -68,10 +68,11 @@ docs: $(VENV)/.docs-stamp ## build the documentation site into target/site; a br
 	NO_MKDOCS_2_WARNING=1 $(PY) -m mkdocs build --strict
 	@echo "make docs: target/site/index.html"
 
-lint-workflows: $(VENV)/.docs-stamp ## the workflows in .github: their schema, and what is unsafe in them
+lint-workflows: $(VENV)/.docs-stamp ## what .github and CITATION.cff hold: their schemas, and what is unsafe in workflows
 	$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(PY) -m check_jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/b*.yml
 	$(PY) -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
+	$(PY) -m check_jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
 
 rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied

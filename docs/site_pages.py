@@ -38,8 +38,11 @@ ARROW = re.compile(r"^ *(\w+) --> (.+)$", re.MULTILINE)
 
 
 def on_config(config: MkDocsConfig) -> None:
-    """Put the pages that are generated into the navigation."""
+    """Put the pages that are generated, and guides that it does not name, into the navigation."""
     sections = {name: pages for entry in config.nav or [] for name, pages in entry.items()}
+    named = {page for pages in sections.values() for entry in pages for page in entry.values()}
+    guides = sorted(page.name for page in ROOT.glob("docs/*.md"))
+    sections["Guides"] += [guide for guide in guides if guide not in named]
     sections["Models"] += [{card.parent.name: HOMES[_in_tree(card)]} for card in CARDS]
     sections["Inside"].append({"Experiments": [f"research/{page.name}" for page in RESEARCH]})
     sections["Inside"] += [

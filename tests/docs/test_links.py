@@ -62,11 +62,8 @@ def test_broken_links_are_found(tmp_path):
     assert broken_links(page) == ["no.md", "#no"]
 
 
-def test_every_page_is_in_the_navigation_or_listed_by_one_that_is():
+def test_pages_in_the_navigation_exist():
     navigation = (ROOT / "mkdocs.yml").read_text().partition("\nnav:")[2]
-    named = set(re.findall(r"([\w./-]+\.md)$", navigation, re.MULTILINE))
-    docs = ROOT / "docs"
-    written = {str(page.relative_to(docs)) for page in PAGES if page.is_relative_to(docs)}
-    assert {name for name in written - named if not name.startswith("research/")} == set()
-    missing = {name for name in named - written if f"docs/{name}" not in MADE}
-    assert missing == set()
+    named = {f"docs/{name}" for name in re.findall(r"([\w./-]+\.md)$", navigation, re.MULTILINE)}
+    assert {"docs/index.md", "docs/api/effects.md"} <= named
+    assert {name for name in named - MADE if not (ROOT / name).exists()} == set()
