@@ -16,7 +16,6 @@ LEFT_OUT = [
     "uncodec.live.engine",
     "uncodec.streams.overlap_add",
     "uncodec.live.live_session",
-    "uncodec.streams.delta",
     "uncodec.live.stream",
 ]
 

@@ -14,7 +14,7 @@ import pytest
 
 from uncodec.analysis.latency import Host
 from uncodec.analysis.plugin_latency import PlayedPlugin
-from uncodec.bridge.bundle import find_library
+from uncodec.bridge.bundle import FORMATS, find_bundle, find_library
 from uncodec.bridge.launcher import ask
 from uncodec.errors import CoreError
 
@@ -56,9 +56,10 @@ class Stage:
     Amount is 0: delayed input with results of a core and without are the same samples.
     """
 
-    def __init__(self, path):
+    def __init__(self, path, plugin_format="vst3"):
         host = Host(RATE, block=BLOCK, turnaround_s=0.05)
-        self.plugin = PlayedPlugin(find_library(), path, host, amount=0.0)
+        library = find_library(find_bundle(plugin_format))
+        self.plugin = PlayedPlugin(library, path, host, amount=0.0)
         self.rng = np.random.default_rng(0)
         self.sent = np.zeros((2, self.plugin.latency_samples), np.float32)
         self.out = np.zeros((2, BLOCK), np.float32)
@@ -120,10 +121,10 @@ def tell(what, times):
     print(f"\n{what}; wet again after s (least, p50, p90, most): {spread}", flush=True)
 
 
-def storm(path, kills, *, awaited, program=()):
+def storm(path, kills, *, awaited, program=(), plugin_format="vst3"):
     """Kill workers; one in `awaited` is waited for, and the next one killed at its work."""
     with running_core(path, *program) as core:
-        stage = Stage(path)
+        stage = Stage(path, plugin_format)
         stage.play_until_wet()
         times, held, killed = [], [], []
         for kill in range(kills):
@@ -164,8 +165,10 @@ def test_workers_killed_at_work_and_while_they_start_cost_no_sample_and_leak_not
     storm(short_path, KILLS, awaited=3)
 
 
-def test_light_workers_killed_at_work_cost_no_sample_and_leak_nothing(short_path):
-    storm(short_path, LIGHT_KILLS, awaited=1, program=[LIGHT_WORKER])
+@pytest.mark.parametrize("plugin_format", FORMATS)
+def test_light_workers_killed_at_work_cost_no_sample_and_leak_nothing(short_path, plugin_format):
+    kills = LIGHT_KILLS // len(FORMATS)
+    storm(short_path, kills, awaited=1, program=[LIGHT_WORKER], plugin_format=plugin_format)
 
 
 def test_cores_that_are_killed_whole_cost_no_sample_and_leave_no_worker(short_path, is_alive):
