@@ -121,14 +121,14 @@ test-daw: setup plugin ## a null test in Ardour, which is installed from Debian'
 	cargo build --release -p uncodec-host --bin uncodec-test-core
 	$(PY) -m pytest -m daw tests/plugin $(ARGS)
 
-test-browser: setup ## the listening page in Chromium, which is installed from Debian's packages
+test-browser: setup ## the listening page and the page of `uncodec web` in Chromium, which is installed from Debian's packages
 	@if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then \
 		sudo=$$(command -v sudo || true); \
 		$$sudo apt-get update -qq; \
 		$$sudo env DEBIAN_FRONTEND=noninteractive \
 			apt-get install -y --no-install-recommends chromium chromium-driver; \
 	fi
-	UNCODEC_BROWSER=required $(PY) -m pytest -m browser tests/listening $(ARGS)
+	UNCODEC_BROWSER=required $(PY) -m pytest -m browser tests/listening tests/web $(ARGS)
 
 # Nothing is fetched: validators that are not installed are skipped, and named. See tests/plugin/test_validators.py.
 test-validators: setup plugin ## Steinberg's validator, pluginval, clap-validator where installed; wet audio in real time

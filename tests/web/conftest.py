@@ -6,6 +6,7 @@ import warnings
 from pathlib import Path
 
 import pytest
+from tests.browsing import browser, browser_session
 from tests.web.desks import PORT, RATE, TOKEN, StillChild, noise
 
 from uncodec.io import write_audio
@@ -18,6 +19,9 @@ with warnings.catch_warnings():
     # Some releases ask for a successor of httpx, others know nothing of it.
     warnings.simplefilter("ignore")
     from starlette.testclient import TestClient
+
+
+__all__ = ["browser", "browser_session"]
 
 
 @pytest.fixture(autouse=True)

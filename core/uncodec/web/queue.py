@@ -194,7 +194,7 @@ class Queue:
         try:
             content = json.loads(self._path.read_bytes())
             if content["queue"] != _FORMAT:
-                return
+                raise ValueError("of another release")
             self.tickets = [Ticket.from_record(record) for record in content["tickets"]]
             self.places = [str(place) for place in content["places"]]
             self.paused = str(content["paused"])

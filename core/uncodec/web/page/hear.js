@@ -9,7 +9,7 @@
   const TAB = crypto.getRandomValues(new Uint32Array(2)).join("-");
 
   const state = {
-    file: null, excerpt: null, running: null, timer: 0, start: 0, course: null, preview_s: 20,
+    file: null, excerpt: null, running: null, timer: 0, start: 0, begun: false, course: null, preview_s: 20,
     common: null, own: new Map(), latency: null, changed: () => {},
   };
 
@@ -141,6 +141,7 @@
   // Restores what is around the playhead again, from there on. What was under way is stale.
   async function preview() {
     clearTimeout(state.timer);
+    state.timer = 0;
     const file = state.file;
     if (!file || file.state === "broken" || uncodec.state.blind) return;
     if (state.running) state.running.abort();
@@ -274,15 +275,13 @@
   function chosen(file, anew) {
     if (uncodec.state.blind) return;
     if (!anew) {
-      const started = state.file && state.file.header.seconds;
-      state.file = file;
       describe(file);
       if (file.state === "broken") stop();
-      else if (!started && file.header.seconds) begun(file);
+      else if (!state.begun && file.header.seconds) begun(file);
       return;
     }
     stop();
-    Object.assign(state, { file: file, course: null, start: 0 });
+    Object.assign(state, { file: file, course: null, start: 0, begun: false });
     for (const id of ["chosen", "knobs"]) $(id).hidden = !file;
     $("welcome").hidden = Boolean(file);
     $("deck").hidden = true;
@@ -299,6 +298,7 @@
 
   // A song is heard from its first third on: most begin quietly.
   function begun(file) {
+    state.begun = true;
     place(file.header.seconds > 2 * state.preview_s ? file.header.seconds / 3 : 0);
     preview();
     course(file);
@@ -308,6 +308,7 @@
     if (state.running) state.running.abort();
     state.running = null;
     clearTimeout(state.timer);
+    state.timer = 0;
     busy(false);
   }
 
