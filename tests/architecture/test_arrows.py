@@ -34,7 +34,9 @@ ARROWS = {
     "inspection": {"io", "repair"},
     "effects": {"streams", "live", "diffusion", "repair", "bridge", "io"},
     "catalogue": {"files", "effects", "networks", "io", "inspection"},
-    "web": {"catalogue", "files", "inspection", "listening", "io", "streams"},
+    "web": {
+        *("catalogue", "files", "inspection", "listening", "io", "streams", "effects.reference"),
+    },
     "files": {"io", "streams", "diffusion", "repair", "networks"},
     "pipes": {"io", "streams"},
     "training": {"networks", "codecs", "diffusion.flow_path", "diffusion.ddim"},

@@ -10,6 +10,7 @@ import numpy as np
 
 from uncodec.catalogue.receipts import ReceiptBook
 from uncodec.catalogue.run import Performing
+from uncodec.web.references import Measured
 
 TOKEN = "a-token-of-tests"
 PORT = 8765
@@ -42,14 +43,16 @@ class PromptChild(StillChild):
         self.sent.append(message)
         if self.serve.__module__ != "uncodec.web.queue":
             return
-        key, job, work = message
+        ticket = message
+        like = Measured().like(ticket.like, ticket.knobs.like_amount)
+        work = ticket.knobs.work(overwrite=ticket.overwrite, like=like)
         book = ReceiptBook(self.arguments[0], skip_done=True)
 
         def tell(name, *content):
             self.heard(("event", name, content))
 
-        outcome = Performing(work, book).do(job, tell).state
-        self.heard(("ended", key, outcome))
+        outcome = Performing(work, book).do(ticket.job, tell).state
+        self.heard(("ended", ticket.id, outcome))
 
 
 def noise(seconds=1.0, seed=0, level=0.05):

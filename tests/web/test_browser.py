@@ -56,12 +56,17 @@ class Driver:
         return self.browser.execute_script(script, *arguments)
 
     def wait(self, expression, seconds=180):
+        from selenium.common.exceptions import TimeoutException
         from selenium.webdriver.support.ui import WebDriverWait
 
         def told(driver):
             return driver.execute_script(f"return {expression}")
 
-        return WebDriverWait(self.browser, seconds, 0.05).until(told, expression)
+        try:
+            return WebDriverWait(self.browser, seconds, 0.05).until(told)
+        except TimeoutException:
+            shown = self.js("return document.body.innerText.slice(0, 3000)")
+            pytest.fail(f"never true: {expression}\n{self.browser.get_log('browser')}\n{shown}")
 
     def open(self, address):
         # The same address with another token would be no other page.

@@ -40,6 +40,18 @@ def run_command(line, folder, monkeypatch):
     assert result.exit_code == 0, result.output
 
 
+def small_model(monkeypatch, folder):
+    """The released model of the offline engine takes minutes: a small one stands in for it."""
+    from uncodec.files.render import RenderSettings
+
+    init = RenderSettings.__init__
+
+    def small(self, *arguments, **named):
+        init(self, *arguments, **{"model": str(folder), **named})
+
+    monkeypatch.setattr(RenderSettings, "__init__", small)
+
+
 @pytest.mark.parametrize("knobs", KNOBS)
 def test_the_page_the_command_and_python_make_the_same_bits(
     make_client, song, tmp_path, monkeypatch, knobs
@@ -83,15 +95,7 @@ def test_the_copied_lines_run_by_themselves(make_client, song, tmp_path):
 def test_the_offline_engine_makes_the_same_bits_as_well(
     make_client, song, tmp_path, monkeypatch, diffusion_folder
 ):
-    # The released model takes minutes: a small one stands in for it.
-    from uncodec.files.render import RenderSettings
-
-    init = RenderSettings.__init__
-
-    def small(self, *arguments, **named):
-        init(self, *arguments, **{"model": str(diffusion_folder), **named})
-
-    monkeypatch.setattr(RenderSettings, "__init__", small)
+    small_model(monkeypatch, diffusion_folder)
     line = Knobs("offline", steps=2).command("a", "b")
     assert "--steps 2" in line
     client = make_client(child=PromptChild)
@@ -115,6 +119,38 @@ def test_the_offline_engine_makes_the_same_bits_as_well(
         exec(compile(copied["python"], "copied", "exec"), {})
         assert target.read_bytes() == results[-1]
     assert results[0] != results[1]
+
+
+@pytest.mark.parametrize("engine", ["live", "offline"])
+def test_a_reference_makes_the_same_bits_as_well(
+    make_client, song, tmp_path, monkeypatch, diffusion_folder, engine
+):
+    small_model(monkeypatch, diffusion_folder)
+    client = make_client(child=PromptChild)
+    source, other = song("a.flac"), song("the reference.flac", seed=3)
+    key, like = (drop(client, path.name, path.read_bytes()) for path in (source, other))
+    target = tmp_path / "out/a.flac"
+    steps = {"engine": engine, "steps": 2}
+    kept(client, key, steps)
+    without = target.read_bytes()
+    knobs = {**steps, "like": like, "like_amount": 0.6}
+    ticket = kept(client, key, knobs)
+    assert ticket["like"] == other.name
+    by_page = target.read_bytes()
+    assert by_page != without
+    copied = client.post("/api/copy", json={"file": key, "knobs": knobs}).json()
+    monkeypatch.chdir(source.parent)
+    target.unlink()
+    model = f" --model {shlex.quote(str(diffusion_folder))}" if engine == "offline" else ""
+    run_command(copied["command"] + model, source.parent, monkeypatch)
+    assert target.read_bytes() == by_page
+    target.unlink()
+    exec(compile(copied["python"], "copied", "exec"), {})
+    assert target.read_bytes() == by_page
+    # What a result in the queue needs stays; a preset keeps no file.
+    saved = client.post("/api/presets", json={"name": "p", "knobs": knobs})
+    assert saved.status_code == 200
+    assert "like" not in client.get("/api/state").json()["presets"]["p"]
 
 
 def test_results_go_beside_their_sources_or_into_a_folder(make_client, song, tmp_path):

@@ -37,7 +37,7 @@ def act(client, index, action, **more):
 
 
 def finish(worker, outcome="restored"):
-    worker.heard(("ended", worker.sent[-1][0], outcome))
+    worker.heard(("ended", worker.sent[-1].id, outcome))
 
 
 def songs(client, count=3):
@@ -58,7 +58,7 @@ def test_one_file_is_done_at_a_time(client, worker):
 
 def test_progress_and_time_left_are_told(client, worker):
     keep(client, *songs(client, 1))
-    job = worker.sent[0][1]
+    job = worker.sent[0].job
     worker.heard(("event", "started", [job.source, job.target]))
     worker.heard(("event", "progress", [job.source, 25, 100]))
     [ticket] = queue(client)["tickets"]
@@ -80,7 +80,7 @@ def test_the_order_can_be_changed(client, worker):
     act(client, 3, "later")
     assert [name for name, _ in states(client)] == names
     finish(worker)
-    assert worker.sent[-1][1].name == "3.mp3"
+    assert worker.sent[-1].job.name == "3.mp3"
 
 
 def test_what_is_at_work_can_be_cancelled_and_done_again(client, worker):
@@ -89,7 +89,7 @@ def test_what_is_at_work_can_be_cancelled_and_done_again(client, worker):
     assert worker.stops == 1
     assert states(client) == [("0.mp3", "cancelled"), ("1.mp3", "working")]
     # The end of the process that was stopped is no news of the next file.
-    worker.heard(("ended", worker.sent[0][0], "failed"))
+    worker.heard(("ended", worker.sent[0].id, "failed"))
     assert states(client)[1] == ("1.mp3", "working")
     act(client, 0, "again")
     assert states(client)[0] == ("0.mp3", "waiting")
@@ -114,7 +114,7 @@ def test_a_pause_begins_nothing_new(client, worker):
 
 def test_a_failure_says_why_in_a_sentence_of_the_page(client, worker, tmp_path):
     keep(client, *songs(client, 1))
-    job = worker.sent[0][1]
+    job = worker.sent[0].job
     error = AudioFileError(f"{job.source}: is damaged at 3 s (salvage restores what is there)")
     worker.heard(("event", "failed", [job.source, job.target, error]))
     finish(worker, "failed")
@@ -173,10 +173,10 @@ def test_each_file_has_its_own_settings(client, worker):
         {"file": second, "knobs": {"brightness_db": -3, "bits": 32, "headroom": "auto"}},
     ]
     assert client.post("/api/keep", json={"files": files}).json() == {"added": 2, "refused": []}
-    work = worker.sent[0][2]
+    work = worker.sent[0].knobs.work()
     assert (work.command, work.arguments["steps"], work.arguments["amount"]) == ("render", 2, 0.25)
     finish(worker)
-    work, job = worker.sent[1][2], worker.sent[1][1]
+    work, job = worker.sent[1].knobs.work(), worker.sent[1].job
     assert (work.command, work.brightness_db, work.settings.bits) == ("restore", -3, 32)
     assert job.target.suffix == ".wav"
 
@@ -273,7 +273,7 @@ def test_a_source_that_is_gone_is_told(make_client, song, tmp_path):
 
 def test_what_was_lost_and_clipped_is_told(client, worker):
     keep(client, *songs(client, 1))
-    job = worker.sent[0][1]
+    job = worker.sent[0].job
     report = RestoreReport(
         job.source, job.target, 44100, 44100, 2, 9, 9, 1.0, 1.5, 7, problems=("cut off at 3 s",)
     )

@@ -57,7 +57,7 @@ class Child:
         """Whether it is there."""
         return self._connection is not None
 
-    def send(self, message: Message) -> None:
+    def send(self, message: object) -> None:
         """Say something to it; it is started if it is not there."""
         if self._connection is None:
             self._start()

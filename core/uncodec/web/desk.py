@@ -94,7 +94,8 @@ class Desk:
             The folder for uploads cannot be made.
         """
         unfinished = self.queue.unfinished
-        self.library.adopt({ticket.job.source for ticket in unfinished if ticket.dropped})
+        wanted = {ticket.job.source for ticket in unfinished if ticket.dropped}
+        self.library.adopt(wanted | {ticket.like for ticket in unfinished if ticket.like})
         self.library.open_folder(map(Path, self.queue.places))
         by_path = {entry.path: entry.id for entry in self.library.entries.values()}
         for ticket in self.queue.tickets:
@@ -115,12 +116,13 @@ class Desk:
         self.changes.end()
         self.examiner.stop()
         self.previews.stop()
-        lost = [ticket.name for ticket in self.queue.unfinished if ticket.dropped]
+        dropped = {entry.path for entry in self.library.entries.values() if entry.dropped}
+        lost = [ticket for ticket in self.queue.unfinished if dropped & _files(ticket)]
         self.queue.stop()
-        self.queue.tickets = [ticket for ticket in self.queue.unfinished if not ticket.dropped]
+        self.queue.tickets = [each for each in self.queue.unfinished if each not in lost]
         self.queue.save()
         self.library.close()
-        return lost
+        return [ticket.name for ticket in lost]
 
     def _engine_changed(self) -> None:
         self.engine_changed = self.changes.bump()
@@ -192,7 +194,7 @@ class Desk:
             It is in the queue.
         """
         entry = self.library.get(key)
-        if entry.dropped and any(t.job.source == entry.path for t in self.queue.unfinished):
+        if entry.dropped and any(entry.path in _files(t) for t in self.queue.unfinished):
             raise InvalidValue(f"{entry.name}: is in the queue; cancel it there first")
         self.library.remove(entry)
 
@@ -202,6 +204,7 @@ class Desk:
         """Restore the sound around a place of a file."""
         entry = self.library.get(asked.get("file"))
         self.examiner.first = entry.id
+        knobs, like = self._knobs(asked.get("knobs", {}))
         return self.previews.ask(
             Asked(
                 "preview",
@@ -209,11 +212,20 @@ class Desk:
                 self.library.path_of(entry),
                 seconds_of(asked, "start_s"),
                 seconds_of(asked, "at_s"),
-                Knobs.parse(asked.get("knobs", {})),
+                knobs,
                 _text(asked, "known"),
                 entry.name,
+                None if like is None else self.library.path_of(like),
             )
         )
+
+    def _knobs(self, values: object) -> tuple[Knobs, Entry | None]:
+        """Settings, and the file on the page that is their reference."""
+        if not isinstance(values, dict) or "like" not in values:
+            return Knobs.parse(values), None
+        rest = {name: value for name, value in values.items() if name != "like"}
+        like = values["like"]
+        return Knobs.parse(rest), None if like in ("", None) else self.library.get(like)
 
     async def overview(self, key: object) -> dict[str, Any]:
         """The course of a whole file."""
@@ -232,7 +244,9 @@ class Desk:
             ticket.job.source,
             ticket.job.target,
             ticket.name,
-            ticket.knobs.command(ticket.name, ticket.job.target.name),
+            ticket.knobs.command(
+                ticket.name, ticket.job.target.name, ticket.like and ticket.like.name
+            ),
             start_s,
         )
         asked = Asked("report", "", ticket.job.source, title=ticket.name, report=report)
@@ -267,12 +281,13 @@ class Desk:
             if not isinstance(item, dict):
                 raise InvalidType("files: must be a list of files with their knobs")
             entry = self.library.get(item.get("file"))
-            knobs = Knobs.parse(item.get("knobs", {}))
+            knobs, like = self._knobs(item.get("knobs", {}))
             try:
                 job = self.job(entry, knobs, place)
                 ticket = Ticket(
                     new_id(), entry.id, entry.name, job, knobs, overwrite, entry.dropped
                 )
+                ticket.like = None if like is None else self.library.path_of(like)
                 ticket.seconds = float(entry.header.get("seconds") or 0.0)
                 self.queue.add([ticket])
                 added += 1
@@ -319,24 +334,28 @@ class Desk:
     def copied(self, asked: dict[str, Any]) -> dict[str, str]:
         """The command and the Python that make the same file."""
         entry = self.library.get(asked.get("file"))
-        knobs = Knobs.parse(asked.get("knobs", {}))
+        knobs, like = self._knobs(asked.get("knobs", {}))
         job = self.job(entry, knobs, self._place(asked))
         # Of a dropped file only its owner knows where it lies.
         source = entry.name if entry.dropped else str(job.source)
+        name = None
+        if like is not None:
+            name = like.name if like.dropped else str(self.library.path_of(like))
         target = str(job.target)
         if job.folder is not None and job.target.stem == Path(entry.name).stem:
             # As a folder, which the command makes where it is missing.
             target = f"{job.target.parent}/"
         return {
-            "command": knobs.command(source, target),
-            "python": knobs.python(source, job.target, makes_folder=job.folder is not None),
+            "command": knobs.command(source, target, name),
+            "python": knobs.python(source, job.target, name, makes_folder=job.folder is not None),
         }
 
     # ---- Presets
 
     def save_preset(self, name: object, values: object) -> None:
         """Keep settings by name."""
-        self.presets.save(name, Knobs.parse(values))
+        # A reference is a file on this page, and in no other one.
+        self.presets.save(name, self._knobs(values)[0])
         self.presets_changed = self.changes.bump()
 
     def delete_preset(self, name: object) -> None:
@@ -368,6 +387,11 @@ class Desk:
         if until < time.monotonic():
             raise InvalidValue("this link was used already, or waited too long")
         return path
+
+
+def _files(ticket: Ticket) -> set[Path]:
+    """What a ticket needs."""
+    return {ticket.job.source} | ({ticket.like} if ticket.like else set())
 
 
 def seconds_of(asked: dict[str, Any], name: str) -> float:

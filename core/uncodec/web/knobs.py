@@ -14,9 +14,17 @@ from uncodec.files.headroom import Headroom, check_headroom
 from uncodec.files.planning import Settings
 from uncodec.files.restore import check_format
 from uncodec.files.sources import MARK, RENDERED
-from uncodec.parameters import check_amount, check_brightness, check_seed, check_steps
+from uncodec.parameters import (
+    check_amount,
+    check_brightness,
+    check_number,
+    check_seed,
+    check_steps,
+)
+from uncodec.web.references import named
 
 if TYPE_CHECKING:
+    from uncodec.balance import Like
     from uncodec.files.restore import StreamingEffect
 
 __all__ = ["ENGINES", "Knobs"]
@@ -38,6 +46,8 @@ class Knobs:
         -12 to 12.
     repairs : bool
         The repairs without a network run before the engine.
+    like_amount : float
+        How far towards a reference, 0 to 1. Which one is told apart: it is a file on the page.
     steps : int
         Of the offline engine, 1 to 32.
     seed : int
@@ -52,6 +62,7 @@ class Knobs:
     amount: float = 1.0
     brightness_db: float = 0.0
     repairs: bool = False
+    like_amount: float = 1.0
     steps: int = 8
     seed: int = 0
     bits: int = 24
@@ -63,6 +74,7 @@ class Knobs:
             raise InvalidValue(f"engine={self.engine!r}: must be one of {', '.join(ENGINES)}")
         check_amount(self.amount)
         check_brightness(self.brightness_db)
+        check_number("like_amount", self.like_amount, 0.0, 1.0)
         check_steps(self.steps)
         check_seed(self.seed)
         check_format(self.bits, None)
@@ -102,7 +114,7 @@ class Knobs:
             bits=self.bits, headroom=self.headroom, overwrite=overwrite, salvage=self.salvage
         )
 
-    def work(self, *, overwrite: bool = False) -> Restoring | Rendering:
+    def work(self, *, overwrite: bool = False, like: Like | None = None) -> Restoring | Rendering:
         """The work that the command line would do."""
         settings = self.settings(overwrite=overwrite)
         if self.engine == "live":
@@ -112,6 +124,7 @@ class Knobs:
                 seed=self.seed,
                 brightness_db=self.brightness_db,
                 repairs=self.repairs,
+                like=like,
             )
         return Rendering(
             settings,
@@ -120,15 +133,18 @@ class Knobs:
                 "seed": self.seed,
                 "steps": self.steps,
                 "brightness_db": self.brightness_db,
+                "like": like,
             },
             repairs=self.repairs,
         )
 
-    def preview_effect(self) -> StreamingEffect:
+    def preview_effect(self, like: Like | None = None) -> StreamingEffect:
         """What a preview runs: the live engine, whichever engine is chosen."""
-        return replace(self, engine="live").work().effect()  # type: ignore[union-attr]
+        return replace(self, engine="live").work(like=like).effect()  # type: ignore[union-attr]
 
-    def command(self, source: str | Path, target: str | Path) -> str:
+    def command(
+        self, source: str | Path, target: str | Path, like: str | Path | None = None
+    ) -> str:
         """The line for a shell that makes the same file."""
         words = ["uncodec", "restore" if self.engine == "live" else "render"]
         # A name may begin with a dash.
@@ -138,11 +154,21 @@ class Knobs:
             if value == _DEFAULTS[name] or (name == "steps" and self.engine == "live"):
                 continue
             words += [option] if value is True else [option, _number(value)]
+        if like is not None:
+            words += ["--like", str(like)]
+            words += ["--like-amount", _number(self.like_amount)] if self.like_amount != 1 else []
         return shlex.join(words)
 
-    def python(self, source: str | Path, target: str | Path, *, makes_folder: bool = False) -> str:
+    def python(
+        self,
+        source: str | Path,
+        target: str | Path,
+        like: str | Path | None = None,
+        *,
+        makes_folder: bool = False,
+    ) -> str:
         """The lines of Python that make the same file, and its folder where that is missing."""
-        work = self.work()
+        work = self.work(like=named(like, self.like_amount))
         written = [f"bits={self.bits}"] if self.bits != 24 else []
         written += [f"headroom={self.headroom!r}"] if self.headroom != 0 else []
         written += ["salvage=True"] if self.salvage else []
@@ -150,6 +176,11 @@ class Knobs:
         asked = [f"amount={self.amount:g}"] if self.amount != 1 else []
         asked += [f"brightness_db={self.brightness_db:g}"] if self.brightness_db else []
         asked += [f"seed={self.seed}"] if self.seed else []
+        if like is not None and self.engine == "live":
+            asked += [f"like={str(like)!r}"]
+            asked += [f"like_amount={self.like_amount:g}"] if self.like_amount != 1 else []
+        elif like is not None:
+            asked += [f"like=Like(as_balance({str(like)!r}), {self.like_amount:g})"]
         if self.engine == "offline":
             asked += [f"steps={self.steps}"] if self.steps != 8 else []
         folder = str(Path(target).parent) if makes_folder else None
@@ -194,6 +225,9 @@ def _script(
     lines = ["from pathlib import Path", ""] if folder else []
     lines += ["import torch"] if live else []
     lines += [f"from uncodec import {', '.join(sorted(names))}"] if names else []
+    if "as_balance" in settings:
+        lines += ["from uncodec.balance import Like"]
+        lines += ["from uncodec.effects.reference import as_balance"]
     if live:
         lines.append("from uncodec.files import restore_file")
         made = f"GANRestorer({settings})"

@@ -20,6 +20,7 @@ from uncodec.files.reporting import describe
 from uncodec.signals import Array
 from uncodec.web.children import Child, Message
 from uncodec.web.knobs import Knobs
+from uncodec.web.references import Measured
 from uncodec.web.reports import Report
 
 if TYPE_CHECKING:
@@ -53,6 +54,8 @@ class Asked:
         The excerpt that the page holds already.
     title : str
         What the page calls the file.
+    like : Path or None
+        The reference.
     report : Report or None
         What goes into a report.
     """
@@ -65,6 +68,7 @@ class Asked:
     knobs: Knobs = field(default_factory=Knobs)
     known: str = ""
     title: str = ""
+    like: Path | None = None
     report: Report | None = None
 
 
@@ -86,12 +90,15 @@ class _Ear:
         self._connection = connection
         self._waiting: dict[int, Asked] = {}
         self._excerpts: dict[str, Excerpt] = {}
+        self._measured = Measured()
 
     def run(self) -> None:
         """Do what is asked for, previews first."""
         self._warm_up()
         while True:
             self._take(wait=not self._waiting)
+            if not self._waiting:
+                continue  # the only one was taken back
             # Of what is waited for, the newest preview; then the rest in order.
             number = max(self._previews, default=min(self._waiting))
             asked = self._waiting[number]
@@ -198,7 +205,8 @@ class _Ear:
             yield {**head, "kind": "same"}, b""
         restored: Array = np.zeros_like(excerpt.body)
         at = round(asked.at_s * rate)
-        for piece in restored_pieces(excerpt, asked.knobs.preview_effect(), at):
+        like = self._measured.like(asked.like, asked.knobs.like_amount)
+        for piece in restored_pieces(excerpt, asked.knobs.preview_effect(like), at):
             if piece is None:
                 yield None
                 continue
@@ -219,7 +227,8 @@ def _bytes(audio: Array) -> bytes:
 
 
 def _told(error: Exception, asked: Asked) -> str:
-    return describe(error).replace(str(asked.path), asked.title or asked.path.name)
+    text = describe(error).replace(str(asked.path), asked.title or asked.path.name)
+    return text if asked.like is None else text.replace(str(asked.like), asked.like.name)
 
 
 class Previews:

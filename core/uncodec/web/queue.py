@@ -23,6 +23,7 @@ from uncodec.files.reporting import describe
 from uncodec.web.changes import Changes
 from uncodec.web.children import Child, Message
 from uncodec.web.knobs import Knobs
+from uncodec.web.references import Measured
 from uncodec.whole_files import write_whole
 
 __all__ = ["Queue", "Ticket", "serve"]
@@ -49,6 +50,8 @@ class Ticket:
     overwrite : bool
         A result of this name may be replaced.
     dropped : bool
+    like : Path or None
+        The reference.
     state : {"waiting", "working", "done", "failed", "cancelled"}
     share : float
         How much of it is done, 0 to 1.
@@ -66,6 +69,7 @@ class Ticket:
     knobs: Knobs
     overwrite: bool = False
     dropped: bool = False
+    like: Path | None = None
     state: State = "waiting"
     share: float = 0.0
     told: str = ""
@@ -82,6 +86,7 @@ class Ticket:
             "target": self.job.target.name,
             "place": str(self.job.target.parent),
             "knobs": self.knobs.as_dict(),
+            "like": "" if self.like is None else self.like.name,
             "state": self.state,
             "share": round(self.share, 4),
             "told": self.told,
@@ -109,6 +114,7 @@ class Ticket:
             "knobs": self.knobs.as_dict(),
             "overwrite": self.overwrite,
             "dropped": self.dropped,
+            "like": None if self.like is None else str(self.like),
             "state": "waiting" if self.state == "working" else self.state,
             "told": self.told,
             "seconds": self.seconds,
@@ -132,6 +138,7 @@ class Ticket:
             Knobs.parse(record["knobs"]),
             record["overwrite"],
             record["dropped"],
+            None if record["like"] is None else Path(record["like"]),
             record["state"],
             told=record["told"],
             seconds=record["seconds"],
@@ -139,7 +146,8 @@ class Ticket:
 
 
 def serve(connection: Connection, receipts: Path) -> None:
-    """The life of the process that works: ``(id, job, work)`` in, events out."""
+    """The life of the process that works: a ticket in, events out."""
+    measured = Measured()
     book = ReceiptBook(receipts, skip_done=True)
 
     def tell(name: str, *content: object) -> None:
@@ -147,13 +155,16 @@ def serve(connection: Connection, receipts: Path) -> None:
         connection.send(("event", name, sent))
 
     while True:
-        key, job, work = connection.recv()
+        ticket = connection.recv()
+        job = ticket.job
         try:
+            like = measured.like(ticket.like, ticket.knobs.like_amount)
+            work = ticket.knobs.work(overwrite=ticket.overwrite, like=like)
             outcome = Performing(work, book).do(job, tell).state
         except Exception as error:  # a model that cannot be loaded, for instance
             tell("failed", job.source, job.target, error)
             outcome = "failed"
-        connection.send(("ended", key, outcome))
+        connection.send(("ended", ticket.id, outcome))
 
 
 class Queue:
@@ -340,7 +351,7 @@ class Queue:
         ticket.state, ticket.share, ticket.elapsed_s = "working", 0.0, 0.0
         self._at, self._began = ticket, time.monotonic()
         self._changed()
-        self._child.send((ticket.id, ticket.job, ticket.knobs.work(overwrite=ticket.overwrite)))
+        self._child.send(ticket)
 
     def _heard(self, message: Message) -> None:
         ticket = self._at
@@ -372,6 +383,8 @@ class Queue:
     def _end(self, ticket: Ticket, state: State, told: str) -> None:
         self._at = None
         ticket.told = told.replace(str(ticket.job.source), ticket.name)
+        if ticket.like is not None:
+            ticket.told = ticket.told.replace(str(ticket.like), ticket.like.name)
         if state == "failed" and _is_full(ticket.job.target.parent):
             # Everything behind it would fail as well.
             ticket.state = "waiting"

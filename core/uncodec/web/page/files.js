@@ -116,6 +116,9 @@
     $("counted").textContent = all.length + (all.length === 1 ? " file" : " files") + ", " + many + " ticked" +
       (looked < all.length ? ", " + looked + " looked at" : "");
     $("file-tools").hidden = all.length < 2;
+    const named = all.filter((file) => file.header.seconds && file.state !== "broken").map((file) => file.id).join();
+    if (named !== state.named) uncodec.hear.references(all);
+    state.named = named;
     state.listeners.ticked(many);
   }
 

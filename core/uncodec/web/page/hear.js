@@ -22,6 +22,8 @@
       amount: Number($("amount").value) / 100,
       brightness_db: Number($("brightness").value),
       repairs: $("repairs").checked,
+      like: $("like").value,
+      like_amount: Number($("like-amount").value) / 100,
       steps: Math.min(32, Math.max(1, Math.round(Number($("steps").value)) || 8)),
       seed: Math.max(0, Math.round(Number($("seed").value)) || 0),
       bits: Number($("bits").value),
@@ -35,6 +37,10 @@
     $("amount").value = Math.round(100 * knobs.amount);
     $("brightness").value = knobs.brightness_db;
     $("repairs").checked = knobs.repairs;
+    // A preset says nothing of a reference.
+    if (knobs.like !== undefined) $("like").value = knobs.like;
+    if ($("like").selectedIndex < 0) $("like").value = "";
+    $("like-amount").value = Math.round(100 * knobs.like_amount);
     $("steps").value = knobs.steps;
     $("seed").value = knobs.seed;
     $("bits").value = knobs.bits;
@@ -48,10 +54,28 @@
     $("amount-told").textContent = Math.round(100 * knobs.amount) + " %";
     const db = knobs.brightness_db;
     $("brightness-told").textContent = (db > 0 ? "+" : db < 0 ? "−" : "") + Math.abs(db) + " dB";
+    $("like-told").textContent = Math.round(100 * knobs.like_amount) + " %";
+    $("like-amount").setAttribute("aria-valuetext", $("like-told").textContent);
+    $("like-how").hidden = !knobs.like;
     $("amount").setAttribute("aria-valuetext", $("amount-told").textContent);
     $("brightness").setAttribute("aria-valuetext", $("brightness-told").textContent);
     $("stand-in").hidden = knobs.engine !== "offline";
     $("steps-choice").hidden = knobs.engine !== "offline";
+  }
+
+  // Every file that can be read may be the reference of the others.
+  function references(files) {
+    const before = $("like").value;
+    const found = files.filter((file) => file.header.seconds && file.state !== "broken");
+    $("like").replaceChildren(uncodec.deck.make("option", "no reference", { value: "" }),
+      ...found.map((file) => uncodec.deck.make("option", file.name, { value: file.id })));
+    $("like-row").hidden = found.length < 2;
+    const known = new Set(found.map((file) => file.id));
+    for (const knobs of [state.common, ...state.own.values()]) {
+      if (knobs && knobs.like && !known.has(knobs.like)) knobs.like = "";
+    }
+    $("like").value = known.has(before) ? before : "";
+    if ($("like").value !== before) moved();
   }
 
   // The settings of a file: its own, or those of all.
@@ -315,8 +339,8 @@
   function begin(defaults, preview_s, changed) {
     Object.assign(state, { common: defaults, preview_s: preview_s, changed: changed });
     show(defaults);
-    for (const id of ["amount", "brightness"]) $(id).addEventListener("input", moved);
-    for (const id of ["repairs", "steps", "seed", "bits", "headroom", "salvage"]) $(id).addEventListener("change", moved);
+    for (const id of ["amount", "brightness", "like-amount"]) $(id).addEventListener("input", moved);
+    for (const id of ["repairs", "like", "steps", "seed", "bits", "headroom", "salvage"]) $(id).addEventListener("change", moved);
     document.querySelectorAll("input[name=engine]").forEach((each) => each.addEventListener("change", moved));
     $("scope").addEventListener("change", scope);
     const slider = $("overview");
@@ -349,5 +373,5 @@
     });
   }
 
-  uncodec.hear = { begin, chosen, knobsOf, apply, preview, read, state };
+  uncodec.hear = { begin, references, chosen, knobsOf, apply, preview, read, state };
 })(window.uncodec = window.uncodec || {});

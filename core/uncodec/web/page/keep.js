@@ -99,10 +99,11 @@
 
   const STATES = { waiting: "waiting", working: "at work", done: "done", failed: "not done", cancelled: "cancelled" };
 
-  function engine(knobs) {
+  function engine(knobs, like) {
     const parts = [knobs.engine, Math.round(100 * knobs.amount) + " %"];
     if (knobs.brightness_db) parts.push((knobs.brightness_db > 0 ? "+" : "−") + Math.abs(knobs.brightness_db) + " dB");
     if (knobs.repairs) parts.push("repairs");
+    if (like) parts.push("like " + like);
     return parts.join(", ");
   }
 
@@ -112,7 +113,7 @@
     if (parts.ticket.state !== ticket.state && ticket.state !== "working") say(ticket.name + ": " + STATES[ticket.state]);
     parts.ticket = ticket;
     element.className = "ticket " + ticket.state;
-    let about = STATES[ticket.state] + " · " + engine(ticket.knobs) + " → " + ticket.target;
+    let about = STATES[ticket.state] + " · " + engine(ticket.knobs, ticket.like) + " → " + ticket.target;
     if (ticket.state === "working" && ticket.left_s !== null) about += " · " + time(ticket.left_s) + " left";
     if (ticket.state === "done") about += " · took " + time(ticket.elapsed_s);
     if (target.textContent !== about) target.textContent = about;
