@@ -57,6 +57,20 @@ def test_another_brightness_is_done_again_and_none_is_what_earlier_receipts_say(
     assert "1 of these anew" in run(*command).stderr
 
 
+def test_repairs_are_another_setting_and_told_in_the_result(run, put, tmp_path):
+    target = tmp_path / "out.flac"
+    command = ("restore", put("a.wav"), "-o", target, "--receipts", tmp_path / "notes")
+    command = (*command, "--skip-done")
+    assert run(*command).code == 0
+    (receipt,) = (tmp_path / "notes").rglob("*.json")
+    assert "repairs" not in json.loads(receipt.read_text())["settings"]
+    assert "1 of these anew (1: another settings)" in run(*command, "--repairs").stderr
+    assert json.loads(receipt.read_text())["settings"]["repairs"] is True
+    with open_audio(target) as reader:
+        (text,) = reader.all_tags.fields["restoration"]
+    assert text.endswith(", amount 1, repairs")
+
+
 def test_shards_do_each_file_once(run, put, tmp_path):
     sources = [put(f"in/{number}.wav") for number in range(6)]
     for number in (1, 2, 3):

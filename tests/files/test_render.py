@@ -4,10 +4,11 @@ import json
 from dataclasses import replace
 
 import numpy as np
+import pedalboard
 import pytest
 import soundfile
 
-from uncodec import DiffusionRestorer
+from uncodec import Board, DiffusionRestorer, PhaseAligner
 from uncodec.diffusion.engine import DiffusionEngine
 from uncodec.errors import AudioFileError, InvalidValue, ModelError, OutputExists
 from uncodec.files.render import RenderSettings, render_file
@@ -94,6 +95,35 @@ def test_chunks_of_another_brightness_are_refused(
     with pytest.raises(InvalidValue, match="were made with another brightness_db"):
         render_file(source, target, replace(settings, brightness_db=after), resume=True)
     render_file(source, target, replace(settings, brightness_db=before), resume=True)
+
+
+def test_what_runs_before_the_engine_is_in_the_result(source, settings, tmp_path):
+    target = tmp_path / "out.wav"
+    softer = Board([pedalboard.Gain(gain_db=-6.0), PhaseAligner()])
+    render_file(source, target, replace(settings, amount=0.0), bits=32, before=softer)
+    np.testing.assert_allclose(read(target), 10 ** (-6 / 20) * read(source), rtol=1e-5, atol=1e-7)
+    render_file(source, tmp_path / "wet.wav", settings, bits=32, before=softer)
+    restorer = DiffusionRestorer(steps=3, seed=4, model=settings.model)
+    expected = restorer(softer(read(source), RATE), RATE)
+    np.testing.assert_allclose(read(tmp_path / "wet.wav"), expected, atol=1e-5)
+
+
+def test_chunks_of_which_something_else_ran_before_are_refused(
+    source, settings, tmp_path, monkeypatch
+):
+    target = tmp_path / "out.wav"
+    for before in (None, PhaseAligner(), PhaseAligner(lookahead_s=1.0)):
+        others = (None, PhaseAligner(), PhaseAligner(lookahead_s=1.0))
+        with monkeypatch.context() as patched:
+            stop_after(9, patched, Stopped())
+            with pytest.raises(Stopped):
+                render_file(source, target, settings, before=before, overwrite=True)
+        for other in others:
+            if repr(other).partition(" at ")[0] != repr(before).partition(" at ")[0]:
+                with pytest.raises(InvalidValue, match="were made with another before"):
+                    render_file(source, target, settings, before=other, resume=True)
+    again = PhaseAligner(lookahead_s=1.0)
+    render_file(source, target, settings, before=again, resume=True)
 
 
 @pytest.mark.parametrize("error", [Stopped(), KeyboardInterrupt(), OSError(28, "no space")])
