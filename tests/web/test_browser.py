@@ -23,7 +23,7 @@ HOSTILE = "<img src=x onerror=window.hit=1></script><script>window.hit=2</script
 
 
 @pytest.fixture
-def start(tmp_path):
+def start(tmp_path, browser):
     """Starts a server; returns the process and the address that opens its page."""
     running = []
 
@@ -41,6 +41,8 @@ def start(tmp_path):
         return process, found[0]
 
     yield started
+    # Else the page would complain that its server is gone.
+    browser.get("about:blank")
     for process in running:
         process.kill()
         process.communicate()
