@@ -272,7 +272,7 @@ def test_by_keys_alone_and_at_every_width(page, start, tmp_path):
         "const named = (e) => e.textContent.trim() || e.getAttribute('aria-label') ||"
         " (e.labels && e.labels.length && e.labels[0].textContent.trim());"
         "return [...document.querySelectorAll('button, select, input, a, progress, [role=slider]')]"
-        ".filter((e) => !named(e)).map((e) => e.outerHTML)"
+        ".filter((e) => !e.hidden && !named(e)).map((e) => e.outerHTML)"
     )
     assert page.js(named) == []
     ids = page.js("return [...document.querySelectorAll('[id]')].map((e) => e.id)")
