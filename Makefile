@@ -49,7 +49,7 @@ plugin: setup $(VST3) $(CLAP) ## build the plugin into target/Uncodec.vst3 and t
 # Where there is no Python environment, as where wheels are built.
 plugin-alone: $(VST3) $(CLAP)
 
-test: lint types rust pytest docs lint-workflows ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
+test: lint types rust docs lint-workflows pytest ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
 	$(MAKE) fuzz FUZZ_SECONDS=5
 	@echo "make test: all checks passed"
 

@@ -7,6 +7,7 @@ build.
 
 from __future__ import annotations
 
+import logging
 import os
 import re
 import sys
@@ -35,6 +36,10 @@ LINK = re.compile(
 )
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 ARROW = re.compile(r"^ *(\w+) --> (.+)$", re.MULTILINE)
+
+# What a browser would load from elsewhere while somebody reads.
+ELSEWHERE = re.compile(r'<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*')
+LOG = logging.getLogger("mkdocs.hooks.site_pages")
 
 
 def on_config(config: MkDocsConfig) -> None:
@@ -91,6 +96,13 @@ def on_page_markdown(markdown: str, page: Page, **_: Any) -> str:
         parts += [LINK.sub(link, markdown[end : fence.start()]), _drawn(fence.group())]
         end = fence.end()
     return "".join([*parts, LINK.sub(link, markdown[end:])])
+
+
+def on_post_page(output: str, page: Page, **_: Any) -> str:
+    """Warn, which ends a strict build, if a page would load something from another server."""
+    for loaded in ELSEWHERE.findall(output):
+        LOG.warning("%s: would be loaded from another server: %s", page.file.src_uri, loaded)
+    return output
 
 
 def _in_tree(path: Path) -> str:
