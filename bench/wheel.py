@@ -29,7 +29,8 @@ def install(wheel: Path, folder: Path) -> Path:
     """Make an environment with the wheel in it, and return its interpreter."""
     venv.create(folder, with_pip=True)
     python = folder / "bin" / "python"
-    command = [python, "-m", "pip", "install", "--quiet", "--no-deps", "--no-index", wheel]
+    options = ["--quiet", "--no-deps", "--no-index"]
+    command = [str(python), "-m", "pip", "install", *options, str(wheel)]
     subprocess.run(command, check=True)
     asked = "import sysconfig; print(sysconfig.get_path('purelib'))"
     site = subprocess.run([python, "-c", asked], check=True, capture_output=True, text=True).stdout
@@ -70,7 +71,7 @@ def main() -> None:
         folder = Path(name)
         python = install(wheel, folder)
         environment = clean_environment(folder)
-        asked = [python, "-c", "import uncodec; print(uncodec.__file__)"]
+        asked = [str(python), "-c", "import uncodec; print(uncodec.__file__)"]
         home = subprocess.run(
             asked, check=True, capture_output=True, text=True, cwd=folder, env=environment
         )
@@ -78,7 +79,7 @@ def main() -> None:
             sys.exit(f"wheel: another uncodec was imported, from {home.stdout.strip()}")
         result = folder / "restored.flac"
         subprocess.run(
-            [folder / "bin" / "uncodec", "restore", CLIP, "-o", result],
+            [str(folder / "bin" / "uncodec"), "restore", str(CLIP), "-o", str(result)],
             check=True,
             cwd=folder,
             env=environment,
