@@ -1,7 +1,8 @@
 """Block by block
 
-Streams a file through the live engine as a program would stream what it records or receives. The
-blocks that come out and the rest from `flush` are aligned to the input and, together, as long.
+Streams a file through the live engine as a program would stream what it records or receives.
+Together, the blocks that come out and the rest from `flush` are aligned to the input and as long
+as it.
 
     python examples/block_by_block.py song.mp3 streamed.wav
 """
