@@ -1,8 +1,8 @@
 """Throughput of ``uncodec restore --jobs 2`` against ``--jobs 1``: whole commands, in turns.
 
-``python bench/catalogue.py [--clips 40] [--seconds 30] [--rounds 3]`` prints the median time of
-each, their ratio, the processor time, and the peak memory of all processes together. The machine
-should have nothing else to do; the processor time tells whether it had.
+``python bench/catalogue.py [--clips 40] [--seconds 30] [--rounds 3] [--jobs 1 2]`` prints the median
+time of each, their ratio, the processor time, and the peak memory of all processes together. The
+machine should have nothing else to do; the processor time tells whether it had.
 """
 
 from __future__ import annotations
@@ -97,11 +97,12 @@ def main() -> None:
     parser.add_argument("--clips", type=int, default=40)
     parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=3)
+    parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
     chosen = parser.parse_args()
     with tempfile.TemporaryDirectory() as folder:
         source = Path(folder)
         write_clips(source, chosen.clips, chosen.seconds)
-        found: dict[int, list[tuple[float, int, float]]] = {1: [], 2: []}
+        found: dict[int, list[tuple[float, int, float]]] = {n: [] for n in chosen.jobs}
         for _ in range(chosen.rounds):
             for jobs, runs in found.items():
                 runs.append(run(source, jobs))
@@ -115,8 +116,13 @@ def main() -> None:
             f"{files:.0f} files an hour, {chosen.clips * chosen.seconds / middle[jobs]:.1f} x real "
             f"time, {max(memory for _, memory, _ in runs) / 2**20:.0f} MiB"
         )
-    ratios = [a[0] / b[0] for a, b in zip(found[1], found[2], strict=True)]
-    print(f"ratio {statistics.median(ratios):.2f} ({min(ratios):.2f} to {max(ratios):.2f})")
+    first, *others = found
+    for jobs in others:
+        ratios = [a[0] / b[0] for a, b in zip(found[first], found[jobs], strict=True)]
+        print(
+            f"{jobs} against {first}: ratio {statistics.median(ratios):.2f} "
+            f"({min(ratios):.2f} to {max(ratios):.2f})"
+        )
 
 
 if __name__ == "__main__":
