@@ -2,6 +2,7 @@
 
 import contextlib
 import json
+import re
 import subprocess
 import sys
 import threading
@@ -13,7 +14,7 @@ import pytest
 from tests.catalogue.light_work import Halving
 from tests.cli.conftest import run_command
 
-from uncodec.catalogue.cluster import each_on_cluster
+from uncodec.catalogue.cluster import _serve, each_on_cluster
 from uncodec.errors import ModelError, UncodecError
 
 pytest.importorskip("distributed")
@@ -155,3 +156,9 @@ def test_without_the_package_the_extra_is_named(put, monkeypatch):
 def test_wrong_use_is_told(options, message, put):
     outcome = run_command("restore", put("a.wav"), "--scheduler", "tcp://127.0.0.1:1", *options)
     assert (outcome.code, outcome.error_lines) == (2, [f"uncodec: error: {message}"])
+
+
+def test_a_worker_of_another_version_is_told():
+    kind, told, error = _serve("one run", "9.9.9", b"", None)
+    assert (kind, told) == ("broken", [])
+    assert re.fullmatch(r"worker .+: has Uncodec .+: must be 9\.9\.9, as here", str(error))
