@@ -1,8 +1,8 @@
 """Throughput of ``uncodec restore --jobs 2`` against ``--jobs 1``: whole commands, in turns.
 
 ``python bench/catalogue.py [--clips 40] [--seconds 30] [--rounds 3] [--jobs 1 2]`` prints the
-median time of each, their ratio, the processor time, and the peak memory of all processes together. The
-machine should have nothing else to do; the processor time tells whether it had.
+median time of each, their ratio, the processor time, and the peak memory of all processes
+together. The machine should have nothing else to do; the processor time tells whether it had.
 """
 
 from __future__ import annotations
