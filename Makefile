@@ -76,8 +76,9 @@ lint-workflows: $(VENV)/.docs-stamp ## what .github and CITATION.cff hold: their
 	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
 
 rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
-	cargo clippy --workspace --all-targets -- -D warnings
-	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps
+	cargo clippy --workspace --all-targets --features uncodec-native/host -- -D warnings
+	cargo clippy -p uncodec-native -- -D warnings
+	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features uncodec-native/host
 	cargo test --workspace
 
 # Tests of a file share what it sets up, and so stay in one process.
@@ -248,7 +249,8 @@ $(VENV)/.deps-stamp: pyproject.toml | $(VENV)/bin/python
 	@touch $@
 
 $(VENV)/.native-stamp: $(VENV)/.deps-stamp $(NATIVE_SOURCES) $(if $(NATIVE_MODULE),,FORCE)
-	$(PY) -m pip install --no-build-isolation --no-deps --editable .
+	@# With the test host, which wheels go without.
+	$(PY) -m pip install --no-build-isolation --no-deps --editable . --config-settings build-args="--features host"
 	@# Copies for wheels; in the tree they would hide later changes.
 	@rm -rf core/uncodec/weights core/uncodec/plugin
 	@touch $@

@@ -220,6 +220,7 @@ if sys.platform == "linux":
         def is_over(self) -> bool: ...
         def close(self) -> None: ...
 
+    # With the crate's feature "host", as `make setup` builds it; wheels go without.
     @final
     class PluginHost:
         def __new__(

@@ -101,6 +101,13 @@ def test_wheel_holds_the_package_and_the_models(wheel: zipfile.ZipFile):
     assert {"uncodec/py.typed", "uncodec/_native.pyi", "uncodec/cli/restore.py"} <= files
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="the bridge is for Linux")
+def test_the_extension_goes_without_the_test_host(wheel: zipfile.ZipFile):
+    (native,) = (name for name in wheel.namelist() if name.endswith(".so") and "_native" in name)
+    assert b"HostPath" in wheel.read(native)
+    assert b"PluginHost" not in wheel.read(native)
+
+
 def test_the_plugin_in_the_wheel_is_the_one_that_was_built(wheel: zipfile.ZipFile):
     for path in plugin_files():
         packed = wheel.read(f"uncodec/plugin/{path}")

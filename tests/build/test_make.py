@@ -66,6 +66,22 @@ def test_a_missing_rust_toolchain_is_explained(bare):
     assert "the Rust toolchain is missing" in done.stderr
 
 
+def commands(target: str, which: str) -> list[str]:
+    """Commands that the target would run if nothing were built, of those with these words."""
+    done = make("--dry-run", "--always-make", target, cwd=ROOT)
+    assert done.returncode == 0
+    found = [line for line in done.stdout.splitlines() if which in line]
+    assert found, done.stdout
+    return found
+
+
+def test_developers_get_the_test_host_and_wheels_go_without():
+    for command in commands("setup", "--editable"):
+        assert "--features host" in command
+    for command in commands("wheel", "maturin build"):
+        assert "host" not in command
+
+
 def test_every_check_is_part_of_the_test_target():
     done = make("--dry-run", "test", cwd=ROOT)
     assert done.returncode == 0

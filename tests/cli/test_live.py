@@ -107,6 +107,16 @@ def test_latency_in_a_table(run_model, model):
     assert "hops of 64" in legend
 
 
+def test_the_plugin_is_not_measured_without_the_test_host(run_model, model, monkeypatch):
+    monkeypatch.delattr("uncodec._native.PluginHost", raising=False)
+    monkeypatch.setattr("uncodec.bridge.launcher.PrivateCore.acquire", None)
+    outcome = run_model("latency", "--path", "plugin", "--model", model)
+    assert (outcome.code, outcome.stdout) == (1, "")
+    (line,) = outcome.stderr.splitlines()
+    assert "the test host that loads the plugin is not in this installation" in line
+    assert "`make setup`" in line
+
+
 def test_latency_in_json_with_a_picture(run_model, model, tmp_path):
     options = ("--seconds", 0.1, "--rate", 44100, "--pattern", "random", "--channels", 1)
     picture = tmp_path / "latency.png"

@@ -3,11 +3,11 @@
 from __future__ import annotations
 
 from pathlib import Path
-from typing import Any
+from typing import TYPE_CHECKING, Any
 
 import numpy as np
 
-from uncodec._native import PluginHost, session_timing
+from uncodec._native import session_timing
 from uncodec.analysis.latency import Host, LatencyReport, circumstances
 from uncodec.bridge.bundle import find_library
 from uncodec.bridge.launcher import PrivateCore, wait_until
@@ -24,10 +24,25 @@ from uncodec.live.playback import no_collection
 from uncodec.live.times import Percentiles, TimeHistogram
 from uncodec.signals import Array
 
+if TYPE_CHECKING:
+    from uncodec._native import PluginHost
+
 __all__ = ["PlayedPlugin", "measure_plugin_latency"]
 
 # The range of the plugin's parameter.
 _LONGEST_SAFETY_MS = 50
+
+
+def _test_host() -> type[PluginHost]:
+    """The host that loads the plugin; wheels go without it."""
+    try:
+        from uncodec._native import PluginHost
+    except ImportError:
+        raise CoreError(
+            "the test host that loads the plugin is not in this installation: "
+            "`make setup` in the source tree makes one that has it"
+        ) from None
+    return PluginHost
 
 
 class PlayedPlugin:
@@ -51,7 +66,8 @@ class PlayedPlugin:
     InvalidValue
         An argument is outside its range.
     CoreError
-        The plugin cannot be loaded, or refuses what it is asked for.
+        The plugin cannot be loaded, or refuses what it is asked for, or this installation is
+        without the test host.
     """
 
     def __init__(
@@ -79,8 +95,9 @@ class PlayedPlugin:
                 state, amount=amount, seed=host.seed, latency_safety_ms=safety_ms, model=model
             )
 
+        test_host = _test_host()
         with core_at(core):
-            self._host = PluginHost(
+            self._host = test_host(
                 library,
                 sample_rate=host.sample_rate,
                 channels=host.channels,
@@ -161,8 +178,10 @@ def measure_plugin_latency(
     InvalidValue
         An argument is outside its range.
     CoreError
-        The plugin was not built, the core cannot be started, or they do not come together or last.
+        The plugin was not built, this installation is without the test host, the core cannot be
+        started, or they do not come together or last.
     """
+    _test_host()  # what is missing is told before a core is started
     library = find_library(bundle)
     core = PrivateCore.acquire(model, "cpu")
     try:

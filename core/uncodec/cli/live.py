@@ -170,7 +170,7 @@ def latency(
         str,
         typer.Option(
             help="session: LiveSession, in this process; plugin: the plugin as it was built, "
-            "with a core that is started for it."
+            "with a core that is started for it (in an environment by make setup)."
         ),
     ] = "session",
     rate: Annotated[

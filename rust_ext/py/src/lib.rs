@@ -1,4 +1,5 @@
-//! `uncodec._native`: the thin Python face of `uncodec-dsp`, `uncodec-proto` and `uncodec-host`.
+//! `uncodec._native`: the thin Python face of `uncodec-dsp` and `uncodec-proto`, and with the feature
+//! `host` of `uncodec-host`.
 //!
 //! Everything here checks arguments, releases the interpreter and calls the pure crates; there is
 //! no signal processing in this crate.
@@ -22,10 +23,13 @@ mod stft;
 /// Native parts of the live path; private, use them through the packages above.
 #[pyo3::pymodule]
 mod _native {
+    #[cfg(all(target_os = "linux", feature = "host"))]
+    #[pymodule_export]
+    use super::bridge::PluginHost;
     #[cfg(target_os = "linux")]
     #[pymodule_export]
     use super::bridge::{
-        CoreSide, HostPath, HostSession, PendingSession, PluginHost, read_request, receive_session,
+        CoreSide, HostPath, HostSession, PendingSession, read_request, receive_session,
         session_timing, socket_path,
     };
     #[pymodule_export]

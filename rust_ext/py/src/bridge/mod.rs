@@ -2,6 +2,7 @@
 
 mod core_side;
 mod host_path;
+#[cfg(feature = "host")]
 mod plugin_host;
 
 use std::fmt::Display;
@@ -18,6 +19,7 @@ use uncodec_proto::Network;
 
 pub use self::core_side::CoreSide;
 pub use self::host_path::{HostPath, HostSession};
+#[cfg(feature = "host")]
 pub use self::plugin_host::PluginHost;
 use crate::arguments::count;
 use crate::errors::{core_error, invalid_value};
