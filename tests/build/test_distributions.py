@@ -146,6 +146,16 @@ def test_sdist_holds_all_that_a_build_needs(sdist: Path):
     assert needed - files == set()
 
 
+def test_cargo_can_read_the_sdist_with_its_feature(sdist: Path, tmp_path: Path):
+    with tarfile.open(sdist) as archive:
+        archive.extractall(tmp_path, filter="data")
+    (folder,) = tmp_path.iterdir()
+    for options in ([], ["--features", "host"]):
+        words = ["cargo", "tree", "--locked", "--package", "uncodec-native", *options]
+        done = subprocess.run(words, cwd=folder, capture_output=True, text=True)
+        assert done.returncode == 0, done.stderr
+
+
 def test_sdist_holds_nothing_that_was_built(sdist: Path):
     files = sdist_files(sdist)
     built = {
