@@ -57,7 +57,10 @@ def test_another_brightness_is_done_again_and_none_is_what_earlier_receipts_say(
     assert "1 of these anew" in run(*command).stderr
 
 
-def test_repairs_are_another_setting_and_told_in_the_result(run, put, tmp_path):
+def test_repairs_are_another_setting_and_told_in_the_result(run, put, tmp_path, monkeypatch):
+    # The effect that stands in for the network is none that a board takes.
+    behind = []
+    monkeypatch.setattr("uncodec.catalogue.work.open_repairs", lambda e: behind.append(e) or e)
     target = tmp_path / "out.flac"
     command = ("restore", put("a.wav"), "-o", target, "--receipts", tmp_path / "notes")
     command = (*command, "--skip-done")
@@ -69,6 +72,7 @@ def test_repairs_are_another_setting_and_told_in_the_result(run, put, tmp_path):
     with open_audio(target) as reader:
         (text,) = reader.all_tags.fields["restoration"]
     assert text.endswith(", amount 1, repairs")
+    assert len(behind) == 1
 
 
 def test_shards_do_each_file_once(run, put, tmp_path):

@@ -41,9 +41,11 @@
 
   // ---- The queue
 
+  // Where one waits alone there is no order.
+  const movable = (ticket) => ticket.state === "waiting" && state.queue.tickets.filter((t) => t.state === "waiting").length > 1;
   const ACTIONS = [
-    ["earlier", "↑", "Do it earlier", (t) => t.state === "waiting"],
-    ["later", "↓", "Do it later", (t) => t.state === "waiting"],
+    ["earlier", "↑", "Do it earlier", movable],
+    ["later", "↓", "Do it later", movable],
     ["cancel", "Cancel", "Cancel", (t) => t.state === "waiting" || t.state === "working"],
     ["again", "Again", "Do it again", (t) => t.state === "failed" || t.state === "cancelled"],
     ["replace", "Replace what is there", "Replace the result that is there", (t) => t.state === "failed" && /exists already/.test(t.told)],
