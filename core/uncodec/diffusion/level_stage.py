@@ -12,6 +12,7 @@ from torch import Tensor
 
 from uncodec.networks.level_features import (
     BANDS,
+    FLOOR,
     HOP,
     WINDOW,
     level_features,
@@ -75,8 +76,7 @@ class LevelStage:
             heard, added = (audio_to_frames(self._tensor(x), WINDOW, HOP) for x in (coded, missing))
             first, last = _AROUND - 1, _AROUND + out.shape[1] // HOP
             features = level_features(heard).transpose(0, 1)[None]
-            state = self._network.initial_state(1)
-            _, _, played, _ = self._network(features, state)
+            played = self._played(features, heard)
             span = slice(first, last)
             frames = torch.view_as_real(added[None, :, span])
             share = torch.ones(1, last - first, device=self._device)
@@ -87,6 +87,16 @@ class LevelStage:
             delta = hold_to_bound(delta, coded_frames, self.brightness)
             samples = change_to_audio(delta, coded_frames, WINDOW, HOP)
             out[:] = samples[0, :, HOP:-HOP].cpu().numpy()
+
+    def _played(self, features: Tensor, heard: Tensor) -> Tensor:
+        """Levels to be played, from the first frame that sounds to the last."""
+        # The network learned from music, not from silence before it and behind it.
+        found = torch.nonzero((heard != 0).any(2).any(0))
+        sounding = slice(int(found[0]), int(found[-1]) + 1)
+        played = torch.full_like(features[..., :BANDS], FLOOR)
+        state = self._network.initial_state(1)
+        _, _, played[:, sounding], _ = self._network(features[:, sounding], state)
+        return played
 
     def _tensor(self, audio: Array) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(audio)).to(self._device)
