@@ -10,6 +10,7 @@ from typing import Literal
 from uncodec.errors import InvalidType, InvalidValue
 
 __all__ = [
+    "DEFAULT_STEPS",
     "MAX_STEPS",
     "Sampler",
     "check_amount",
@@ -27,6 +28,8 @@ __all__ = [
 
 Sampler = Literal["ode", "sde"]
 
+DEFAULT_STEPS = 2
+"""Calls of the diffusion network unless somebody asks for more."""
 MAX_STEPS = 32
 """Most calls of the diffusion network."""
 

@@ -21,7 +21,7 @@ from uncodec.analysis.sources import Source, read_source
 from uncodec.analysis.training_seeds import TrainingSeeds, training_seeds
 from uncodec.errors import InvalidValue
 from uncodec.loudness import BLOCK_S
-from uncodec.parameters import check_integer, check_seed
+from uncodec.parameters import DEFAULT_STEPS, check_integer, check_seed
 from uncodec.signals import Array
 
 if TYPE_CHECKING:
@@ -79,7 +79,7 @@ class Settings:
     """
 
     engines: Sequence[str] = DEFAULT_ENGINES
-    steps: int = 8
+    steps: int = DEFAULT_STEPS
     seed: int = 0
     seeds: int = 3
     perceptual: bool | None = None

@@ -16,6 +16,7 @@ import typer
 from uncodec.cli.common import check_plot, loading, orderly_exit, told_errors
 from uncodec.cli.evaluate import parse_codec
 from uncodec.errors import InvalidValue
+from uncodec.parameters import DEFAULT_STEPS
 
 if TYPE_CHECKING:
     from uncodec.analysis.sources import Source
@@ -77,7 +78,7 @@ def compare(
     seconds: Annotated[
         float, typer.Option(metavar="S", help="How long the excerpts are, up to 60.")
     ] = 20.0,
-    steps: Annotated[int, typer.Option(help="Of the offline engine, 1 to 32.")] = 8,
+    steps: Annotated[int, typer.Option(help="Of the offline engine, 1 to 32.")] = DEFAULT_STEPS,
     seed: Annotated[int, typer.Option(help="Of the noise.")] = 0,
     seeds: Annotated[
         int, typer.Option(metavar="N", help="Takes that tell how steady an engine is; 1: none.")

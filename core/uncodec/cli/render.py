@@ -12,6 +12,7 @@ import typer
 from uncodec.cli import options
 from uncodec.cli.batches import Batch, run_batch, warm_up
 from uncodec.cli.common import loading, parse_headroom, read_reference, told_errors
+from uncodec.parameters import DEFAULT_STEPS
 
 __all__ = ["register"]
 
@@ -26,7 +27,7 @@ def render(
     output: Annotated[str | None, options.output_option("rendered")] = None,
     steps: Annotated[
         int, typer.Option(help="Calls of the network, 1 to 32; the time taken grows with them.")
-    ] = 8,
+    ] = DEFAULT_STEPS,
     amount: options.Amount = 1.0,
     brightness: options.Brightness = 0.0,
     like: options.LikePath = None,

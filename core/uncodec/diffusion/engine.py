@@ -22,7 +22,7 @@ from uncodec.networks import LoadedDiffusion
 from uncodec.networks.diffusion import JUDGED
 from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
-from uncodec.parameters import Sampler, check_sampler, check_seed, check_steps
+from uncodec.parameters import DEFAULT_STEPS, Sampler, check_sampler, check_seed, check_steps
 from uncodec.signals import Array
 from uncodec.streams.brightness import Brightness
 from uncodec.streams.noise import HopNoise
@@ -77,7 +77,7 @@ class DiffusionEngine:
     def __init__(
         self,
         model: LoadedDiffusion,
-        steps: int = 8,
+        steps: int = DEFAULT_STEPS,
         seed: int = 0,
         sampler: Sampler = "ode",
         piece: int = CHUNK,

@@ -9,7 +9,7 @@ from uncodec.balance import Like
 from uncodec.diffusion.engine import CHUNK, DiffusionEngine
 from uncodec.diffusion.source import ChunkStore, DiffusionSource
 from uncodec.networks import load_diffusion
-from uncodec.parameters import check_sampler
+from uncodec.parameters import DEFAULT_STEPS, check_sampler
 from uncodec.rates import network_rate
 from uncodec.streams.delta import DeltaStream, at_rate
 from uncodec.streams.like_stage import LikeStage
@@ -22,7 +22,7 @@ def open_diffusion(
     *,
     sample_rate: float,
     channels: int,
-    steps: int = 8,
+    steps: int = DEFAULT_STEPS,
     seed: int = 0,
     amount: float = 1.0,
     sampler: str = "ode",

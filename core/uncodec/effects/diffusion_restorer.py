@@ -13,6 +13,7 @@ from uncodec.effects.reference import Reference
 from uncodec.effects.restorer import Restorer
 from uncodec.errors import InvalidValue
 from uncodec.parameters import (
+    DEFAULT_STEPS,
     check_device,
     check_model,
     check_sampler,
@@ -91,7 +92,7 @@ class DiffusionRestorer(Restorer):
 
     def __init__(
         self,
-        steps: int = 8,
+        steps: int = DEFAULT_STEPS,
         seed: int = 0,
         amount: float = 1.0,
         model: str | os.PathLike[str] = "diffusion",

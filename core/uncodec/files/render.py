@@ -29,6 +29,7 @@ from uncodec.files.restore import (
 from uncodec.io import open_audio
 from uncodec.networks import load_diffusion
 from uncodec.parameters import (
+    DEFAULT_STEPS,
     check_amount,
     check_brightness,
     check_sampler,
@@ -73,7 +74,7 @@ class RenderSettings:
         Draws what is added towards the tonal balance of a reference.
     """
 
-    steps: int = 8
+    steps: int = DEFAULT_STEPS
     seed: int = 0
     amount: float = 1.0
     sampler: str = "ode"

@@ -15,6 +15,7 @@ from uncodec.files.planning import Settings
 from uncodec.files.restore import check_format
 from uncodec.files.sources import MARK, RENDERED
 from uncodec.parameters import (
+    DEFAULT_STEPS,
     check_amount,
     check_brightness,
     check_number,
@@ -63,7 +64,7 @@ class Knobs:
     brightness_db: float = 0.0
     repairs: bool = False
     like_amount: float = 1.0
-    steps: int = 8
+    steps: int = DEFAULT_STEPS
     seed: int = 0
     bits: int = 24
     headroom: Headroom = 0.0
@@ -182,7 +183,7 @@ class Knobs:
         elif like is not None:
             asked += [f"like=Like(as_balance({str(like)!r}), {self.like_amount:g})"]
         if self.engine == "offline":
-            asked += [f"steps={self.steps}"] if self.steps != 8 else []
+            asked += [f"steps={self.steps}"] if self.steps != DEFAULT_STEPS else []
         folder = str(Path(target).parent) if makes_folder else None
         return _script(self, str(source), str(target), asked, written, folder)
 

@@ -24,7 +24,7 @@
       repairs: $("repairs").checked,
       like: $("like").value,
       like_amount: Number($("like-amount").value) / 100,
-      steps: Math.min(32, Math.max(1, Math.round(Number($("steps").value)) || 8)),
+      steps: Math.min(32, Math.max(1, Math.round(Number($("steps").value)) || 2)),
       seed: Math.max(0, Math.round(Number($("seed").value)) || 0),
       bits: Number($("bits").value),
       headroom: headroom === "auto" ? "auto" : Number(headroom),
