@@ -59,6 +59,15 @@ def test_levels_are_those_that_were_said():
     assert not torch.allclose(levels_of(missing)[20:-20, :, 40:].mean(0), top.mean(0), atol=0.1)
 
 
+@pytest.mark.parametrize("both", [False, True])
+def test_silence_before_and_behind_a_recording_makes_no_difference(both):
+    coded, missing = noise(2, -0.5)[:, : 160 * HOP], noise(2, 0.5, seed=1)[:, : 160 * HOP]
+    alone = stage_of(coded, missing, both)
+    room = ((0, 0), (50 * HOP, 70 * HOP))
+    among = stage_of(np.pad(coded, room), np.pad(missing, room), both)
+    np.testing.assert_allclose(among[:, 50 * HOP : -70 * HOP], alone, atol=1e-6)
+
+
 def test_nothing_comes_of_nothing():
     coded = noise(1, -0.5)
     assert not stage_of(coded, np.zeros_like(coded)).any()

@@ -68,7 +68,7 @@ class LevelStage:
             Gets what is added.
         """
         inner = slice(self.margin, self.margin + out.shape[1])
-        if not missing[:, inner].any():
+        if not (missing[:, inner].any() and coded.any()):
             out[:] = 0.0
             return
         # The frames that hold a sample of the stretch, and those around it that are heard.
