@@ -1,6 +1,6 @@
 """The stage behind a sampler's steps: what was added gets the levels that a level network says.
 
-The network hears what comes as well as what was. It hears a stretch with four seconds on either
+The network hears what comes as well as what was. It hears a stretch with twelve seconds on either
 side, so that the levels of two stretches differ by little where they meet.
 """
 
@@ -26,7 +26,7 @@ from uncodec.streams.delta_bound import DeltaBound
 
 __all__ = ["LevelStage", "hold_to_bound"]
 
-_AROUND = 352
+_AROUND = 1024
 """Frames on either side of a stretch that are heard with it."""
 _MOST_GAIN = 8.0
 """What amplitudes are raised by at most: where next to nothing was added, that was a decision."""
