@@ -16,7 +16,7 @@ from typing import Any
 import numpy as np
 from scipy.stats import beta
 
-from inspect_cases import DETECTED, MATRIX, SPECIAL, load
+from inspect_cases import DETECTED, MATRIX, SPECIAL, load, total_kbps
 from uncodec.inspection.evidence import FEATURES
 from uncodec.inspection.trees import load_judge
 from uncodec.inspection.verdict import decide, is_shown
@@ -54,7 +54,8 @@ def judged(row: dict[str, Any]) -> dict[str, Any]:
     sound, probability = decide(load_judge(), values, bool(shown))
     rank = probability + (1.0 + shown[0][3] / 1000.0 if shown else 0.0)
     codec = shown[0][0].partition("-")[0] if shown else ""
-    return {**row, "sound": sound, "rank": rank, "found": codec}
+    low, high = load_judge().kbps(values)
+    return {**row, "sound": sound, "rank": rank, "found": codec, "low": low, "high": high}
 
 
 def measure(cases: Iterable[dict[str, Any]]) -> dict[str, Any]:
@@ -111,6 +112,11 @@ def measure(cases: Iterable[dict[str, Any]]) -> dict[str, Any]:
             for codec, kbps, after in JOINT
             if (part := [r for r in some(codec, kbps, after) if r["features"]["channels"] == 2])
         ],
+        "rate": _counted(
+            "inside" if row["low"] <= total_kbps(row) <= row["high"] else "outside"
+            for row in rows
+            if row["codec"] and row["sound"] == "lossy"
+        ),
         "double": {
             "twice": _counted(_twice(r["codings"]) for r in rows if r["after"] == "mp3-aac"),
             "once": _counted(
@@ -167,6 +173,7 @@ def to_markdown(scores: dict[str, Any]) -> str:
             ],
         ),
         _double(scores["double"]),
+        _rate(scores["rate"]),
         f"The search takes {about['mean_s']:.2f} s of processor time a clip ({about['most_s']:.1f} "
         "at most).",
     ]
@@ -252,6 +259,13 @@ def _double(double: dict[str, dict[str, int]]) -> str:
     return (
         f"Of {count} clips coded as MP3 and then as AAC, {told} are told. Of {sum(once.values())} "
         f"clips coded once, {once.get('more', 0)} are said to show a second codec."
+    )
+
+
+def _rate(rate: dict[str, int]) -> str:
+    return (
+        f"The rate lies in the range that is told for {rate.get('inside', 0)} of "
+        f"{sum(rate.values())} clips that are called lossy."
     )
 
 

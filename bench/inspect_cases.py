@@ -279,6 +279,13 @@ def load(path: Path) -> list[dict[str, Any]]:
     return [json.loads(line) for line in path.read_text().splitlines() if line]
 
 
+def total_kbps(row: dict[str, Any]) -> float:
+    """Of all channels together: a mono file was coded at half of its setting."""
+    if row["features"]["channels"] == 2:
+        return float(row["kbps"])
+    return float(max(row["kbps"] / 2, 32 if row["codec"] == "vorbis" else 24))
+
+
 def run(data: Path, split: str, out: Path, limit: int) -> None:
     """Add the cases that `out` has not yet."""
     done: set[str] = set()

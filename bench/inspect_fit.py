@@ -17,7 +17,7 @@ from sklearn.ensemble import HistGradientBoostingClassifier, HistGradientBoostin
 from sklearn.linear_model import LogisticRegression
 from sklearn.model_selection import GroupKFold, cross_val_predict
 
-from inspect_cases import RECIPE, load
+from inspect_cases import RECIPE, load, total_kbps
 from uncodec.inspection.evidence import FEATURES
 from uncodec.inspection.verdict import is_shown
 
@@ -34,13 +34,6 @@ JUDGED_BY = (
 def matrix(rows: list[dict[str, Any]]) -> NDArray[np.float64]:
     """Features of rows, [shape=(rows, features)]."""
     return np.array([[row["features"][name] for name in FEATURES] for row in rows], np.float64)
-
-
-def total_kbps(row: dict[str, Any]) -> float:
-    """Of all channels together: a mono file was coded at half of its setting."""
-    if row["features"]["channels"] == 2:
-        return float(row["kbps"])
-    return float(max(row["kbps"] / 2, 32 if row["codec"] == "vorbis" else 24))
 
 
 def nodes_of(model: Any, column: int = 0) -> list[list[list[float]]]:

@@ -135,6 +135,9 @@ def test_pictures_are_not_replaced_unasked(folder, tmp_path):
 
 
 def test_pictures_of_many_go_into_a_folder(folder, tmp_path):
+    wrong = run_command("inspect", folder, "--picture", folder / "clean.wav")
+    assert wrong.code == 2
+    assert "must be a folder" in wrong.stderr
     assert run_command("inspect", folder / "sub", "--picture", tmp_path / "p").code == 0
     assert sorted(p.name for p in (tmp_path / "p").iterdir()) == ["fake.flac.png", "song.ogg.png"]
 

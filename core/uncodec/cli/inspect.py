@@ -105,6 +105,8 @@ def inspect(
         alone = len(inputs) == 1 and not Path(inputs[0]).is_dir()
         if picture is not None:
             check_plot(picture if alone else "one.png")
+            if not alone and Path(picture).exists() and not Path(picture).is_dir():
+                raise InvalidValue(f"picture={picture!r}: must be a folder for more than one file")
         with loading():
             from uncodec.cli.inspecting import Inspecting
             from uncodec.files.reporting import describe, one_line

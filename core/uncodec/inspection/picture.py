@@ -19,6 +19,8 @@ from uncodec.whole_files import write_whole
 __all__ = ["draw"]
 
 _RANGE_DB = 100.0
+# Power of a sine of amplitude 1 in its bin of a Hann window.
+_FULL_SCALE = (FRAME / 4) ** 2
 _WIDTH = 96
 
 
@@ -54,7 +56,7 @@ def draw(examined: Examined, path: Path) -> None:
     mesh = upper.pcolormesh(
         edges, kilohertz, levels, cmap="magma", vmin=top - _RANGE_DB, vmax=top, rasterized=True
     )
-    figure.colorbar(mesh, ax=[upper, lower], label="dB")
+    figure.colorbar(mesh, ax=[upper, lower], label="dB re full-scale sine")
     if found.cutoff_hz:
         upper.axhline(found.cutoff_hz / 1000.0, color="white", linestyle="--", linewidth=1.0)
         upper.text(
@@ -64,7 +66,8 @@ def draw(examined: Examined, path: Path) -> None:
     upper.set_ylabel("kHz")
     # A name may hold what matplotlib would take for mathematics.
     name = "" if found.path is None else found.path.name.replace("$", r"\$")
-    upper.set_title(f"{name}\n{found.verdict} ({100 * found.confidence:.0f} %)", loc="left")
+    # Rounded down: nothing is certain.
+    upper.set_title(f"{name}\n{found.verdict} ({int(100 * found.confidence)} %)", loc="left")
     best = examined.evidence.best
     if best is not None:
         starts = [span[0] for span in best.spans]
@@ -91,12 +94,12 @@ def _wrapped(text: str) -> str:
 def _columns(
     excerpts: list[Excerpt], rate: int, seconds: float
 ) -> tuple[NDArray[np.float64], NDArray[np.float64]]:
-    """Levels in dB, [shape=(bins, columns)], and where columns begin, in seconds."""
+    """Levels, [shape=(bins, columns)], in dB re a full-scale sine; beginnings of columns in s."""
     parts, edges = [], []
     starts = [e.start / rate for e in excerpts] + [seconds]
     for number, excerpt in enumerate(excerpts):
-        power = power_of(excerpt.audio).sum(axis=0).T
-        parts.append(10.0 * np.log10(power + 1e-9))
+        power = power_of(excerpt.audio).mean(axis=0).T / _FULL_SCALE
+        parts.append(10.0 * np.log10(power + 1e-15))
         places = np.linspace(starts[number], starts[number + 1], power.shape[1] + 1)
         edges.append(places[:-1])
     return np.concatenate(parts, axis=1), np.concatenate([*edges, [seconds]])

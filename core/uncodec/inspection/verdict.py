@@ -21,8 +21,9 @@ TITLES = {
 _LEAST_SHOWN, _LEAST_SHARE, _MUCH_SHARE = 3, 0.1, 0.6
 # Not one of the recordings measured has shown frames without having been coded.
 _SHOWN = 0.995
-# Another codec's lattice counts where it shows by itself and not because windows are alike.
-_SECOND_SHARE = 0.5
+# Another codec's lattice counts where it shows by itself and not because windows are alike; nothing
+# is like MP3's bank, which casts no shadow on others' sound.
+_SECOND_SHARE, _UNLIKE = 0.5, "mp3"
 _SHORTEST_S = 0.5
 # Where a sound was once sampled at a lower rate, it ends in a wall right below half of that rate.
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
@@ -135,7 +136,8 @@ def _distinct(shown: list[Lattice]) -> list[Lattice]:
             and (x.offset - lattice.offset) % (x.family.fold or lattice.family.fold or 1024) == 0
             for x in told
         )
-        if lattice.family.codec not in known and not alike and lattice.share >= _SECOND_SHARE:
+        clear = lattice.share >= _SECOND_SHARE or lattice.family.codec == _UNLIKE
+        if lattice.family.codec not in known and not alike and clear:
             told.append(lattice)
     return told
 
