@@ -62,6 +62,7 @@ types: setup ## mypy, and stubtest of the native module's stub
 	$(PY) -m mypy
 	MYPYPATH=core:bench $(PY) -m mypy bench/*.py
 	MYPYPATH=core:demo $(PY) -m mypy demo/*.py
+	MYPYPATH=core:examples $(PY) -m mypy examples/*.py
 	$(PY) -m mypy.stubtest uncodec._native
 
 docs: $(VENV)/.docs-stamp ## build the documentation site into target/site; a broken link is an error

@@ -19,11 +19,11 @@ from numpy.typing import NDArray
 from compose import CODED, CODED_KBPS, OUT, compose
 from uncodec.analysis.baselines import EXCITER, exciter
 from uncodec.analysis.comparison import ComparedClip, Comparison, Settings
+from uncodec.analysis.comparison_picture import draw_comparison
 from uncodec.analysis.comparison_report import page_of
 from uncodec.analysis.metrics import score
 from uncodec.analysis.report import UNTOUCHED, ClipScore, Row, aggregate, to_markdown, write_text
 from uncodec.analysis.sources import Source
-from uncodec.analysis.spectrogram import spectrogram_picture
 from uncodec.errors import UncodecError
 from uncodec.listening import write_page
 
@@ -78,23 +78,13 @@ def run(model: str, amount: float, seed: int, out: Path) -> str:
     rows = score_rows(reference, rate, {UNTOUCHED: coded, **versions})
     table = to_markdown(rows)
     write_text(out / "scores.md", f"# Scores of the demo clip\n\n{table}\n{EXPLANATION}")
-    notes = {row.restorer: _note(row) for row in rows}
-    spectrogram_picture(
-        {
-            f"Before: MP3 at {CODED_KBPS} kb/s": coded,
-            "After: restored by Uncodec": restored,
-            "For comparison: the lossless original": reference,
-        },
-        rate,
-        out / "spectrogram.png",
-        title="A coded clip, restored",
-        notes={
-            f"Before: MP3 at {CODED_KBPS} kb/s": notes[UNTOUCHED],
-            "After: restored by Uncodec": notes[name],
-            "For comparison: the lossless original": "never seen by the restorer",
-        },
-    )
     source = Source("demo clip", reference, coded, rate, "mp3", float(CODED_KBPS))
+    before, after = (_distance(rows, label) for label in (UNTOUCHED, name))
+    draw_comparison(
+        ComparedClip(source, {name: restored}),
+        out / "spectrogram.png",
+        title=f"A coded clip, restored: log-spectral distance {before:.2f} -> {after:.2f}",
+    )
     clip = ComparedClip(source, versions)
     report = Comparison((), Settings(seed=seed), (clip,), rows, clip_count=1)
     page = replace(page_of(report), title="A coded clip, restored", facts=())
@@ -102,9 +92,8 @@ def run(model: str, amount: float, seed: int, out: Path) -> str:
     return table
 
 
-def _note(row: Row) -> str:
-    distance, ratio = row.scores["lsd"].mean, row.scores["si_sdr_db"].mean
-    return f"log-spectral distance {distance:.2f}, SI-SDR {ratio:.1f} dB"
+def _distance(rows: Sequence[Row], restorer: str) -> float:
+    return next(row.scores["lsd"].mean for row in rows if row.restorer == restorer)
 
 
 def main(arguments: Sequence[str] | None = None) -> int:

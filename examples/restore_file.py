@@ -17,10 +17,12 @@ report = restore_file(source, result, GANRestorer(amount=1.0, seed=0), overwrite
 print(f"{result}: {report.duration_s:.1f} s, {report.times_real_time:.0f} times real time")
 
 if picture:
-    from uncodec.analysis.spectrogram import spectrogram_picture
+    from uncodec.analysis.comparison import ComparedClip
+    from uncodec.analysis.comparison_picture import draw_comparison
+    from uncodec.analysis.sources import Source
     from uncodec.io import read_audio
 
-    panels = {}
-    for name, path in (("Source", source), ("Restored", result)):
-        panels[name], sample_rate = read_audio(path)
-    spectrogram_picture(panels, sample_rate, picture[0])
+    coded, sample_rate = read_audio(source)
+    restored, _ = read_audio(result)
+    clip = Source("song", original=None, coded=coded, sample_rate=sample_rate, codec="mp3")
+    draw_comparison(ComparedClip(clip, {"Restored": restored}), picture[0])

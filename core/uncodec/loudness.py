@@ -166,6 +166,8 @@ def step_energies(
     """
     step, (b, a) = step_length(sample_rate), k_weighting(sample_rate)
     state = np.zeros((len(audio), 2, 2))
+    # The kernel is compiled for arrays that may be written to, though it only reads.
+    audio = np.require(audio, requirements="W")
     ends = range(step, audio.shape[1] + 1, step)
     return np.array([_kernel(audio[:, end - step : end], b, a, state, weights) for end in ends])
 

@@ -81,3 +81,11 @@ def test_error_is_the_gain_whatever_its_sign():
 def test_a_clip_below_one_block_is_refused():
     with pytest.raises(InvalidValue, match="at least 19200 samples"):
         integrated_loudness(np.zeros((2, 19000), np.float32), 48000)
+
+
+def test_an_array_that_may_only_be_read_is_measured_as_any_other():
+    audio = sine([(-20.0, 1.0)])
+    level = integrated_loudness(audio, 48000)
+    audio.setflags(write=False)
+    assert integrated_loudness(audio, 48000) == level
+    assert loudness_error(audio, audio, 48000) == 0.0
