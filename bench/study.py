@@ -35,13 +35,14 @@ from uncodec.analysis.report import (
 )
 from uncodec.analysis.restorers import Restorer
 from uncodec.analysis.sources import Source, source_of
+from uncodec.parameters import DEFAULT_STEPS
 
 ROOT = Path(__file__).resolve().parents[1]
 PAGE = ROOT / "docs/study.md"
 RECORD = ROOT / "docs/study.json"
 FIGURE = ROOT / "docs/images/study.png"
 ENGINES = ("diffusion", "gan", "mse", "exciter")
-STEPS = 8
+STEPS = DEFAULT_STEPS
 DEMO_S = (2, 10)
 CODECS = (("mp3", 64.0), ("opus", 32.0))
 COLUMNS = (
@@ -58,7 +59,7 @@ COLUMNS = (
     "loudness_error_lu",
 )
 
-OPENING = """\
+OPENING = f"""\
 # The study: GAN against diffusion
 
 Which family restores coded sound better, and at what price? What does a network learn that is told
@@ -66,7 +67,7 @@ the squared error alone? `uncodec compare` answers that for any recording ([how]
 are its answers for the demo clip and for validation recordings that no training saw. `make study`
 makes this page again; `make study DATA=FOLDER` also measures the recordings of a folder.
 
-`live-gan` is the causal network of the live engine, `diffusion` the offline engine (8 steps),
+`live-gan` is the causal network of the live engine, `diffusion` the offline engine ({STEPS} steps),
 `live-mse` the live network trained on the squared error alone, the exciter plain signal processing.
 """
 
@@ -152,7 +153,6 @@ def all_codecs() -> Cells:
         ("live-mse", "live-mse", "live-mse"),
         ("live-gan", "live-gan", "live-gan"),
         ("diffusion", UNTOUCHED, "six clips: untouched"),
-        ("diffusion", "DSP exciter", "DSP exciter"),
         ("diffusion", "diffusion", "diffusion"),
     )
     found: dict[tuple[str, float | None], dict[tuple[str, str], str]] = {}

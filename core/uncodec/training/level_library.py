@@ -60,7 +60,13 @@ SHARES = {"music": 0.5, "mix": 0.3, "clean": 0.2}
 CLEAN_WEIGHTS = {"voice": 6.0, "music-mix": 3.0, "solo": 2.0, "drums": 2.0}
 # Packages of spoken words, short ones: they are put behind one another.
 VOICES = frozenset(
-    {"fillets-ng-data-cs", "klettres-data", "ktuberling-data", "tuxpaint-stamps-default"}
+    {
+        "fillets-ng-data-cs",
+        "klettres-data",
+        "ktuberling-data",
+        "qabcs-data",
+        "tuxpaint-stamps-default",
+    }
 )
 
 _MP3 = (24, 32, 32, 40, 48, 56, 64, 64, 80, 96, 112, 128, 160, 192)
