@@ -40,7 +40,7 @@ class Drawn:
     def push(self, audio):
         delta = Line(self.source.channels)
         self._line.append(audio)
-        self.source.push(audio, self._line, delta)
+        self.source.push(self._line, audio.shape[1], delta)
         self._line.drop(audio.shape[1])
         return delta.view(0, len(delta))
 

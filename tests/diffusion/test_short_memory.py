@@ -35,7 +35,7 @@ def render(piece):
     line, delta = Line(2, source.lead), Line(2)
     for block in (audio, np.zeros((2, source.lead), np.float32)):
         line.append(block)
-        source.push(block, line, delta)
+        source.push(line, block.shape[1], delta)
         line.drop(block.shape[1])
     return delta.view(0, 350_000), told
 

@@ -93,7 +93,7 @@ def from_diffusion(model, audio):
     padded = np.pad(audio, ((0, 0), (0, source.lead)))
     line, delta = Line(2, source.lead), Line(2)
     line.append(padded)
-    source.push(padded, line, delta)
+    source.push(line, padded.shape[1], delta)
     return delta.view(0, audio.shape[1]).copy()
 
 
