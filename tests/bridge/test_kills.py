@@ -161,8 +161,11 @@ def storm(path, kills, *, awaited, program=(), plugin_format="vst3"):
     assert holdings(os.getpid())["memories"] == holdings(os.getpid())["mappings"] == 0
 
 
-def test_workers_killed_at_work_and_while_they_start_cost_no_sample_and_leak_nothing(short_path):
-    storm(short_path, KILLS, awaited=3)
+@pytest.mark.parametrize("plugin_format", FORMATS)
+def test_workers_killed_at_work_and_while_they_start_cost_no_sample_and_leak_nothing(
+    short_path, plugin_format
+):
+    storm(short_path, KILLS // len(FORMATS), awaited=3, plugin_format=plugin_format)
 
 
 @pytest.mark.parametrize("plugin_format", FORMATS)
@@ -171,11 +174,14 @@ def test_light_workers_killed_at_work_cost_no_sample_and_leak_nothing(short_path
     storm(short_path, kills, awaited=1, program=[LIGHT_WORKER], plugin_format=plugin_format)
 
 
-def test_cores_that_are_killed_whole_cost_no_sample_and_leave_no_worker(short_path, is_alive):
+@pytest.mark.parametrize("plugin_format", FORMATS)
+def test_cores_that_are_killed_whole_cost_no_sample_and_leave_no_worker(
+    short_path, is_alive, plugin_format
+):
     times, workers = [], []
     core = subprocess.Popen([sys.executable, CORE, short_path, "live-gan"])
     try:
-        stage = Stage(short_path)
+        stage = Stage(short_path, plugin_format)
         stage.play_until_wet()
         held = holdings(os.getpid())
         for _ in range(max(3, KILLS // 20)):
