@@ -95,7 +95,12 @@ class SilentEngine:
     """Stands in for the network: whole hops in, silence out."""
 
     def __init__(
-        self, model: object = None, channels: int = 2, seed: int = 0, sample_rate: int = 44_100
+        self,
+        model: object = None,
+        channels: int = 2,
+        seed: int = 0,
+        sample_rate: int = 44_100,
+        like: object = None,
     ) -> None:
         self.channels, self.hop, self.delay = channels, HOP, DELAY
 

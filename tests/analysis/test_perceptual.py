@@ -24,7 +24,7 @@ def test_a_missing_package_is_named(music, monkeypatch):
     monkeypatch.setitem(sys.modules, "visqol", None)
     perceptual._judge.cache_clear()
     for call in (require_visqol, lambda: visqol(music, music, 44100)):
-        with pytest.raises(UncodecError, match=r"pip install 'uncodec\[perceptual\]'"):
+        with pytest.raises(UncodecError, match=r"pip install 'uncodec\[visqol\]'"):
             call()
 
 

@@ -179,7 +179,7 @@ def test_options_reach_the_effect(put, effect, monkeypatch, run):
         "--no-provenance",
     )
     assert run("restore", put("song.wav"), *options).code == 0
-    assert asked == [("other", 0.25, 7, -2.0)]
+    assert asked == [("other", 0.25, 7, -2.0, None)]
 
 
 def test_names_with_spaces_and_unicode(run, put, tmp_path, only_left):

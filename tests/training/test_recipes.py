@@ -295,7 +295,11 @@ def test_music_is_for_level_networks_alone(data, tmp_path):
     assert not run.work.exists()
 
 
-@pytest.mark.parametrize("path", sorted(MODELS.glob("*/recipe.toml")), ids=lambda p: p.parent.name)
+# Trees are no network: `uncodec train` does not make them.
+RECIPES = sorted(set(MODELS.glob("*/recipe.toml")) - {MODELS / "inspect/recipe.toml"})
+
+
+@pytest.mark.parametrize("path", RECIPES, ids=lambda path: path.parent.name)
 def test_every_recipe_is_one_of_this_release(path, tmp_path):
     recipe = find_recipe(path)
     assert recipe.name == path.parent.name
