@@ -57,7 +57,7 @@ def run(model: str, amount: float, seed: int, out: Path) -> str:
 
     from uncodec import DiffusionRestorer, GANRestorer
     from uncodec.files import restore_file
-    from uncodec.io import read_audio
+    from uncodec.io import read_audio, write_audio
 
     # As the command line does: the network's steps are too small to share between threads.
     torch.set_num_threads(1)
@@ -67,6 +67,7 @@ def run(model: str, amount: float, seed: int, out: Path) -> str:
 
     reference = compose()
     coded, rate = read_audio(CODED)
+    write_audio(out / "reference.wav", reference, rate, overwrite=True)
     restored, _ = read_audio(out / "restored.wav")
     coded, restored = (fit(x, reference.shape[1]) for x in (coded, restored))
     name = f"uncodec {model}"
@@ -113,6 +114,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     for label, path in (
         ("Coded clip", CODED),
         ("Restored", options.out / "restored.wav"),
+        ("Original", options.out / "reference.wav"),
         ("Picture", options.out / "spectrogram.png"),
         ("Scores", options.out / "scores.md"),
         ("Listen", options.out / "index.html"),

@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from pathlib import Path
+
 import numpy as np
 import pytest
 from tests.inspection.conftest import RATE, music, sixteen_bits
@@ -52,6 +54,12 @@ def test_a_codecs_intensity_stereo_is_told(save, clean):
     at_48 = resample(clean, RATE, 48000)
     coded = sixteen_bits(round_trip(at_48, 48000, "opus", kbps=64))[:, 501:]
     assert uncodec.inspect(save("a.wav", coded, rate=48000)).stereo == "intensity"
+
+
+def test_a_side_that_an_mp3_dropped_is_not_intensity_stereo():
+    found = uncodec.inspect(Path(__file__).parents[2] / "demo/coded.mp3")
+    assert found.stereo == "mid/side"
+    assert any("both channels are copies of one sound" in reason for reason in found.reasons)
 
 
 @pytest.mark.parametrize(("inside", "rate"), [(22050, 44100), (44100, 96000), (48000, 96000)])

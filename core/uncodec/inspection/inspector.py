@@ -236,5 +236,6 @@ def _stereo(channels: int, evidence: Evidence, found: Judgement) -> Stereo:
         return "same"
     # A mix may have its treble in the middle of its own accord.
     if evidence.picture.intensity_hz and found.sound == "lossy":
-        return "intensity"
+        # LAME and FFmpeg have no intensity stereo: in an MP3 it is a side that was dropped.
+        return "mid/side" if found.codec == "mp3" else "intensity"
     return "mid/side" if found.mid_side else "left/right"
