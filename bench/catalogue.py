@@ -1,6 +1,6 @@
 """Throughput of ``uncodec restore --jobs 2`` against ``--jobs 1``: whole commands, in turns.
 
-``python bench/catalogue.py [--clips 40] [--seconds 60] [--rounds 3] [--jobs 1 2]`` prints the
+``python bench/catalogue.py [--clips 40] [--seconds 30] [--rounds 3] [--jobs 1 2]`` prints the
 median time of each, their ratio, the processor time, and the peak memory of all processes
 together. The machine should have nothing else to do; the processor time tells whether it had.
 """
@@ -95,7 +95,7 @@ def run(source: Path, jobs: int) -> tuple[float, int, float]:
 def main() -> None:
     parser = argparse.ArgumentParser(description=__doc__)
     parser.add_argument("--clips", type=int, default=40)
-    parser.add_argument("--seconds", type=float, default=60.0)
+    parser.add_argument("--seconds", type=float, default=30.0)
     parser.add_argument("--rounds", type=int, default=3)
     parser.add_argument("--jobs", type=int, nargs="+", default=[1, 2])
     chosen = parser.parse_args()

@@ -121,7 +121,7 @@ def _models() -> str:
     lines = [
         "# Which model",
         "",
-        "`live-gan` restores live; begin with it. `diffusion` renders offline, a little nearer.",
+        "`live-gan` restores live; begin with it. `diffusion` renders offline.",
         "The others were made for comparison or for training. Each card tells what a model is",
         "for, what it was trained with, how it scores, and where it fails.",
         "",
