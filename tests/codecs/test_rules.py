@@ -38,6 +38,8 @@ def plan_of(codec, rate, channels, **settings):
         ("mp3", 44100, 2, {"cutoff_hz": 30000}, "cutoff_hz=30000: must be above 0, at most 22050"),
         ("mp3", 0, 2, {}, "sample_rate=0"),
         ("mp3", 44100.5, 2, {}, "sample_rate=44100.5"),
+        ("mp3", 44100, 2, {"average": True, "vbr_quality": 2}, "average=True: must go with mp3"),
+        ("aac", 44100, 2, {"average": True}, "got aac"),
         ("mp3", 500, 2, {}, "sample_rate=500"),
         ("aac", 44100, 1, {"kbps": 300}, "kbps=300: aac at 44100 Hz, 1 channels takes at most 265"),
         ("opus", 48000, 1, {"kbps": 300}, "kbps=300: opus at 48000 Hz, 1 channels"),
@@ -109,6 +111,15 @@ def test_constant_bit_rates_are_kept(noise):
     for kbps in (24, 64, 128, 320):
         measured = len(encode(audio, 44100, "mp3", kbps=kbps)) * 8 / 2000
         assert abs(measured - kbps) < 0.05 * kbps + 4
+
+
+def test_an_average_bit_rate_varies_around_what_is_asked_for(noise):
+    audio = noise(44100 * 4, 2, 44100, 16000.0)
+    audio[:, : 44100 * 2] *= 1e-3
+    constant = encode(audio, 44100, "mp3", kbps=96)
+    average = encode(audio, 44100, "mp3", kbps=96, average=True)
+    assert average != constant
+    assert len(average) * 8 / 4000 == pytest.approx(96, rel=0.25)
 
 
 def test_better_quality_takes_more_bytes(noise):

@@ -10,14 +10,15 @@ import torch
 
 from uncodec.networks.level_features import BANDS, FEATURES
 from uncodec.networks.levels import LevelConfig, LevelNetwork
+from uncodec.training.level_codings import Handling, draw_handling, draw_level_coding
 from uncodec.training.level_library import (
     LevelLibrary,
     Teacher,
     as_items,
-    draw_level_coding,
     lasting_bands,
 )
 from uncodec.training.level_objective import LevelObjective, LevelSettings, level_scores
+from uncodec.training.level_variation import vary
 from uncodec.training.loop import RunSettings, train
 from uncodec.training.recordings import Source
 
@@ -51,7 +52,73 @@ def test_codings_come_at_the_rate_of_the_input_and_at_lower_ones():
     drawn = [draw_level_coding(np.random.default_rng(i), 44100) for i in range(300)]
     low = [c for c in drawn if c.codec == "mp3" and 0 < c.kbps <= 64]
     assert {44100, None} == {c.codec_rate for c in low}
-    assert {"clean", "mp3", "aac", "opus", "vorbis"} == {c.codec for c in drawn}
+    assert {"clean", "mp3", "aac", "opus", "vorbis", "wma"} == {c.codec for c in drawn}
+    assert any(c.average for c in low)
+    assert any(c.cutoff_hz for c in drawn if c.codec == "opus")
+
+
+def test_a_coded_sound_is_trimmed_clipped_and_resampled_beside_its_original():
+    rng = np.random.default_rng(0)
+    clean = np.cumsum(rng.normal(0, 0.01, (2, 44100)), axis=1).astype(np.float32)
+    first, second, rate = Handling(trim=1001).after(clean, 0.5 * clean, 44100)
+    assert rate == 44100
+    assert np.array_equal(first, clean[:, 1001:])
+    assert np.array_equal(second, 0.5 * first)
+
+    first, second, _ = Handling(clip_db=6.0).after(clean, clean, 44100)
+    assert np.abs(second).max() == 1.0
+    assert np.abs(first).max() == pytest.approx(10 ** (6 / 20), rel=1e-4)
+    assert np.array_equal(second, np.clip(first, -1, 1))
+
+    first, second, rate = Handling(resampled=48000).after(clean, clean, 44100)
+    assert rate == 48000
+    assert first.shape == second.shape
+    assert first.shape[1] == pytest.approx(48000, abs=1)
+
+    mono = Handling(mono=True).before(clean)
+    assert np.array_equal(mono[0], mono[1])
+    assert np.allclose(mono[0], clean.mean(axis=0))
+
+
+def test_all_kinds_of_handling_are_drawn():
+    drawn = [draw_handling(np.random.default_rng(i), 44100) for i in range(200)]
+    assert {48000, None} == {h.resampled for h in drawn}
+    assert {True, False} == {h.mono for h in drawn}
+    assert 0 < sum(h.clip_db > 0 for h in drawn) < 40
+    assert len({h.trim % 512 for h in drawn}) > 100
+
+
+def test_a_varied_item_is_heard_and_wanted_alike():
+    # Of a clean sound the coded levels are the wanted ones, and stay so.
+    rng = np.random.default_rng(0)
+    item = as_items(*2 * [rng.normal(0, 0.1, (2, 8192)).astype(np.float32)])
+    for seed in range(20):
+        made = item.copy()
+        bands = vary(np.random.default_rng(seed), made, BANDS, is_clean=False)
+        heard, wanted = made[..., :BANDS], made[..., FEATURES:]
+        kept = heard[0, 0] > -8.0
+        assert kept[:8].all()
+        assert np.allclose(heard[..., kept], wanted[..., kept], atol=0.01)
+        assert not np.array_equal(wanted, item[..., FEATURES:])
+        assert 0 < bands <= BANDS
+
+
+def test_a_varied_item_moves_in_frequency_with_its_trusted_bands():
+    item = np.full((4, 2, FEATURES + BANDS), -6.0, np.float16)
+    item[..., [20, FEATURES + 20]] = 0.0
+    item[..., 2 * BANDS + 16] = 0.0  # bin 17
+    ratios = []
+    for seed in range(40):
+        made = item.copy()
+        bands = vary(np.random.default_rng(seed), made, 32, is_clean=False)
+        center = (10.0 ** made[0, 0, FEATURES:].astype(float)) @ (np.arange(BANDS) + 0.5)
+        ratio = center / (10.0 ** made[0, 0, FEATURES:].astype(float)).sum() / 20.5
+        bins = 10.0 ** made[0, 0, 2 * BANDS : FEATURES].astype(float)
+        assert bins @ np.arange(1, 33) / bins.sum() / 17 == pytest.approx(ratio, abs=0.04)
+        assert bands == pytest.approx(32 * ratio, abs=2.5)
+        ratios.append(ratio)
+    assert min(ratios) < 0.96
+    assert max(ratios) > 1.04
 
 
 def objective(library, **settings):

@@ -88,6 +88,8 @@ def _av_options(plan: Plan) -> dict[str, str]:
     if plan.quality is not None:
         options["flags"] = "+qscale"
         options["global_quality"] = str(round(plan.quality * _QUALITY_UNIT))
+    if plan.average:
+        options["abr"] = "1"
     if plan.cutoff_hz is not None and plan.native_cutoff:
         options["cutoff"] = str(round(plan.cutoff_hz))
     if plan.channels == 2 and not plan.joint_stereo:

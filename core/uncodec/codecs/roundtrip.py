@@ -145,6 +145,7 @@ def encode(
     joint_stereo: bool = True,
     cutoff_hz: float | None = None,
     codec_rate: int | None = None,
+    average: bool = False,
 ) -> bytes:
     """Encode audio into a complete file of the codec's usual container, in memory.
 
@@ -166,6 +167,7 @@ def encode(
         joint_stereo=joint_stereo,
         cutoff_hz=cutoff_hz,
         codec_rate=codec_rate,
+        average=average,
     )
     if plan.spec.lead_in or plan.spec.tail:
         plan = dataclasses.replace(plan, spec=dataclasses.replace(plan.spec, lead_in=0, tail=0))
@@ -212,6 +214,7 @@ def round_trip(
     joint_stereo: bool = True,
     cutoff_hz: float | None = None,
     codec_rate: int | None = None,
+    average: bool = False,
 ) -> Array:
     """Send audio through a real codec and give it back aligned to the sample.
 
@@ -245,6 +248,9 @@ def round_trip(
         so do most converters: ``codec_rate=sample_rate`` codes as they do. MP3 then cuts more of
         the treble instead (above 4.4 kHz at 24 kb/s, 5.8 at 32, 7.8 at 48, 11.3 at 64), and below
         32 kb/s LAME spends 32 all the same.
+    average : bool
+        MP3: `kbps` is what the file has on average (LAME's ABR), frame by frame more or less. Needs
+        PyAV.
 
     Returns
     -------
@@ -285,6 +291,7 @@ def round_trip(
         joint_stereo=joint_stereo,
         cutoff_hz=cutoff_hz,
         codec_rate=codec_rate,
+        average=average,
     )
     if frames == 0:
         return np.zeros(shape, np.float32)

@@ -61,7 +61,8 @@ class Plan:
     """Settled settings of one encoding run.
 
     `bit_rate` is in bit/s, `quality` on the encoder's own scale; one of them is None.
-    `cutoff_hz` is left to the encoder where it has such a setting (`native_cutoff`).
+    `cutoff_hz` is left to the encoder where it has such a setting (`native_cutoff`). With `average`
+    the bit rate may vary around `bit_rate`.
     """
 
     spec: CodecSpec
@@ -71,6 +72,7 @@ class Plan:
     quality: float | None
     joint_stereo: bool
     cutoff_hz: float | None
+    average: bool = False
 
     @property
     def native_cutoff(self) -> bool:
@@ -199,6 +201,7 @@ def make_plan(
     joint_stereo: bool,
     cutoff_hz: float | None,
     codec_rate: int | None = None,
+    average: bool = False,
 ) -> Plan:
     """Check a request against the codec's rules and settle rate, bit rate and quality.
 
@@ -235,6 +238,11 @@ def make_plan(
             "joint_stereo=False: mp3 must be coded in joint stereo where PyAV is not installed "
             "(pip install av)"
         )
+    if average and (spec.name != "mp3" or spec.backend != "av" or vbr_quality is not None):
+        raise CodecError(
+            "average=True: must go with mp3, a bit rate and PyAV (pip install av), "
+            f"got {spec.name}, vbr_quality={vbr_quality}, {spec.backend}"
+        )
     default = kbps is None and vbr_quality is None
     if default:
         kbps = spec.kbps_default
@@ -254,7 +262,7 @@ def make_plan(
             quality = _vorbis_quality(rate, channels, kbps)
         else:
             bit_rate = round(kbps * 1000)
-    return Plan(spec, rate, channels, bit_rate, quality, joint_stereo, cutoff_hz)
+    return Plan(spec, rate, channels, bit_rate, quality, joint_stereo, cutoff_hz, average)
 
 
 def find_delay(plan: Plan, data: bytes, packets: Sequence[int]) -> int:

@@ -60,6 +60,8 @@ class Coding:
         Sample rate at which the codec runs, where that was not left to LAME's rule.
     before : Coding or None
         What the signal went through before this.
+    average : bool
+        MP3: `kbps` is an average (ABR).
     """
 
     codec: str
@@ -69,6 +71,7 @@ class Coding:
     cutoff_hz: int | None = None
     before: Coding | None = None
     codec_rate: int | None = None
+    average: bool = False
 
     def apply(self, audio: Array, sample_rate: int) -> Array:
         """Code and decode `audio`, [shape=(2, samples)]."""
@@ -85,6 +88,7 @@ class Coding:
             joint_stereo=self.joint_stereo,
             cutoff_hz=self.cutoff_hz,
             codec_rate=self.codec_rate,
+            average=self.average,
         )
 
     def encoders(self) -> list[str]:

@@ -34,6 +34,13 @@ from uncodec.networks.level_features import (
 from uncodec.rates import NETWORK_RATES
 from uncodec.signals import Array
 from uncodec.training.codings import Coding, left_out
+from uncodec.training.level_codings import (
+    VALIDATION_CODINGS,
+    Handling,
+    draw_handling,
+    draw_level_coding,
+)
+from uncodec.training.level_variation import vary
 from uncodec.training.mixing import Mixer, resample
 from uncodec.training.music import Recording
 from uncodec.training.pairs import Progress, begin_folder, fill_folder, read_json
@@ -41,12 +48,10 @@ from uncodec.training.recordings import Source
 from uncodec.whole_files import write_whole
 
 __all__ = [
-    "VALIDATION_CODINGS",
     "Examiner",
     "LevelLibrary",
     "Teacher",
     "as_items",
-    "draw_level_coding",
     "lasting_bands",
 ]
 
@@ -69,48 +74,8 @@ VOICES = frozenset(
     }
 )
 
-_MP3 = (24, 32, 32, 40, 48, 56, 64, 64, 80, 96, 112, 128, 160, 192)
-_AAC = (32, 40, 48, 48, 64, 80, 96, 128)
-_OPUS = (16, 24, 32, 48, 64, 96)
-_VORBIS = (48, 56, 64, 80, 96, 112, 128)
-# What a level network is judged by while it trains: codec, rate in kb/s, and whether the codec runs
-# at the rate of its input.
-VALIDATION_CODINGS = (
-    *(("mp3", kbps, True) for kbps in (24, 32, 48, 64, 96)),
-    *(("mp3", kbps, False) for kbps in (32, 64)),
-    ("aac", 48, True),
-    ("opus", 24, False),
-    ("vorbis", 64, False),
-)
-_AGAIN = (("mp3", 128), ("mp3", 192), ("aac", 128), ("vorbis", 160), ("opus", 96))
-
-
-def draw_level_coding(rng: np.random.Generator, rate: int) -> Coding:
-    """Draw a coding as people make them: LAME's front end, FFmpeg's, and twice at times."""
-    codec = str(
-        rng.choice(["clean", "mp3", "aac", "opus", "vorbis"], p=[0.05, 0.5, 0.2, 0.13, 0.12])
-    )
-    if codec == "clean":
-        return Coding("clean", 0)
-    before = Coding(*_AGAIN[int(rng.integers(len(_AGAIN)))]) if rng.random() < 0.08 else None
-    if codec == "mp3":
-        if rng.random() < 0.1:
-            return Coding("mp3", 0, vbr_quality=int(rng.integers(2, 10)), before=before)
-        kbps = int(rng.choice(_MP3))
-        # FFmpeg keeps the rate of what it is given; most files below 80 kb/s come from there.
-        kept = rate if rng.random() < 0.65 else None
-        joint = bool(rng.random() < 0.9)
-        return Coding("mp3", kbps, joint_stereo=joint, before=before, codec_rate=kept)
-    if codec == "aac":
-        kept = None if rng.random() < 0.75 else int(rng.choice([22050, 32000]))
-        return Coding("aac", int(rng.choice(_AAC)), before=before, codec_rate=kept)
-    if codec == "opus":
-        return Coding("opus", int(rng.choice(_OPUS)), before=before)
-    return Coding("vorbis", int(rng.choice(_VORBIS)), before=before)
-
-
-Excerpt = tuple[Array, int, float, str, Coding]
-"""Audio, its rate, where it ends in Hz, the kind of material, and how it is to be coded."""
+Excerpt = tuple[Array, int, float, str, Coding, Handling]
+"""Audio, its rate, where it ends in Hz, the kind of material, how it is coded and handled."""
 
 
 @dataclass(frozen=True)
@@ -171,7 +136,7 @@ class Examiner:
             clean, rate = _read(rng, [source.path], min(seconds, source.seconds))
             codec, kbps, kept = VALIDATION_CODINGS[entry]
             coding = Coding(codec, kbps, codec_rate=rate if kept else None)
-            return clean, rate, rate / 2.0, source.kind, coding
+            return clean, rate, rate / 2.0, source.kind, coding, Handling()
 
         return cut
 
@@ -254,8 +219,8 @@ class LevelLibrary:
             cut = np.asarray(data[start : start + frames], np.float16)
             items[row, : len(cut)] = cut
             items[row, len(cut) :] = cut[-1:]
-            trusted[row, : note["bands"]] = True
-            _vary(rng, items[row], note["codec"] == "clean")
+            bands = vary(rng, items[row], note["bands"], note["codec"] == "clean")
+            trusted[row, :bands] = True
         return items, trusted
 
     def build(
@@ -272,11 +237,13 @@ class LevelLibrary:
         draw = teacher.drawer(seconds, seed)
         missing = [n for n in numbers if not (self.folder / f"{n:06d}.json").exists()]
         for number in missing:
-            clean, rate, cutoff, kind, coding = draw(number)
+            clean, rate, cutoff, kind, coding, handling = draw(number)
+            clean = handling.before(clean)
             try:
                 coded = coding.apply(clean, rate)
             except UncodecError as error:
                 raise UncodecError(f"item {number} ({coding}): {error}") from error
+            clean, coded, rate = handling.after(clean, coded, rate)
             data = as_items(clean, coded)
             content = io.BytesIO()
             np.save(content, data)
@@ -288,6 +255,7 @@ class LevelLibrary:
                 "bands": lasting_bands(cutoff, rate),
                 "kind": kind,
                 **asdict(coding),
+                "handling": asdict(handling),
             }
             write_whole(self.folder / f"{number:06d}.json", json.dumps(note).encode())
         return len(missing)
@@ -322,17 +290,6 @@ class LevelLibrary:
         if absent := ", ".join(left_out()):
             rule = "must be built with all codecs"
             raise InvalidValue(f"{self.folder}: {rule}, got none for {absent} (pip install av)")
-
-
-def _vary(rng: np.random.Generator, item: NDArray[np.float16], is_clean: bool) -> None:
-    """Another loudness, and at times a lower cut-off, an emptier side, another polarity of side."""
-    gain = np.float16(rng.uniform(-1.5, 0.5))
-    level = np.r_[0:BANDS, 2 * BANDS : COLUMNS]
-    item[..., level] = np.maximum(item[..., level] + gain, np.float16(-8.0))
-    if rng.random() < (0.5 if is_clean else 0.2):
-        last = int(rng.integers(8, BANDS))
-        item[..., last:BANDS] = -8.0
-        item[..., BANDS + last : 2 * BANDS] = 0.0
 
 
 class _Drawer:
@@ -387,7 +344,8 @@ class _Drawer:
                 near += [others[int(i)] for i in rng.permutation(len(others))[:24]]
             clean, rate = _read(rng, [self.teacher.folder / e.path for e in near], self.seconds)
             cutoff, kind = float(min(e.cutoff_hz for e in near)), entry.package
-        return clean, rate, cutoff, kind, draw_level_coding(rng, rate)
+        coding, handling = draw_level_coding(rng, rate), draw_handling(rng, rate)
+        return clean, rate, cutoff, kind, coding, handling
 
 
 def _read(rng: np.random.Generator, paths: Sequence[Path], seconds: float) -> tuple[Array, int]:
