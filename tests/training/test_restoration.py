@@ -68,13 +68,28 @@ def test_penalties_count_decibels():
     noise = torch.randn(1, 2, 50_000, generator=source)
     coded, worse = clean + 0.1 * noise, clean + 0.2 * noise
     assert si_sdr(clean, coded).item() == pytest.approx(20.0, abs=0.2)
-    assert fidelity_penalty(clean, coded, worse, 0.0).item() == pytest.approx(6.0, abs=0.1)
-    assert fidelity_penalty(clean, coded, worse, 7.0).item() == 0.0
-    assert fidelity_penalty(clean, worse, coded, 0.0).item() == 0.0
+    assert fidelity_penalty(clean, coded, worse).item() == pytest.approx(6.0, abs=0.1)
+    assert fidelity_penalty(clean, worse, coded).item() == 0.0
     # Turning up the whole does not hide the noise.
-    assert fidelity_penalty(clean, coded, 3 * worse, 0.0).item() > 20.0 - 1e-3
+    assert fidelity_penalty(clean, coded, 3 * worse).item() > 20.0 - 1e-3
     assert clean_null_penalty(clean, 0.01 * clean, -60.0).item() == pytest.approx(20.0, abs=0.1)
     assert clean_null_penalty(clean, 0.0001 * clean, -60.0).item() == 0.0
+
+
+def test_filling_what_the_codec_took_is_no_loss_of_fidelity():
+    source = torch.Generator().manual_seed(0)
+    clean, noise = 0.1 * torch.randn(2, 1, 2, 50_000, generator=source)
+
+    def part(audio, first, stop):
+        spectrum = torch.fft.rfft(audio)
+        bins = torch.arange(spectrum.shape[-1])
+        return torch.fft.irfft(spectrum * ((bins >= first) & (bins < stop)), n=audio.shape[-1])
+
+    coded = part(clean, 0, 12_500)
+    filled = coded + part(noise, 12_600, 25_001)
+    assert fidelity_penalty(clean, coded, filled).item() < 0.1
+    spoiled = coded + 0.3 * part(noise, 6_000, 12_400)
+    assert fidelity_penalty(clean, coded, spoiled).item() > 6.0
 
 
 def test_the_level_that_is_penalised_is_the_loudness_that_is_measured():

@@ -245,7 +245,7 @@ class DiffusionObjective(PairObjective[DiffusionNetwork]):
         distance = log_spectral_distance(clean, restored, metric_window, metric_hop)
         sides = mid_side(clean), mid_side(restored)
         image = log_spectral_distance(*sides, metric_window, metric_hop)
-        drop = fidelity_penalty(clean, coded, restored, 0.0) * damaged
+        drop = fidelity_penalty(clean, coded, restored) * damaged
         # Not against the coded signal's: what encoders take off shall come back.
         loudness = level_penalty(clean, clean, restored) * damaged
         unlike = neurogram_dissimilarity(clean, restored) * damaged

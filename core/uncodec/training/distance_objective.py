@@ -30,15 +30,12 @@ class DistanceSettings(CropSettings):
 
     Attributes
     ----------
-    allowed_drop_db : float
-        Fall in SI-SDR that is not punished.
     fidelity : float
-        Weight of that punishment, for a dB.
+        Weight of a dB of distortion beyond the coded input's in what the codec kept.
     loudness : float
         Weight of a dB of level error beyond the coded input's.
     """
 
-    allowed_drop_db: float = 0.0
     fidelity: float = 0.3
     loudness: float = 0.2
 
@@ -60,7 +57,7 @@ class DistanceObjective(RestorationObjective):
         got = short_time_spectra(restored, window, hop)
         image = distance_of_spectra(_mid_side_spectra(wanted), _mid_side_spectra(got))
         damaged = 1 - heard.is_clean
-        drop = fidelity_penalty(clean, coded, restored, settings.allowed_drop_db) * damaged
+        drop = fidelity_penalty(clean, coded, restored) * damaged
         loudness = level_penalty(clean, coded, restored) * damaged
         return {
             "lsd": distance_of_spectra(wanted, got).mean(),

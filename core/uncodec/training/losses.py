@@ -10,6 +10,8 @@ from torch import Tensor
 
 from uncodec.loudness import k_response
 from uncodec.networks.encoder_gain import TURNED_DOWN
+from uncodec.networks.level_errors import MISSING
+from uncodec.networks.level_features import BAND, band_levels, stream_frames
 from uncodec.networks.spectra import real_fft
 
 __all__ = [
@@ -104,8 +106,12 @@ def si_sdr(reference: Tensor, estimate: Tensor) -> Tensor:
     return 10 * torch.log10((target.square().sum(1) + 1e-9) / (noise + 1e-9))
 
 
-def fidelity_penalty(clean: Tensor, coded: Tensor, restored: Tensor, allowed_db: float) -> Tensor:
-    """By how many dB the distortion grew over the coded input's, beyond what is allowed.
+def fidelity_penalty(clean: Tensor, coded: Tensor, restored: Tensor) -> Tensor:
+    """By how many dB the distortion of what the codec kept grew over the coded input's.
+
+    The bands that the codec took do not count: whatever fills them at the right level is another
+    waveform than the clean one, and nothing would be closer to it. A band of a frame is kept where
+    it lost no more than `uncodec.networks.level_errors.MISSING`.
 
     Distortion is what differs from the clean signal at its level. That level is the restored
     signal's own as long as it lies between the one that the codec left and the true one: beyond,
@@ -113,25 +119,36 @@ def fidelity_penalty(clean: Tensor, coded: Tensor, restored: Tensor, allowed_db:
 
     Parameters
     ----------
-    clean, coded, restored : Tensor [shape=(batch, channels, samples)]
-    allowed_db : float
-        Growth that costs nothing; negative asks for a gain.
+    clean, coded, restored : Tensor [shape=(batch, 2, samples)]
+        Left and right.
 
     Returns
     -------
     Tensor [shape=(batch,)], dB, from 0 to 20
     """
-    clean, coded, restored = clean.flatten(1), coded.flatten(1), restored.flatten(1)
     with torch.no_grad():
-        energy = clean.square().sum(1) + 1e-9
-        left, own = ((audio * clean).sum(1) / energy for audio in (coded, restored))
-        target = left[:, None] * clean
+        wanted, heard = stream_frames(clean), stream_frames(coded)
+        kept = (band_levels(wanted) - band_levels(heard) <= MISSING).to(clean)
+        kept = torch.nn.functional.pad(kept.repeat_interleave(BAND, -1), (1, 0), value=1.0)
+        wanted, heard = ((x * kept).flatten(1) for x in (wanted, heard))
+        energy = _product(wanted, wanted) + 1e-9
+        left = _product(heard, wanted) / energy
+        target = left[:, None] * wanted
         # Without a floor the few lossless items would decide every step.
-        floor = 1e-5 * target.square().sum(1) + 1e-9
-        before = (coded - target).square().sum(1) + floor
-        kept = torch.clamp(own, left.clamp(max=1.0), left.clamp(min=1.0))
-    after = (restored - kept[:, None] * clean).square().sum(1) + floor
-    return torch.relu(10 * torch.log10(after / before) - allowed_db).clamp(max=20.0)
+        floor = 1e-5 * _product(target, target) + 1e-9
+        before = _product(heard - target, heard - target) + floor
+    result = (stream_frames(restored) * kept).flatten(1)
+    with torch.no_grad():
+        own = _product(result, wanted) / energy
+        level = torch.clamp(own, left.clamp(max=1.0), left.clamp(min=1.0))
+    apart = result - level[:, None] * wanted
+    after = _product(apart, apart) + floor
+    return torch.relu(10 * torch.log10(after / before)).clamp(max=20.0)
+
+
+def _product(first: Tensor, second: Tensor) -> Tensor:
+    """Real part of the inner product of spectra, per item."""
+    return (first.real * second.real + first.imag * second.imag).sum(1)
 
 
 def level_penalty(clean: Tensor, coded: Tensor, restored: Tensor) -> Tensor:
