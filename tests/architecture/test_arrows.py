@@ -16,7 +16,7 @@ HOUSE = ROOT / "core/uncodec"
 FOUNDATION = (
     *("errors", "version", "lazy", "sealed", "cloning", "signals", "frames", "compiled"),
     *("parameters", "rates", "speakers", "whole_files", "loudness", "cutoff"),
-    *("model_folders", "balance"),
+    *("model_folders", "balance", "processes"),
 )
 # What a room uses beside them, as docs/architecture.md draws it. A name with a dot is one module.
 ARROWS = {
@@ -33,7 +33,8 @@ ARROWS = {
     "bridge": {"live", "networks", "_native"},
     "inspection": {"io", "repair"},
     "effects": {"streams", "live", "diffusion", "repair", "bridge", "io"},
-    "catalogue": {"files", "effects", "networks", "io", "inspection"},
+    # Of the live engine it names what its processes import before they are copied, and no more.
+    "catalogue": {"files", "effects", "networks", "io", "inspection", "live.stream"},
     "web": {
         *("catalogue", "files", "inspection", "listening", "io", "streams", "effects.reference"),
     },

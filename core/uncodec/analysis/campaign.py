@@ -29,6 +29,7 @@ from uncodec.analysis.evaluation import (
 from uncodec.analysis.report import UNTOUCHED, ClipScore
 from uncodec.analysis.restorers import Restore, Restorer
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.processes import leave_with_parent
 
 __all__ = ["Plan", "run"]
 
@@ -141,6 +142,7 @@ def _scored(plan: Plan, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Path
 
 
 def _begin(plan: Plan) -> None:
+    leave_with_parent()
     # Ctrl-C reaches all processes at once, and only the first has to say something about it.
     signal.signal(signal.SIGINT, signal.SIG_DFL)
     logging.basicConfig(format="%(levelname)s: %(message)s")

@@ -1,48 +1,25 @@
-"""Several processes at one task: each works on one thread, and is replaced if it dies.
-
-Where the system can, they are copies of a process that has imported everything and computed
-nothing: imports cost a run their time and memory once, not once for each process.
-"""
+"""Several processes at one task: each works on one thread, and is replaced if it dies."""
 
 from __future__ import annotations
 
-import multiprocessing
 import os
 import signal
-import sys
-import threading
 from collections import Counter, deque
 from collections.abc import Iterator, Sequence
-from contextlib import contextmanager, suppress
-from multiprocessing import resource_tracker
+from contextlib import suppress
 from multiprocessing.connection import Connection, wait
-from typing import Any, NoReturn
+from typing import Any
 
+from uncodec.catalogue.forkserver import CONTEXT, started
 from uncodec.catalogue.tasks import Task, Tell, portable
 from uncodec.errors import UncodecError
+from uncodec.processes import leave_on_signal, leave_with_parent
 
-__all__ = ["each_in_processes", "leave_on_signal", "leave_with_parent", "one_thread", "warm_up"]
+__all__ = ["each_in_processes"]
 
-# Copies of this process would not do: one that has run torch may hang. On macOS not even those of
-# one that has only loaded libraries are safe.
-_COPIES = sys.platform == "linux"
-_CONTEXT: Any = multiprocessing.get_context("forkserver" if _COPIES else "spawn")
 # Deaths of workers at the same item after which it is not tried again.
 _MOST_DEATHS = 2
 _PATIENCE_S = 10.0
-
-
-def warm_up(*modules: str) -> None:
-    """Begin to import what processes will need, while this one does something else.
-
-    It counts for the first processes of this one's life and for all that follow.
-    """
-    if _COPIES:
-        from multiprocessing import forkserver
-
-        _CONTEXT.set_forkserver_preload(list(modules))
-        with _started():
-            forkserver.ensure_running()
 
 
 def each_in_processes(
@@ -125,11 +102,11 @@ class _Worker:
     def __init__(self, task: Task) -> None:
         self.held: tuple[int, Any] | None = None
         self._ready = False
-        self.connection, other = _CONTEXT.Pipe()
-        with _started():
+        self.connection, other = CONTEXT.Pipe()
+        with started():
             # What the processes are copies of knows only what it was once started with.
             environment = dict(os.environ)
-            self.process = _CONTEXT.Process(
+            self.process = CONTEXT.Process(
                 target=_serve, args=(other, task, environment), daemon=True
             )
             self.process.start()
@@ -182,48 +159,13 @@ def _with_news(workers: Sequence[_Worker]) -> list[_Worker]:
     return [worker for worker in workers if worker.connection in ready]
 
 
-@contextmanager
-def _started() -> Iterator[None]:
-    """Start processes that Ctrl-C leaves alone and whose libraries use one thread.
-
-    Ctrl-C reaches all processes of a terminal at once; the first one says when to stop.
-    """
-    masked = hasattr(signal, "pthread_sigmask")
-    if _COPIES:
-        # It is started with the first process, and lets Ctrl-C through again when it is.
-        resource_tracker.ensure_running()
-    mask = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT}) if masked else set()
-    try:
-        with one_thread():
-            yield
-    finally:
-        if masked:
-            signal.pthread_sigmask(signal.SIG_SETMASK, mask)
-
-
-@contextmanager
-def one_thread() -> Iterator[None]:
-    """Have libraries that a new process loads use one thread: the files share the processors."""
-    names = ("OMP_NUM_THREADS", "OPENBLAS_NUM_THREADS", "MKL_NUM_THREADS")
-    before = {name: os.environ.get(name) for name in names}
-    os.environ.update(dict.fromkeys(names, "1"))
-    try:
-        yield
-    finally:
-        for name, value in before.items():
-            if value is None:
-                del os.environ[name]
-            else:
-                os.environ[name] = value
-
-
 def _serve(connection: Connection, task: Task, environment: dict[str, str]) -> None:
     """The life of a worker."""
+    leave_with_parent()  # another run may have begun
     os.environ.clear()
     os.environ.update(environment)
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave_on_signal)
-    threading.Thread(target=leave_with_parent, daemon=True).start()
 
     def tell(name: str, *content: object) -> None:
         sent = [portable(one) if isinstance(one, BaseException) else one for one in content]
@@ -241,15 +183,3 @@ def _serve(connection: Connection, task: Task, environment: dict[str, str]) -> N
             connection.send(("broken", portable(error)))
     finally:
         connection.close()
-
-
-def leave_on_signal(number: int, frame: object) -> NoReturn:
-    sys.exit(128 + number)
-
-
-def leave_with_parent() -> None:
-    """Nothing is to be written when the run itself was killed: another may have begun."""
-    parent = multiprocessing.parent_process()
-    if parent is not None:
-        wait([parent.sentinel])
-        os._exit(1)

@@ -12,6 +12,7 @@ Nothing heavy is imported at the top of these modules: the help must appear at o
 
 from __future__ import annotations
 
+import gc
 import sys
 from typing import Annotated, NoReturn
 
@@ -63,6 +64,9 @@ def main() -> NoReturn:
         app(prog_name="uncodec")
     except KeyboardInterrupt:
         sys.exit(INTERRUPTED)
+    finally:
+        # Else the interpreter looks for garbage among all that was imported on its way out: 0.7 s.
+        gc.freeze()
     sys.exit(0)
 
 

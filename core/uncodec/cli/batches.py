@@ -9,6 +9,7 @@ from collections.abc import Iterator
 from contextlib import nullcontext
 from dataclasses import dataclass, replace
 from functools import partial
+from importlib import import_module
 from pathlib import Path
 from typing import TYPE_CHECKING
 
@@ -48,12 +49,12 @@ class Batch:
     debug: bool = False
 
 
-def warm_up(*modules: str) -> None:
+def warm_up(module: str) -> None:
     """Have what worker processes need imported while this one makes its plan."""
     with loading():
-        from uncodec.catalogue import workers
+        from uncodec.catalogue import forkserver
 
-    workers.warm_up(*modules)
+    forkserver.warm_up(module)
 
 
 def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
@@ -107,7 +108,8 @@ def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:
     check_terminal(planned.jobs)
     if planned.jobs and each is each_here:
         with loading():
-            import torch  # noqa: F401 - first loaded here, where Ctrl-C cannot break it
+            # First loaded here, where Ctrl-C cannot break it.
+            import_module(f"uncodec.catalogue.ready_to_{work.command}")
     with (
         orderly_exit(),
         nullcontext() if place is None else locked(place, shard),

@@ -14,6 +14,7 @@ from typing import TYPE_CHECKING, NoReturn
 import typer
 
 from uncodec.errors import InvalidType, InvalidValue, ModelError, UncodecError
+from uncodec.lazy import uncollected
 
 if TYPE_CHECKING:
     from uncodec.balance import Like
@@ -79,14 +80,15 @@ def loading() -> Iterator[None]:
     An interrupt inside an import leaves that module half made, and what imports it next fails in
     ways that nobody can read.
     """
-    if not hasattr(signal, "pthread_sigmask"):
-        yield
-        return
-    before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
-    try:
-        yield
-    finally:
-        signal.pthread_sigmask(signal.SIG_SETMASK, before)
+    with uncollected():
+        if not hasattr(signal, "pthread_sigmask"):
+            yield
+            return
+        before = signal.pthread_sigmask(signal.SIG_BLOCK, {signal.SIGINT})
+        try:
+            yield
+        finally:
+            signal.pthread_sigmask(signal.SIG_SETMASK, before)
 
 
 @contextmanager

@@ -86,7 +86,7 @@ def render(
     """
     with told_errors(debug, stopped="stopped; --resume goes on with what is finished"):
         if jobs not in (None, 1):
-            warm_up("uncodec.catalogue.run", "uncodec.files.render")
+            warm_up("uncodec.catalogue.ready_to_render")
         with loading():
             from uncodec.catalogue.work import Rendering
             from uncodec.files.planning import Settings, plan, with_deltas

@@ -17,7 +17,7 @@ import re
 import warnings
 from collections.abc import Mapping
 from dataclasses import dataclass
-from functools import lru_cache
+from functools import cached_property, lru_cache
 from pathlib import Path
 from typing import Any, cast
 
@@ -77,8 +77,8 @@ class LoadedModel:
     ----------
     name, version : str
     config : GeneratorConfig
-    step : callable
-        Frozen TorchScript of `Generator.forward`, or of `LevelledGenerator.forward`.
+    network : Generator or LevelledGenerator
+        In evaluation mode.
     device : str
     hops : HopStep or None
         The same generator frame by frame, before its first frame: clone it to use it. On the CPU
@@ -90,10 +90,18 @@ class LoadedModel:
     name: str
     version: str
     config: GeneratorConfig
-    step: Any
+    network: nn.Module
     device: str
     hops: HopStep | None = None
     levels: LevelConfig | None = None
+
+    @cached_property
+    def step(self) -> Any:
+        """Frozen TorchScript of the network.
+
+        It takes 0.3 s to make and the CPU does without, so there it is made when it is asked for.
+        """
+        return _compile(self.network)
 
     def initial_state(self, batch: int = 1) -> tuple[Tensor, ...]:
         """Fresh state, see `GeneratorConfig.initial_state` and `LevelConfig.initial_state`."""
@@ -332,15 +340,18 @@ def _ready(
     if levels is not None:
         _check_levels(levels.config, generator.config, path)
         network = LevelledGenerator(generator, levels).eval()
-    return LoadedModel(
+    loaded = LoadedModel(
         name=header.get("name", Path(path).parent.name),
         version=header.get("version", "0"),
         config=generator.config,
-        step=_compile(network),
+        network=network.requires_grad_(False),
         device=device,
         hops=_hops(generator, levels) if torch.device(device).type == "cpu" else None,
         levels=None if levels is None else levels.config,
     )
+    if loaded.hops is None:
+        _ = loaded.step  # not in the middle of somebody's sound
+    return loaded
 
 
 def _hops(generator: Generator, levels: LevelNetwork | None) -> HopStep:

@@ -12,7 +12,7 @@ from contextlib import suppress
 from multiprocessing.connection import Connection
 from typing import Any
 
-from uncodec.catalogue.workers import leave_on_signal, leave_with_parent, one_thread
+from uncodec.processes import leave_on_signal, leave_with_parent, one_thread
 
 __all__ = ["Child", "Message"]
 
@@ -112,10 +112,10 @@ class Child:
 def _run(
     serve: Callable[..., None], connection: Connection, niceness: int, arguments: tuple[Any, ...]
 ) -> None:
+    leave_with_parent()
     # Ctrl-C reaches all processes of a terminal; the server says when to stop.
     signal.signal(signal.SIGINT, signal.SIG_IGN)
     signal.signal(signal.SIGTERM, leave_on_signal)
-    threading.Thread(target=leave_with_parent, daemon=True).start()
     if niceness and hasattr(os, "nice"):
         os.nice(niceness)
     try:

@@ -1,0 +1,16 @@
+"""What ``uncodec restore`` needs, imported: what its processes are copies of."""
+
+from __future__ import annotations
+
+import gc
+
+from uncodec.lazy import uncollected
+
+with uncollected():
+    import uncodec.catalogue.run
+    import uncodec.catalogue.work
+    import uncodec.effects.gan_restorer
+    import uncodec.live.stream  # noqa: F401
+
+# All of it stays: nothing needs to look for garbage there, and copies go on sharing its memory.
+gc.freeze()
