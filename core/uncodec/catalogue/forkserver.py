@@ -34,7 +34,7 @@ def warm_up(module: str) -> None:
     if _COPIES:
         from multiprocessing import forkserver
 
-        CONTEXT.set_forkserver_preload([module])
+        CONTEXT.set_forkserver_preload([module, "uncodec.catalogue.frozen"])
         with started():
             forkserver.ensure_running()
 

@@ -2,8 +2,6 @@
 
 from __future__ import annotations
 
-import gc
-
 from uncodec.lazy import uncollected
 
 with uncollected():
@@ -11,6 +9,3 @@ with uncollected():
     import uncodec.catalogue.work
     import uncodec.effects.gan_restorer
     import uncodec.live.stream  # noqa: F401
-
-# All of it stays: nothing needs to look for garbage there, and copies go on sharing its memory.
-gc.freeze()
