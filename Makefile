@@ -113,13 +113,16 @@ nightly: setup plugin loom miri tsan fuzz test-validators ## the long tests: tho
 	cargo test --release -p uncodec-host -- --ignored
 	$(PY) -m pytest -m nightly $(ARGS)
 
-test-daw: setup plugin ## a null test in Ardour, which is installed from Debian's packages
-	@if ! command -v ardour7-lua >/dev/null; then \
-		sudo=$$(command -v sudo || true); \
-		$$sudo apt-get update -qq; \
-		$$sudo env DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y --no-install-recommends ardour; \
-	fi
+test-daw: setup plugin ## null tests in Ardour (VST3) and Qtractor (CLAP), which are installed from Debian's packages
+	@for tool in ardour7-lua qtractor jackd Xvfb; do \
+		if ! command -v $$tool >/dev/null; then \
+			sudo=$$(command -v sudo || true); \
+			$$sudo apt-get update -qq; \
+			$$sudo env DEBIAN_FRONTEND=noninteractive \
+				apt-get install -y --no-install-recommends ardour qtractor jackd2 xvfb; \
+			break; \
+		fi; \
+	done
 	cargo build --release -p uncodec-host --bin uncodec-test-core
 	$(PY) -m pytest -m daw tests/plugin $(ARGS)
 
