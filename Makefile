@@ -72,9 +72,19 @@ docs: $(VENV)/.docs-stamp ## build the documentation site into target/site; a br
 lint-workflows: $(VENV)/.docs-stamp ## what .github and CITATION.cff hold: their schemas, and what is unsafe in workflows
 	$(PY) -m check_jsonschema --builtin-schema vendor.github-workflows .github/workflows/*.yml
 	$(PY) -m check_jsonschema --builtin-schema vendor.github-issue-forms .github/ISSUE_TEMPLATE/b*.yml
+	$(PY) -m check_jsonschema --builtin-schema vendor.github-issue-config .github/ISSUE_TEMPLATE/config.yml
 	$(PY) -m check_jsonschema --builtin-schema vendor.dependabot .github/dependabot.yml
 	$(PY) -m check_jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
+	@# Nothing is fetched. With shellcheck on the PATH actionlint reads the commands in the workflows as well.
+	@actionlint=$$(command -v $(VENV)/bin/actionlint || command -v actionlint || true); \
+	if [ -z "$$actionlint" ]; then \
+		echo "actionlint: SKIPPED, it is not installed (CONTRIBUTING.md says where from)"; \
+	else \
+		$$actionlint; \
+		command -v shellcheck >/dev/null || \
+			echo "actionlint: without shellcheck, which is not installed (Debian, Ubuntu: apt-get install shellcheck)"; \
+	fi
 
 rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
 	cargo clippy --workspace --all-targets --features uncodec-native/host -- -D warnings
