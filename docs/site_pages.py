@@ -37,8 +37,10 @@ LINK = re.compile(
 FENCE = re.compile(r"^```.*?^```", re.MULTILINE | re.DOTALL)
 ARROW = re.compile(r"^ *(\w+) --> (.+)$", re.MULTILINE)
 
-# What a browser would load from elsewhere while somebody reads.
-ELSEWHERE = re.compile(r'<(?:script|link|img|iframe)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*')
+# What a browser would load from elsewhere while somebody reads. A canonical address is only named.
+ELSEWHERE = re.compile(
+    r'<(?:script|link(?! rel="canonical")|img|iframe)\b[^>]*\b(?:src|href)="(?:https?:)?//[^"]*'
+)
 LOG = logging.getLogger("mkdocs.hooks.site_pages")
 
 

@@ -59,6 +59,7 @@ def test_graphs_become_tables(site):
         ('<script src="assets/a.js"></script><img src="b.png">', 0),
         ('<script defer src="https://example.org/a.js"></script>', 1),
         ('<link rel="stylesheet" href="//example.org/font.css">', 1),
+        ('<link rel="canonical" href="https://example.org/faq.html">', 0),
     ],
 )
 def test_what_a_page_would_load_from_elsewhere_is_told(site, caplog, output, warnings):
