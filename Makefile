@@ -77,13 +77,15 @@ lint-workflows: $(VENV)/.docs-stamp ## what .github and CITATION.cff hold: their
 	$(PY) -m check_jsonschema --builtin-schema vendor.citation-file-format CITATION.cff
 	$(VENV)/bin/zizmor --offline --no-progress --quiet .github
 	@# Nothing is fetched. With shellcheck on the PATH actionlint reads the commands in the workflows as well.
-	@actionlint=$$(command -v $(VENV)/bin/actionlint || command -v actionlint || true); \
-	if [ -z "$$actionlint" ]; then \
+	@actionlint=actionlint; \
+	if [ -x $(VENV)/bin/actionlint ]; then actionlint=$(VENV)/bin/actionlint; fi; \
+	if ! command -v $$actionlint >/dev/null; then \
 		echo "actionlint: SKIPPED, it is not installed (CONTRIBUTING.md says where from)"; \
 	else \
 		$$actionlint; \
-		command -v shellcheck >/dev/null || \
-			echo "actionlint: without shellcheck, which is not installed (Debian, Ubuntu: apt-get install shellcheck)"; \
+		if ! command -v shellcheck >/dev/null; then \
+			echo "shellcheck: SKIPPED, it is not installed (Debian, Ubuntu: apt-get install shellcheck)"; \
+		fi; \
 	fi
 
 rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
