@@ -1,7 +1,12 @@
-"""Folders of short sounds, and runs over them."""
+"""Folders of short sounds, runs over them, an object store and a cluster."""
 
 from __future__ import annotations
 
+import contextlib
+import json
+import subprocess
+import sys
+import time
 from dataclasses import asdict
 from functools import partial
 from pathlib import Path
@@ -16,6 +21,9 @@ from uncodec.catalogue.run import each_here, run
 from uncodec.catalogue.workers import each_in_processes
 from uncodec.files.planning import plan
 from uncodec.files.reporting import Reporter
+
+ROOT = Path(__file__).resolve().parents[2]
+LOCAL = ("--host", "127.0.0.1", "--no-dashboard")
 
 
 class Recorder(Reporter):
@@ -97,3 +105,89 @@ def go(tmp_path):
         return told
 
     return go
+
+
+@pytest.fixture(scope="session")
+def server():
+    """URL of an S3 server of this machine."""
+    moto_server = pytest.importorskip("moto.server")
+    running = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
+    running.start()
+    yield "http://{}:{}".format(*running.get_host_and_port())
+    running.stop()
+
+
+@pytest.fixture
+def no_credentials(server, monkeypatch, tmp_path):
+    """A server, and nothing that says who asks it."""
+    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
+        monkeypatch.delenv(name, raising=False)
+    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
+    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
+    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
+    s3fs = pytest.importorskip("s3fs")
+    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
+        monkeypatch.setenv(name, str(tmp_path / "none"))
+    s3fs.S3FileSystem.clear_instance_cache()
+    yield
+    s3fs.S3FileSystem.clear_instance_cache()
+
+
+@pytest.fixture
+def bucket(no_credentials, monkeypatch, request):
+    """URL of an empty bucket."""
+    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
+    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
+    store = pytest.importorskip("s3fs").S3FileSystem()
+    name = f"bucket-{abs(hash(request.node.nodeid))}"
+    store.mkdir(name)
+    return f"s3://{name}"
+
+
+def start(*words):
+    command = [sys.executable, "-m", "dask", *map(str, words)]
+    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
+
+
+@pytest.fixture
+def cluster(tmp_path):
+    """A scheduler and two workers, which find an object store where this process does."""
+    place = tmp_path / "scheduler.json"
+    with contextlib.ExitStack() as stack:
+
+        def running(*words):
+            process = stack.enter_context(start(*words))
+            stack.callback(process.kill)
+            return process
+
+        scheduler = running("scheduler", *LOCAL, "--port", 0, "--scheduler-file", place)
+        workers = [
+            running(
+                *("worker", *LOCAL, "--no-nanny", "--nthreads", 1, "--scheduler-file", place),
+                *("--local-directory", tmp_path / f"worker{number}"),
+            )
+            for number in range(2)
+        ]
+        wait_for(lambda: place.exists() and place.read_text().endswith("}"))
+        address = json.loads(place.read_text())["address"]
+        wait_for(lambda: threads_of(address) == 2)
+        yield Cluster(address, scheduler, workers)
+
+
+class Cluster:
+    def __init__(self, address, scheduler, workers):
+        self.address, self.scheduler, self.workers = address, scheduler, workers
+
+
+def threads_of(address):
+    import distributed
+
+    with distributed.Client(address, timeout=30, set_as_default=False) as client:
+        return sum(client.nthreads().values())
+
+
+def wait_for(condition, patience_s=60.0):
+    deadline = time.monotonic() + patience_s
+    while not condition():
+        assert time.monotonic() < deadline
+        time.sleep(0.05)

@@ -1,16 +1,12 @@
 """Runs on a Dask cluster: a real scheduler, and workers that are processes of their own."""
 
-import contextlib
-import json
 import re
-import subprocess
 import sys
 import threading
-import time
 from functools import partial
-from pathlib import Path
 
 import pytest
+from tests.catalogue.conftest import wait_for
 from tests.catalogue.light_work import Halving
 from tests.cli.conftest import run_command
 
@@ -18,58 +14,6 @@ from uncodec.catalogue.cluster import _serve, each_on_cluster
 from uncodec.errors import ModelError, UncodecError
 
 pytest.importorskip("distributed")
-
-ROOT = Path(__file__).resolve().parents[2]
-LOCAL = ("--host", "127.0.0.1", "--no-dashboard")
-
-
-def start(*words):
-    command = [sys.executable, "-m", "dask", *map(str, words)]
-    return subprocess.Popen(command, cwd=ROOT, stdout=subprocess.DEVNULL, stderr=subprocess.DEVNULL)
-
-
-@pytest.fixture
-def cluster(tmp_path):
-    """A scheduler and two workers."""
-    place = tmp_path / "scheduler.json"
-    with contextlib.ExitStack() as stack:
-
-        def running(*words):
-            process = stack.enter_context(start(*words))
-            stack.callback(process.kill)
-            return process
-
-        scheduler = running("scheduler", *LOCAL, "--port", 0, "--scheduler-file", place)
-        workers = [
-            running(
-                *("worker", *LOCAL, "--no-nanny", "--nthreads", 1, "--scheduler-file", place),
-                *("--local-directory", tmp_path / f"worker{number}"),
-            )
-            for number in range(2)
-        ]
-        wait_for(lambda: place.exists() and place.read_text().endswith("}"))
-        address = json.loads(place.read_text())["address"]
-        wait_for(lambda: threads_of(address) == 2)
-        yield Cluster(address, scheduler, workers)
-
-
-class Cluster:
-    def __init__(self, address, scheduler, workers):
-        self.address, self.scheduler, self.workers = address, scheduler, workers
-
-
-def threads_of(address):
-    import distributed
-
-    with distributed.Client(address, timeout=30, set_as_default=False) as client:
-        return sum(client.nthreads().values())
-
-
-def wait_for(condition, patience_s=60.0):
-    deadline = time.monotonic() + patience_s
-    while not condition():
-        assert time.monotonic() < deadline
-        time.sleep(0.05)
 
 
 def after_first_result(folder, act):

@@ -19,42 +19,8 @@ from uncodec.catalogue.workers import each_in_processes
 from uncodec.files.places import UrlPath, place
 from uncodec.files.planning import plan
 
-moto_server = pytest.importorskip("moto.server")
-s3fs = pytest.importorskip("s3fs")
-
-
-@pytest.fixture(scope="session")
-def server():
-    running = moto_server.ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
-    running.start()
-    yield "http://{}:{}".format(*running.get_host_and_port())
-    running.stop()
-
-
-@pytest.fixture
-def no_credentials(server, monkeypatch, tmp_path):
-    """A server, and nothing that says who asks it."""
-    for name in ("AWS_ACCESS_KEY_ID", "AWS_SECRET_ACCESS_KEY", "AWS_SESSION_TOKEN", "AWS_PROFILE"):
-        monkeypatch.delenv(name, raising=False)
-    monkeypatch.setenv("AWS_ENDPOINT_URL", server)
-    monkeypatch.setenv("AWS_DEFAULT_REGION", "us-east-1")
-    monkeypatch.setenv("AWS_EC2_METADATA_DISABLED", "true")
-    for name in ("AWS_SHARED_CREDENTIALS_FILE", "AWS_CONFIG_FILE"):
-        monkeypatch.setenv(name, str(tmp_path / "none"))
-    s3fs.S3FileSystem.clear_instance_cache()
-    yield
-    s3fs.S3FileSystem.clear_instance_cache()
-
-
-@pytest.fixture
-def bucket(no_credentials, monkeypatch, request):
-    """URL of an empty bucket."""
-    monkeypatch.setenv("AWS_ACCESS_KEY_ID", "me")
-    monkeypatch.setenv("AWS_SECRET_ACCESS_KEY", "secret")
-    store = s3fs.S3FileSystem()
-    name = f"bucket-{abs(hash(request.node.nodeid))}"
-    store.mkdir(name)
-    return f"s3://{name}"
+pytest.importorskip("moto.server")
+pytest.importorskip("s3fs")
 
 
 @pytest.fixture
