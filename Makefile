@@ -29,7 +29,7 @@ VST3 := target/Uncodec.vst3/Contents/$(shell uname -m)-linux/Uncodec.so
 CLAP := target/Uncodec.clap
 
 .PHONY: help setup demo study plugin training-data test lint types rust pytest coverage test-daw test-browser test-validators \
-	nightly loom fuzz miri tsan bench bench-inspect bench-memory wheel wheel-check plugin-alone docs lint-workflows clean distclean FORCE
+	nightly loom fuzz miri tsan bench bench-inspect bench-memory wheel wheel-check extras-check plugin-alone docs lint-workflows clean distclean FORCE
 
 help: ## list the targets
 	@echo "make TARGET, where TARGET is one of:"
@@ -223,6 +223,10 @@ wheel: setup plugin ## build the wheel, plugin included, and the sdist into dist
 
 wheel-check: wheel ## install the wheel in a clean environment without Rust, restore a file, print size and import time
 	$(PY) bench/wheel.py $(WHEEL)
+
+EXTRAS ?=
+extras-check: wheel ## install each extra of the wheel in a clean environment, from the package index, and use it; EXTRAS="web s3"
+	$(PY) bench/extras.py $(WHEEL) $(EXTRAS)
 
 clean: ## remove what was built, keep .venv
 	rm -rf target dist build demo/out core/uncodec/weights core/uncodec/plugin core/uncodec/_native*.so

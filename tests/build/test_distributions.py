@@ -186,6 +186,22 @@ def test_wheel_restores_a_file_where_there_is_no_compiler(wheel: zipfile.ZipFile
     assert restored.startswith("restored: restored.flac, ")
 
 
+# Needs the package index, as whoever installs an extra does.
+@pytest.mark.nightly
+@pytest.mark.parametrize(
+    "extra", ["cluster", "inspect", "plots", "s3", "sound", "train", "visqol", "web"]
+)
+def test_what_needs_an_extra_works_with_it_and_says_so_without(wheel: zipfile.ZipFile, extra: str):
+    done = subprocess.run(
+        [sys.executable, ROOT / "bench" / "extras.py", str(wheel.filename), extra],
+        capture_output=True,
+        text=True,
+        env={**os.environ, "PYTHONPATH": str(ROOT / "core")},
+    )
+    assert done.returncode == 0, done.stdout + done.stderr
+    assert f"[{extra}] with: " in done.stdout
+
+
 @pytest.mark.nightly
 def test_sdist_installs_completely(sdist: Path, tmp_path: Path):
     """pip compiles the sdist in a folder of its own and arrives at the same package."""

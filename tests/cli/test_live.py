@@ -66,7 +66,7 @@ def test_a_missing_sound_package_is_told_with_what_to_do(run_model, model, short
     )
     outcome = run_model("live", "--file", short, "--model", model)
     assert outcome.code == 1
-    assert "pip install sounddevice, or use --no-sound or -o OUT" in outcome.stderr
+    assert "pip install 'uncodec[sound]', or use --no-sound or -o OUT" in outcome.stderr
 
 
 @pytest.mark.parametrize(

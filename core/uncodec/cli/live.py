@@ -132,8 +132,8 @@ def _check_sound() -> None:
 
     if find_spec("sounddevice") is None:
         raise UncodecError(
-            "playing needs the package sounddevice, which is not installed: pip install "
-            "sounddevice, or use --no-sound or -o OUT"
+            "playing needs sounddevice, which is not installed: pip install 'uncodec[sound]', "
+            "or use --no-sound or -o OUT"
         )
 
 
