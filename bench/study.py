@@ -177,7 +177,7 @@ def all_codecs() -> Cells:
 def _version(restorer: Restorer) -> str:
     from safetensors import safe_open
 
-    from uncodec.networks.store import WEIGHTS, find_model
+    from uncodec.model_folders import WEIGHTS, find_model
 
     with safe_open(find_model(restorer.source) / WEIGHTS, framework="numpy") as file:
         return str((file.metadata() or {}).get("version", "?"))

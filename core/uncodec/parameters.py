@@ -10,6 +10,7 @@ from typing import Literal
 from uncodec.errors import InvalidType, InvalidValue
 
 __all__ = [
+    "CHUNK",
     "DEFAULT_STEPS",
     "MAX_STEPS",
     "Sampler",
@@ -30,6 +31,8 @@ Sampler = Literal["ode", "sde"]
 
 DEFAULT_STEPS = 2
 """Calls of the diffusion network unless somebody asks for more."""
+CHUNK = 640
+"""Frames that the diffusion network computes at once unless somebody asks for others."""
 MAX_STEPS = 32
 """Most calls of the diffusion network."""
 

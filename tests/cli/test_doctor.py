@@ -11,7 +11,7 @@ import pytest
 
 from uncodec import __version__
 from uncodec.cli import doctor
-from uncodec.networks.store import find_model
+from uncodec.model_folders import find_model
 
 RELEASED = Path(find_model("live-gan")).parent
 
@@ -31,7 +31,7 @@ def told(run):
 def models(tmp_path, monkeypatch):
     """A folder of models of the test's own, with a copy of one that was released."""
     shutil.copytree(RELEASED / "live-gan", tmp_path / "models" / "live-gan")
-    monkeypatch.setattr("uncodec.networks.store.model_roots", lambda: [tmp_path / "models"])
+    monkeypatch.setattr("uncodec.model_folders.model_roots", lambda: [tmp_path / "models"])
     return tmp_path / "models"
 
 

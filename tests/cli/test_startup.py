@@ -93,3 +93,11 @@ main()
     assert done.stderr.startswith("uncodec: stopped")
     assert done.stderr.count("\n") == 1
     assert [path.name for path in tmp_path.iterdir()] == ["song.wav"]
+
+
+def test_a_plan_needs_no_network(tmp_path):
+    soundfile.write(tmp_path / "a.wav", np.zeros((2000, 2)), 44100)
+    for command in ("restore", "render"):
+        words = ["uncodec", command, str(tmp_path / "a.wav"), "--skip-done", "--plan"]
+        code = f"sys.argv = {words!r}; from uncodec.cli import main; main()"
+        assert imported_by(code) & {"torch", "numba", "scipy"} == set()

@@ -109,7 +109,7 @@ def count_parameters(restorer: Restorer) -> int:
         return 0
     from safetensors import safe_open
 
-    from uncodec.networks.store import weight_files
+    from uncodec.model_folders import weight_files
 
     count = 0
     for path in weight_files(restorer.source):
@@ -163,7 +163,8 @@ def _hop_macs(model: str, rate: float) -> float:
     """Of the live generator as it was trained: its compiled hops pass PyTorch's counter by."""
     import torch
 
-    from uncodec.networks.store import LEVELS, find_model, load_generator, load_levels
+    from uncodec.model_folders import LEVELS, find_model
+    from uncodec.networks.store import load_generator, load_levels
     from uncodec.rates import network_rate
 
     generator = load_generator(model)

@@ -45,7 +45,7 @@ class Restorer:
     label : str
         What its rows are called.
     source : str
-        A name of `PLAIN`, or a model as `uncodec.networks.store.find_model` takes it.
+        A name of `PLAIN`, or a model as `uncodec.model_folders.find_model` takes it.
     fingerprint : str
         Changes with the weights; empty where there are none.
     """
@@ -131,7 +131,7 @@ def find_restorers(names: Iterable[str]) -> list[Restorer]:
 def _read_header(model: str) -> dict[str, str]:
     from safetensors import SafetensorError, safe_open
 
-    from uncodec.networks.store import weight_files
+    from uncodec.model_folders import weight_files
 
     headers = []
     for path in weight_files(model):

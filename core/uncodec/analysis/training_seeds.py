@@ -47,7 +47,7 @@ def training_seeds(model: str) -> TrainingSeeds | None:
     Parameters
     ----------
     model : str
-        As `uncodec.networks.store.find_model` takes it, or a restorer without weights.
+        As `uncodec.model_folders.find_model` takes it, or a restorer without weights.
 
     Raises
     ------
@@ -56,7 +56,7 @@ def training_seeds(model: str) -> TrainingSeeds | None:
     """
     if model in PLAIN:
         return None
-    from uncodec.networks.store import find_model
+    from uncodec.model_folders import find_model
 
     folder = find_model(model)
     record = folder / RECORD

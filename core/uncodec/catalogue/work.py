@@ -11,12 +11,13 @@ from typing import TYPE_CHECKING, Any, ClassVar, Protocol
 from uncodec.balance import Like
 from uncodec.files.chunks import digest_file
 from uncodec.files.planning import Job, Settings
+from uncodec.files.render_settings import RenderSettings
 from uncodec.files.restore import RestoreReport, StreamingEffect, restore_file
+from uncodec.model_folders import model_version, weight_files
 from uncodec.version import __version__
 
 if TYPE_CHECKING:
     from uncodec.effects import GANRestorer
-    from uncodec.files.render import RenderSettings
 
 __all__ = ["PROVENANCE", "Notice", "Progress", "Rendering", "Restoring", "Work"]
 
@@ -159,9 +160,6 @@ class Rendering:
 
     @cached_property
     def _wanted(self) -> RenderSettings:
-        # Loading its module brings torch.
-        from uncodec.files.render import RenderSettings
-
         return RenderSettings(**self.arguments)
 
     def made_with(self, job: Job) -> dict[str, Any]:
@@ -280,8 +278,6 @@ def _repaired(repairs: bool) -> dict[str, bool]:
 
 def _model(model: str) -> dict[str, str]:
     """Name of a model and SHA-256 of its weights, of each file one."""
-    from uncodec.networks.store import weight_files
-
     digests = [digest_file(path) for path in weight_files(model)]
     return {"name": Path(model).name, "sha256": " ".join(digests)}
 
@@ -296,8 +292,6 @@ def _provenance(
     like: Like | None,
 ) -> dict[str, str]:
     """The tag of a result that says what it was made with."""
-    from uncodec.networks.store import model_version
-
     name, release = model_version(model)
     text = f"uncodec {__version__} {command}, model {name} {release}, amount {amount:g}"
     if brightness_db:

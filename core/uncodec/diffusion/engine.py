@@ -22,22 +22,25 @@ from uncodec.networks import LoadedDiffusion
 from uncodec.networks.diffusion import JUDGED
 from uncodec.networks.diffusion_scene import look_at
 from uncodec.networks.spectra import audio_to_frames, change_to_audio, frames_to_audio
-from uncodec.parameters import DEFAULT_STEPS, Sampler, check_sampler, check_seed, check_steps
+from uncodec.parameters import (
+    CHUNK,
+    DEFAULT_STEPS,
+    Sampler,
+    check_sampler,
+    check_seed,
+    check_steps,
+)
 from uncodec.signals import Array
 from uncodec.streams.brightness import Brightness
 from uncodec.streams.noise import HopNoise
 
 __all__ = [
-    "CHUNK",
     "CHURN",
     "DiffusionEngine",
 ]
 
 CHURN = 0.5
 """Share of the amplitude that the stochastic sampler gives other phases in each step."""
-
-CHUNK = 640
-"""Frames computed at once unless the caller says otherwise."""
 
 # Frames that a piece is not cut below when memory runs out.
 _SMALLEST_PIECE = 64

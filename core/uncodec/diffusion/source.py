@@ -13,9 +13,10 @@ from typing import Protocol
 import numpy as np
 
 from uncodec.cloning import Cloneable
-from uncodec.diffusion.engine import CHUNK, DiffusionEngine
+from uncodec.diffusion.engine import DiffusionEngine
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import RUN
+from uncodec.parameters import CHUNK
 from uncodec.signals import Array, mid_side_into
 from uncodec.streams.like_stage import LikeStage
 from uncodec.streams.line import Line

@@ -6,10 +6,10 @@ import os
 from collections.abc import Callable
 
 from uncodec.balance import Like
-from uncodec.diffusion.engine import CHUNK, DiffusionEngine
+from uncodec.diffusion.engine import DiffusionEngine
 from uncodec.diffusion.source import ChunkStore, DiffusionSource
 from uncodec.networks import load_diffusion
-from uncodec.parameters import DEFAULT_STEPS, check_sampler
+from uncodec.parameters import CHUNK, DEFAULT_STEPS, check_sampler
 from uncodec.rates import network_rate
 from uncodec.streams.delta import DeltaStream, at_rate
 from uncodec.streams.like_stage import LikeStage

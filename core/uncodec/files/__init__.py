@@ -10,8 +10,8 @@ from typing import TYPE_CHECKING
 from uncodec.lazy import lazy_names
 
 if TYPE_CHECKING:
-    from uncodec.files.render import RenderSettings as RenderSettings
     from uncodec.files.render import render_file as render_file
+    from uncodec.files.render_settings import RenderSettings as RenderSettings
     from uncodec.files.restore import RestoreReport as RestoreReport
     from uncodec.files.restore import restore_file as restore_file
 
@@ -20,7 +20,7 @@ __all__ = ["RenderSettings", "RestoreReport", "render_file", "restore_file"]
 __getattr__, __dir__ = lazy_names(
     __name__,
     {
-        "RenderSettings": "uncodec.files.render",
+        "RenderSettings": "uncodec.files.render_settings",
         "RestoreReport": "uncodec.files.restore",
         "render_file": "uncodec.files.render",
         "restore_file": "uncodec.files.restore",

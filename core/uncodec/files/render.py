@@ -6,17 +6,15 @@ import math
 import os
 import re
 from collections.abc import Callable, Iterable, Mapping, Sequence
-from dataclasses import dataclass, replace
 from pathlib import Path
 
 import numpy as np
 
-from uncodec.balance import Like
-from uncodec.diffusion.engine import CHUNK
 from uncodec.diffusion.stream import open_diffusion
-from uncodec.errors import InvalidValue, OutputExists
+from uncodec.errors import OutputExists
 from uncodec.files.chunks import FolderStore, digest_file
 from uncodec.files.headroom import Headroom, check_headroom
+from uncodec.files.render_settings import RenderSettings
 from uncodec.files.restore import (
     RestoreReport,
     StreamingEffect,
@@ -28,77 +26,14 @@ from uncodec.files.restore import (
 )
 from uncodec.io import open_audio
 from uncodec.networks import load_diffusion
-from uncodec.parameters import (
-    DEFAULT_STEPS,
-    check_amount,
-    check_brightness,
-    check_sampler,
-    check_seed,
-    check_steps,
-)
 from uncodec.rates import network_rate
-from uncodec.repair.limiter import PeakLimiter, check_ceiling
+from uncodec.repair.limiter import PeakLimiter
 from uncodec.signals import Array
 from uncodec.streams.aligned import AlignedStream, Driven, through
 from uncodec.streams.channel_groups import channel_groups, group_seed, open_grouped
 from uncodec.streams.stream import Stream
 
 __all__ = ["RenderSettings", "render_file"]
-
-
-@dataclass(frozen=True)
-class RenderSettings:
-    """How a file is rendered.
-
-    Attributes
-    ----------
-    steps : int
-        Calls of the network, 1 to 32. More take longer; the card of a model tells what they bring.
-    seed : int
-        Of the noise, 0 to 2**64 - 1: another one is another take.
-    amount : float
-        How much of the restoration is added, 0 to 1.
-    sampler : {"ode", "sde"}
-        Deterministic, or stochastic: with fresh noise in every step.
-    model : str
-        Name of a released model, or a folder that holds one.
-    device : str
-        Where the network runs, as PyTorch names it.
-    ceiling_db : float, optional
-        Keep true peaks below this many dB, -20 to 0. Without it nothing limits them.
-    chunk : int
-        Frames of the network computed at once. Smaller chunks need less memory and more time.
-    brightness_db : float
-        Tilts what is added, -12 to 12 dB: nothing up to 2 kHz, all of it from 16 kHz on.
-    like : Like, optional
-        Draws what is added towards the tonal balance of a reference.
-    """
-
-    steps: int = DEFAULT_STEPS
-    seed: int = 0
-    amount: float = 1.0
-    sampler: str = "ode"
-    model: str = "diffusion"
-    device: str = "cpu"
-    ceiling_db: float | None = None
-    chunk: int = CHUNK
-    brightness_db: float = 0.0
-    like: Like | None = None
-
-    def __post_init__(self) -> None:
-        check_steps(self.steps)
-        check_seed(self.seed)
-        check_amount(self.amount)
-        check_brightness(self.brightness_db)
-        check_sampler(self.sampler)
-        if self.ceiling_db is not None:
-            check_ceiling(self.ceiling_db)
-        if self.chunk < 1:
-            raise InvalidValue(f"chunk={self.chunk}: must be a positive integer")
-
-    def take(self, number: int) -> RenderSettings:
-        """Settings of take `number`, 0 being these."""
-        return replace(self, seed=(self.seed + number) % 2**64)
 
 
 def render_file(

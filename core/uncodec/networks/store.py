@@ -1,9 +1,9 @@
 """Released models on disk: weights with their configuration in the header, checked by SHA-256.
 
-A model is a folder with ``weights.safetensors``. Its header holds the configuration needed to build
-the network and a digest over configuration and tensors, so that a damaged or edited file is refused
-instead of sounding wrong. A generator's folder may also hold ``levels.safetensors``: a level
-network, which says how loud its delta should be.
+A model is a folder with ``weights.safetensors``, see `uncodec.model_folders`. Its header holds the
+configuration needed to build the network and a digest over configuration and tensors, so that a
+damaged or edited file is refused instead of sounding wrong. A generator's folder may also hold
+``levels.safetensors``: a level network, which says how loud its delta should be.
 
 Where this module was imported, forked children compute with one thread each.
 """
@@ -27,7 +27,7 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError
-from uncodec.model_folders import model_roots
+from uncodec.model_folders import LEVELS, WEIGHTS, find_model, list_models, weight_files
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig
@@ -65,8 +65,6 @@ KINDS: dict[str, tuple[type[Any], type[Any], torch.dtype]] = {
     "study": (StudyConfig, StudyNetwork, torch.float16),
     "levels": (LevelConfig, LevelNetwork, torch.float16),
 }
-WEIGHTS = "weights.safetensors"
-LEVELS = "levels.safetensors"
 
 
 @dataclass(frozen=True)
@@ -138,55 +136,6 @@ class LoadedDiffusion:
     device: str
     digest: str
     levels: LevelNetwork | None = None
-
-
-def list_models() -> list[str]:
-    """Names of the models that came with the package."""
-    return sorted({p.parent.name for root in model_roots() for p in root.glob(f"*/{WEIGHTS}")})
-
-
-def model_version(model: str | os.PathLike[str]) -> tuple[str, str]:
-    """Name and version of a model, as its weights say; errors as `find_model`."""
-    path = find_model(model) / WEIGHTS
-    try:
-        with safe_open(path, framework="np") as file:
-            header = file.metadata() or {}
-    except (OSError, SafetensorError) as error:
-        raise ModelError(f"{path}: cannot be read as safetensors ({error})") from error
-    return header.get("name", path.parent.name), header.get("version", "")
-
-
-def find_model(model: str | os.PathLike[str], file: str = WEIGHTS) -> Path:
-    """Folder of a model, given the name of a released one or a path of one's own.
-
-    Raises
-    ------
-    ModelError
-        No such model, or none with `file`.
-    """
-    own = Path(model)
-    if (own / file).is_file():
-        return own
-    if own.name == str(model):
-        for root in model_roots():
-            if (root / own / file).is_file():
-                return root / own
-    known = ", ".join(list_models()) or "none installed"
-    raise ModelError(
-        f"model={str(model)!r}: must be a released model ({known}) or a folder with {file}"
-    )
-
-
-def weight_files(model: str | os.PathLike[str]) -> list[Path]:
-    """Files that make up a model: its weights, and its level network where it has one.
-
-    Raises
-    ------
-    ModelError
-        No such model.
-    """
-    folder = find_model(model)
-    return [folder / name for name in (WEIGHTS, LEVELS) if (folder / name).is_file()]
 
 
 def verify_weights(path: Path) -> dict[str, str]:

@@ -18,7 +18,6 @@ from uncodec.files.restore import BLOCK_FRAMES, full_band_rate
 from uncodec.io import open_audio
 from uncodec.listening.cells import pack_cells
 from uncodec.listening.levels import N_FFT, levels_db
-from uncodec.loudness import LoudnessMeter
 from uncodec.signals import Array
 from uncodec.streams.aligned import RateConverter
 
@@ -176,6 +175,9 @@ def _part(
 
 def loudness_of(audio: Array, rate: int) -> float | None:
     """Integrated loudness in LUFS; None of silence and of what is too short."""
+    # Compiled, which the server, that computes nothing, has no need of.
+    from uncodec.loudness import LoudnessMeter
+
     meter = LoudnessMeter(rate, audio.shape[0])
     at = 0
     while at < audio.shape[1]:
