@@ -11,6 +11,11 @@ import pytest
 # wait for each other on a busy machine make the suite many times slower.
 os.environ.setdefault("OMP_NUM_THREADS", "1")
 
+# A script's background jobs are started to ignore Ctrl-C, and what they start ignores it too. What
+# tests start must not: a handler is not handed on.
+if signal.getsignal(signal.SIGINT) is signal.SIG_IGN:
+    signal.signal(signal.SIGINT, lambda number, frame: None)
+
 
 @pytest.fixture(scope="session")
 def diffusion_folder(tmp_path_factory):

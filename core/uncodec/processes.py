@@ -4,6 +4,7 @@ from __future__ import annotations
 
 import multiprocessing
 import os
+import signal
 import sys
 import threading
 from collections.abc import Iterator
@@ -11,7 +12,7 @@ from contextlib import contextmanager
 from multiprocessing.connection import wait
 from typing import NoReturn
 
-__all__ = ["leave_on_signal", "leave_with_parent", "one_thread"]
+__all__ = ["leave_on_ctrl_c", "leave_on_signal", "leave_with_parent", "one_thread"]
 
 
 def leave_with_parent() -> None:
@@ -29,6 +30,15 @@ def leave_with_parent() -> None:
 def _leave_after(sentinel: int) -> None:
     wait([sentinel])
     os._exit(1)
+
+
+def leave_on_ctrl_c() -> None:
+    """End this process at Ctrl-C without a word, which is left to the one that started it.
+
+    Where that one was started to ignore Ctrl-C, as a script's background job is, so does this one.
+    """
+    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
+        signal.signal(signal.SIGINT, signal.SIG_DFL)
 
 
 def leave_on_signal(number: int, frame: object) -> NoReturn:

@@ -101,6 +101,21 @@ def test_ctrl_c_ends_all_processes_and_leaves_nothing_half_done(put, tmp_path):
     assert is_gone(process.pid)
 
 
+def test_a_run_that_was_told_to_ignore_ctrl_c_goes_on(put, tmp_path):
+    for number in range(3):
+        put(f"{number}.wav", number, samples=20_000)
+    places = tmp_path / "in", tmp_path / "out", tmp_path / "book"
+    command = ["sh", "-c", 'trap "" INT; exec "$@"', "sh"]
+    command += [sys.executable, str(HERE / "light_work.py"), *map(str, places)]
+    process = subprocess.Popen(command, start_new_session=True)
+    deadline = time.monotonic() + 60
+    while not list(places[1].glob(".uncodec-*.part")) and time.monotonic() < deadline:
+        time.sleep(0.05)
+    os.killpg(process.pid, signal.SIGINT)
+    assert process.wait(60) == 0
+    assert len(list(places[1].glob("*.flac"))) == 3
+
+
 def is_gone(group):
     """Whether no process of a group is left, soon."""
     deadline = time.monotonic() + 20

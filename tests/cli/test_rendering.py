@@ -185,8 +185,6 @@ main()
             [sys.executable, "-c", program, *map(str, arguments)],
             stderr=subprocess.PIPE,
             text=True,
-            # Where the tests run in the background SIGINT is ignored, and children inherit that.
-            preexec_fn=lambda: signal.signal(signal.SIGINT, signal.SIG_DFL),
             timeout=180,
         )
         return done.returncode, done.stderr

@@ -13,6 +13,7 @@ import pytest
 
 pytestmark = pytest.mark.skipif(sys.platform == "win32", reason="kills as POSIX does")
 
+ROOT = Path(__file__).resolve().parents[2]
 SETTLED_S = 30.0
 
 BEGINNING = """
@@ -105,3 +106,32 @@ def test_workers_of_a_killed_process_leave(pool, tmp_path):
         parent.wait()
         for worker in filter(is_running, workers):
             os.kill(worker, signal.SIGKILL)
+
+
+@pytest.mark.parametrize("ignored", [False, True])
+def test_ctrl_c_is_ignored_where_the_first_process_ignores_it(ignored):
+    code = """
+import os, signal
+from uncodec.processes import leave_on_ctrl_c
+leave_on_ctrl_c()
+os.kill(os.getpid(), signal.SIGINT)
+print("goes on")
+"""
+    told = "trap '' INT; " if ignored else ""
+    command = ["sh", "-c", f'{told}exec "$0" -c "$1"', sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout, done.stderr) == (
+        (0, "goes on\n", "") if ignored else (-signal.SIGINT, "", "")
+    )
+
+
+def test_what_tests_start_hears_ctrl_c_where_they_run_in_the_background():
+    code = """
+import subprocess, sys
+import tests.conftest
+heard = "import signal; print(signal.getsignal(signal.SIGINT) is signal.default_int_handler)"
+subprocess.run([sys.executable, "-c", heard], check=True)
+"""
+    command = ["sh", "-c", 'trap "" INT; exec "$0" -c "$1"', sys.executable, code]
+    done = subprocess.run(command, capture_output=True, text=True, check=True, cwd=ROOT)
+    assert done.stdout == "True\n"

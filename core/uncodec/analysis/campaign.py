@@ -10,7 +10,6 @@ import json
 import logging
 import math
 import multiprocessing
-import signal
 from collections.abc import Callable, Iterator, Sequence
 from concurrent.futures import ProcessPoolExecutor, as_completed
 from concurrent.futures.process import BrokenProcessPool
@@ -29,7 +28,7 @@ from uncodec.analysis.evaluation import (
 from uncodec.analysis.report import UNTOUCHED, ClipScore
 from uncodec.analysis.restorers import Restore, Restorer
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.processes import leave_with_parent
+from uncodec.processes import leave_on_ctrl_c, leave_with_parent
 
 __all__ = ["Plan", "run"]
 
@@ -143,8 +142,7 @@ def _scored(plan: Plan, tasks: Sequence[Task], jobs: int) -> Iterator[tuple[Path
 
 def _begin(plan: Plan) -> None:
     leave_with_parent()
-    # Ctrl-C reaches all processes at once, and only the first has to say something about it.
-    signal.signal(signal.SIGINT, signal.SIG_DFL)
+    leave_on_ctrl_c()
     logging.basicConfig(format="%(levelname)s: %(message)s")
     _set_plan(plan)
 

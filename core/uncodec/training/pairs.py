@@ -10,7 +10,6 @@ import hashlib
 import io
 import json
 import logging
-import signal
 from collections import deque
 from collections.abc import Callable, Iterator, Mapping, Sequence
 from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
@@ -26,7 +25,7 @@ from numpy.typing import NDArray
 
 from uncodec.codecs import backends
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.processes import leave_with_parent
+from uncodec.processes import leave_on_ctrl_c, leave_with_parent
 from uncodec.rates import NETWORK_RATES
 from uncodec.signals import Array
 from uncodec.training.codings import VALIDATION_MENU, Coding, draw_coding, left_out
@@ -322,10 +321,7 @@ class _Builder:
 
 def _begin_worker() -> None:
     leave_with_parent()
-    # Ctrl-C reaches all processes at once, and only the first has to say something about it. Where
-    # that one was started to ignore it, as a script's background job is, so must the others.
-    if signal.getsignal(signal.SIGINT) is not signal.SIG_IGN:
-        signal.signal(signal.SIGINT, signal.SIG_DFL)
+    leave_on_ctrl_c()
 
 
 def _write_pair(
