@@ -30,6 +30,7 @@ from urllib.request import Request, urlopen
 
 import numpy as np
 import soundfile
+from packaging.requirements import Requirement
 
 ROOT = Path(__file__).resolve().parents[1]
 CLIP = ROOT / "demo" / "coded.mp3"
@@ -50,35 +51,21 @@ def described(wheel: Path) -> Message:
         return Parser().parsestr(archive.read(name).decode())
 
 
-def requirements(lines: list[str] | None, extra: str = "") -> Iterator[str]:
-    """Names of the packages that these lines require, or that an extra adds."""
-    for line in lines or []:
-        requirement, _, marker = line.partition(";")
-        asked = re.search(r"extra *== *['\"]([\w-]+)['\"]", marker)
-        if (asked[1] if asked else "") == extra:
-            wanted = re.match(r"[\w.-]+", requirement)
-            if wanted is not None:
-                yield wanted[0]
-
-
-def closure(names: Iterator[str]) -> set[str]:
-    """These packages and all that they require, as far as they are installed here."""
-    waiting, found = set(names), set()
+def closure(lines: list[str]) -> set[str]:
+    """The packages that these lines require, and all that those require, as far as installed."""
+    waiting = [(Requirement(line), "") for line in lines]
+    found: dict[str, set[str]] = {}
     while waiting:
-        name = waiting.pop()
+        wanted, extra = waiting.pop()
+        if wanted.marker is not None and not wanted.marker.evaluate({"extra": extra}):
+            continue
         with suppress(importlib.metadata.PackageNotFoundError):
-            package = importlib.metadata.distribution(name)
-            if (known := package.metadata["Name"]) not in found:
-                found.add(known)
-                waiting |= set(requirements(package.requires))
-                # torch asks for `cuda-toolkit[...]`, a package of nothing but extras.
-                for line in package.requires or []:
-                    if asked := re.match(r"([\w.-]+)\[([\w,-]+)\]", line):
-                        with suppress(importlib.metadata.PackageNotFoundError):
-                            inner = importlib.metadata.requires(asked[1])
-                            for extra in asked[2].split(","):
-                                waiting |= set(requirements(inner, extra))
-    return found
+            package = importlib.metadata.distribution(wanted.name)
+            known = found.setdefault(package.metadata["Name"], set())
+            for asked in {"", *wanted.extras} - known:
+                known.add(asked)
+                waiting += [(Requirement(line), asked) for line in package.requires or []]
+    return set(found)
 
 
 def link(names: set[str], site: Path) -> None:
@@ -108,7 +95,7 @@ class Environment:
         self.bin = folder / "venv" / "bin"
         asked = "import sysconfig; print(sysconfig.get_path('purelib'))"
         site = self.run("python", "-c", asked).strip()
-        link(closure(requirements(described(wheel).get_all("Requires-Dist"))), Path(site))
+        link(closure(described(wheel).get_all("Requires-Dist") or []), Path(site))
         self.run("pip", "install", "--no-deps", "--no-index", str(wheel))
         self.run("pip", "check")
         clip, rate = soundfile.read(CLIP, dtype="float32", frames=44100 * SECONDS)
@@ -151,7 +138,9 @@ class Environment:
     def install(self, extra: str) -> list[str]:
         """Returns the packages that came with it."""
         before = set(self.run("pip", "freeze").splitlines())
-        self.run("pip", "install", f"uncodec[{extra}] @ {self.wheel.as_uri()}")
+        # What has no wheel is compiled: the extra needs a compiler then, the wheel never.
+        tools = {"PATH": f"{self.bin}:{os.environ['PATH']}"}
+        self.run("pip", "install", f"uncodec[{extra}] @ {self.wheel.as_uri()}", **tools)
         self.run("pip", "check")
         after = set(self.run("pip", "freeze").splitlines())
         return sorted(line.partition("==")[0] for line in after - before if "==" in line)
@@ -208,10 +197,9 @@ def cluster(environment: Environment) -> str:
             address = re.search(r"tcp://[\d.:]+", told.read_text(encoding="utf-8"))
             expect(address is not None, "the scheduler has no address")
             assert address is not None
-            out = environment.folder / "out"
-            words = ("uncodec", "restore", str(environment.clip), "-o", str(out))
-            environment.run(*words, "--format", "wav", "--scheduler", address[0])
-    (result,) = (file for file in out.rglob("*.wav"))
+            result = environment.folder / "out" / "restored.wav"
+            words = ("uncodec", "restore", str(environment.clip), "-o", str(result))
+            environment.run(*words, "--scheduler", address[0])
     return restored(result)
 
 
@@ -232,7 +220,8 @@ def inspect(environment: Environment) -> str:
     environment.run("python", "-c", fitting)
     said = environment.run("uncodec", "inspect", str(CLIP))
     expect(CLIP.name in said, said)
-    return said.splitlines()[0].strip()
+    (row,) = (line for line in said.splitlines() if CLIP.name in line)
+    return " ".join(row.split())
 
 
 def plots(environment: Environment) -> str:
@@ -272,7 +261,7 @@ def s3(environment: Environment) -> str:
 
 def sound(environment: Environment) -> str:
     """Without a sound card there is a line that says so, and does not ask for the extra."""
-    code, out, err = environment.ended("uncodec", "live", str(environment.clip))
+    code, out, err = environment.ended("uncodec", "live", "--file", str(environment.clip))
     expect("pip install" not in out + err, out + err)
     if code == 0:
         return "played"
@@ -309,7 +298,7 @@ def words_without(environment: Environment) -> dict[str, list[str]]:
         "cluster": ["restore", clip, "-o", "out", "--scheduler", "tcp://127.0.0.1:1"],
         "plots": ["inspect", clip, "--picture", "picture.png"],
         "s3": ["restore", "s3://bucket/clip.wav", "-o", "out.wav"],
-        "sound": ["live", clip],
+        "sound": ["live", "--file", clip],
         "visqol": ["evaluate", "--data", folder, "--visqol"],
         "web": ["web", "--no-browser"],
     }

@@ -1,6 +1,7 @@
 """Playing through a live session: by the clock, and on a sound card that is played by a test."""
 
 import gc
+import importlib
 import sys
 import threading
 import time
@@ -114,8 +115,19 @@ def test_a_card_plays_everything_in_order(monkeypatch, channels):
 def test_a_missing_or_broken_card_is_told(monkeypatch):
     with open_dry(128) as session:
         monkeypatch.setitem(sys.modules, "sounddevice", None)
-        with pytest.raises(UncodecError, match="needs the package sounddevice with PortAudio"):
+        with pytest.raises(UncodecError, match=r"not installed: pip install 'uncodec\[sound\]'"):
             play_on_card(session, [])
         monkeypatch.setitem(sys.modules, "sounddevice", FakeCard(broken=True))
         with pytest.raises(UncodecError, match="cannot be used: no such device"):
             play_on_card(session, [])
+
+
+def test_a_library_that_is_missing_under_the_package_is_told(monkeypatch):
+    def load(name: str) -> types.ModuleType:
+        assert name == "sounddevice"
+        raise OSError("PortAudio library not found")
+
+    monkeypatch.setattr(importlib, "import_module", load)
+    told = "libportaudio2.*PortAudio library not found"
+    with open_dry(128) as session, pytest.raises(UncodecError, match=told):
+        play_on_card(session, [])

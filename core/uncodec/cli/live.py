@@ -57,7 +57,7 @@ def live(
         bool,
         typer.Option(
             "--sound/--no-sound",
-            help="Play on the sound card (needs the package sounddevice), or keep time by the "
+            help="Play on the sound card (needs the extra 'sound'), or keep time by the "
             "clock without one.",
         ),
     ] = True,

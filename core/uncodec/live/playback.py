@@ -133,11 +133,15 @@ def play_on_card(session: LiveSession, blocks: Iterable[Array], device: str | No
     """
     try:
         sounddevice: Any = importlib.import_module("sounddevice")
-    except (ImportError, OSError) as error:
-        # OSError: the package is there, the PortAudio library under it is not.
+    except ImportError as error:
         raise UncodecError(
-            f"playing needs the package sounddevice with PortAudio ({error}): "
-            "pip install sounddevice"
+            "playing needs sounddevice, which is not installed: pip install 'uncodec[sound]'"
+        ) from error
+    except OSError as error:
+        # On Linux the package does not bring the library under it.
+        raise UncodecError(
+            "playing needs the library PortAudio, which sounddevice did not find "
+            f"(Debian, Ubuntu: apt-get install libportaudio2): {error}"
         ) from error
     # One thread puts pieces in at the end, another takes them from the front: no lock is needed.
     waiting: deque[Array] = deque()
