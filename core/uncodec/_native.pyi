@@ -2,7 +2,7 @@
 
 import os
 import sys
-from collections.abc import Callable
+from collections.abc import Callable, Sequence
 from pathlib import Path
 from typing import final
 
@@ -95,6 +95,8 @@ class HopTicket:
     @property
     def brightness_db(self) -> float: ...
     @property
+    def likeness(self) -> float: ...
+    @property
     def skipped(self) -> int: ...
 
 @final
@@ -156,15 +158,21 @@ if sys.platform == "linux":
         "HostSession",
         "PendingSession",
         "PluginHost",
+        "pack_reference",
         "read_request",
         "receive_session",
         "session_timing",
         "socket_path",
+        "unpack_reference",
     ]
 
     def socket_path() -> Path: ...
     def session_timing(window: int, hop: int, sample_rate: float) -> tuple[int, int, int]: ...
-    def read_request(socket: int, timeout_s: float) -> tuple[str, int, int, bool]: ...
+    def pack_reference(
+        name: str, *, width_hz: float, cutoff_hz: float, levels_db: Sequence[float]
+    ) -> bytes: ...
+    def unpack_reference(reference: bytes, /) -> tuple[str, float, float, list[float]] | None: ...
+    def read_request(socket: int, timeout_s: float) -> tuple[str, int, int, bool, bytes | None]: ...
     def receive_session(
         socket: int, *, model: str, seed: int, host_pid: int, timeout_s: float
     ) -> PendingSession: ...
@@ -178,7 +186,14 @@ if sys.platform == "linux":
         def hop(self) -> int: ...
         def fits(self, window: int, hop: int, /) -> bool: ...
         def accept(
-            self, *, session: int, window: int, hop: int, version: str, now_ns: int
+            self,
+            *,
+            session: int,
+            window: int,
+            hop: int,
+            version: str,
+            now_ns: int,
+            reference: bool = False,
         ) -> CoreSide: ...
         def refuse(self, reason: str, /) -> None: ...
         def postpone(self, reason: str, /) -> None: ...
@@ -269,12 +284,18 @@ if sys.platform == "linux":
             model: str,
             seed: int = 0,
             may_wait: bool = False,
+            reference: bytes | None = None,
             timeout_s: float = 5.0,
         ) -> HostSession: ...
         def activate(self) -> None: ...
         def deactivate(self) -> None: ...
         def set_parameters(
-            self, *, amount: float = 1.0, seed: int = 0, brightness_db: float = 0.0
+            self,
+            *,
+            amount: float = 1.0,
+            seed: int = 0,
+            brightness_db: float = 0.0,
+            likeness: float = 1.0,
         ) -> None: ...
         def set_bypass(self, bypass: bool, /) -> None: ...
         def process_into(self, x: NDArray[np.float32], out: NDArray[np.float32], /) -> None: ...

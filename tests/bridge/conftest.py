@@ -150,23 +150,31 @@ def open_side(short_path):
     listener = listen(short_path)
     sides = []
 
-    def open_side(host, *, seed=0, window=WINDOW, hop=HOP):
+    def open_side(host, *, seed=0, window=WINDOW, hop=HOP, reference=None):
         answered = []
         asking = threading.Thread(
             target=lambda: answered.append(
-                host.path.open(short_path, model="small", seed=seed, timeout_s=20)
+                host.path.open(
+                    short_path, model="small", seed=seed, reference=reference, timeout_s=20
+                )
             )
         )
         asking.start()
         connection, _ = listener.accept()
         with connection:
-            model, asked, pid, _ = read_request(connection.fileno(), 5)
+            model, asked, pid, _, brought = read_request(connection.fileno(), 5)
+            assert brought == reference
             pending = receive_session(
                 connection.fileno(), model=model, seed=asked, host_pid=pid, timeout_s=5
             )
         assert pending.fits(window, hop)
         side = pending.accept(
-            session=7, window=window, hop=hop, version="1", now_ns=time.monotonic_ns()
+            session=7,
+            window=window,
+            hop=hop,
+            version="1",
+            now_ns=time.monotonic_ns(),
+            reference=reference is not None,
         )
         asking.join()
         sides.append((answered[0], side))

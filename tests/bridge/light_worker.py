@@ -35,7 +35,7 @@ def set_up():
     )
     from uncodec.live import hop_engine
 
-    hop_engine.restoring_engine = lambda _, *, sample_rate, hop, channels, seed=0: (
+    hop_engine.restoring_engine = lambda _, *, sample_rate, hop, channels, seed=0, like=None: (
         hop_engine.PassingEngine(channels, hop, WINDOW - HOP)
     )
 

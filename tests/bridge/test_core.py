@@ -16,9 +16,12 @@ import pytest
 from typer.testing import CliRunner
 
 from uncodec import cli
+from uncodec.balance import Balance
 from uncodec.bridge.launcher import ask, launch, stop
+from uncodec.bridge.packed_reference import pack
 from uncodec.bridge.sockets import control_path
 from uncodec.errors import CoreError
+from uncodec.io import write_audio
 from uncodec.live import open_stream
 
 HOP, WINDOW = 64, 256
@@ -270,6 +273,52 @@ def test_commands_start_one_core_and_stop_it(folder, monkeypatch, small_model, w
     assert stopped.exit_code == 0
     assert run("status").exit_code == 1
     assert not path.exists()
+
+
+def test_a_core_has_a_reference_for_plugins_that_bring_none(
+    folder, monkeypatch, small_model, make_host, wait, tmp_path
+):
+    path = folder / "liked" / "core.sock"
+    monkeypatch.setenv("UNCODEC_CORE_SOCKET", str(path))
+
+    def start(*words):
+        return CliRunner().invoke(cli.app, ["core", "start", "--model", small_model, *words])
+
+    audio = np.random.default_rng(0).normal(0, 0.1, (2, 30_000))
+    for name in ("song", "other"):
+        write_audio(tmp_path / f"{name}.wav", audio.astype(np.float32), 44100)
+        audio = np.cumsum(audio, axis=1) * 0.1
+    (tmp_path / "empty").mkdir()
+    refused = start("--like", str(tmp_path / "empty"))
+    assert (refused.exit_code, path.exists()) == (1, False)
+    assert "must hold audio files that can be read, has none" in refused.stderr
+    assert start("--like", str(tmp_path / "song.wav")).exit_code == 0
+    try:
+        assert start("--like", str(tmp_path / "song.wav")).exit_code == 0
+        assert start().exit_code == 0
+        other = start("--like", str(tmp_path / "other.wav"))
+        assert other.exit_code == 1
+        assert "like=other.wav: the core that is running uses song.wav; stop it first" in (
+            other.stderr
+        )
+        told = ask(path, "status")
+        assert told["reference"]["name"] == "song.wav"
+        own = pack(Balance("own.flac", (450.0, 1250.0), (0.0, 0.0), 20_000.0))
+        sessions = {}
+        for expected, reference in [("song.wav", None), ("own.flac", own)]:
+            host = make_host()
+            sessions[expected] = host.path.open(
+                path, model=small_model, reference=reference, timeout_s=20
+            )
+        shown = {entry["session"]: entry["reference"] for entry in worker_of(path)["sessions"]}
+        assert shown == {session.number: name for name, session in sessions.items()}
+        status = CliRunner().invoke(cli.app, ["core", "status"]).stdout
+        assert "reference for plugins without one: song.wav" in status
+        assert ", like own.flac, " in status
+        for session in sessions.values():
+            session.close()
+    finally:
+        stop(path)
 
 
 def test_starting_a_core_that_is_being_started_waits_for_it(folder, monkeypatch, small_model, wait):

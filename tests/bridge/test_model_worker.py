@@ -12,9 +12,11 @@ import numpy as np
 import pytest
 
 from uncodec._native import read_request
+from uncodec.balance import Balance
 from uncodec.bridge import model_worker as worker_module
 from uncodec.bridge.load import Times, has_room
 from uncodec.bridge.model_worker import ModelWorker
+from uncodec.bridge.packed_reference import pack, written
 from uncodec.bridge.sockets import listen
 from uncodec.errors import CoreError
 from uncodec.live.times import Percentiles
@@ -38,13 +40,16 @@ class Door:
         self.listener = listen(path)
         self.number = 0
 
-    def open(self, host, model="small", may_wait=False):
+    def open(self, host, model="small", may_wait=False, reference=None):
         """Open a session; what the host gets."""
         got = []
 
         def ask():
             try:
-                got.append(host.path.open(self.path, model=model, may_wait=may_wait, timeout_s=20))
+                session = host.path.open(
+                    self.path, model=model, may_wait=may_wait, reference=reference, timeout_s=20
+                )
+                got.append(session)
             except CoreError as error:
                 got.append(error)
 
@@ -52,7 +57,7 @@ class Door:
         asking.start()
         connection, _ = self.listener.accept()
         with connection:
-            name, seed, pid, may_wait = read_request(connection.fileno(), 5)
+            name, seed, pid, may_wait, brought = read_request(connection.fileno(), 5)
             self.number += 1
             order = {
                 "do": "open",
@@ -61,6 +66,7 @@ class Door:
                 "seed": seed,
                 "host_pid": pid,
                 "may_wait": may_wait,
+                "reference": "" if brought is None else written(brought),
             }
             socket.send_fds(self.control, [json.dumps(order).encode()], [connection.fileno()])
         while asking.is_alive():
@@ -113,6 +119,20 @@ def test_percentiles_are_of_the_last_times():
     expected = np.percentile(np.arange(4000, 5000), [50, 99, 99.9, 100]) * 1e-9
     np.testing.assert_allclose(list(times.percentiles().described().values()), expected)
     assert times.count == 5000
+
+
+def test_a_session_has_the_reference_that_it_brings(make_door, make_host, play):
+    door = make_door()
+    balance = Balance("song.flac", (450.0, 1250.0), (0.5, -3.0), 20_000.0)
+    for reference in (None, pack(balance)):
+        host = make_host()
+        session = door.open(host, reference=reference)
+        assert play(host, door)["dry"] == 0
+        (told,) = door.worker.describe()["sessions"]
+        assert told["reference"] == (None if reference is None else "song.flac")
+        session.close()
+        while door.worker.describe()["sessions"]:
+            door.worker.turn()
 
 
 def test_a_session_that_would_not_fit_is_refused_with_the_numbers(make_door, make_host):

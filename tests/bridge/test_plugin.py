@@ -12,6 +12,7 @@ import pytest
 
 from uncodec import GANRestorer, rendering
 from uncodec._native import PluginHost
+from uncodec.balance import Balance, Like
 from uncodec.bridge import bundle as bundle_module
 from uncodec.bridge.bundle import (
     FORMATS,
@@ -28,9 +29,12 @@ from uncodec.bridge.plugin import (
     read_status,
     with_settings,
 )
+from uncodec.effects.reference import as_balance
 from uncodec.errors import CoreError, DryRender, InvalidType, InvalidValue
 
 MODEL = ("live-gan", "cpu")
+# As loud in the treble as below: brighter than anything is.
+FLAT = Balance("flat.flac", (50.0, 22000.0), (0.0, 0.0), 22000.0)
 
 
 @pytest.fixture(scope="module", autouse=True)
@@ -72,15 +76,17 @@ def test_a_render_through_the_plugin_is_that_of_the_effect(noise, rate, channels
     assert np.abs(expected - audio).max() > 1e-3, "the delta is to be heard"
 
 
-def render(core, plugin_format, audio, rate, block, amount):
+def render(core, plugin_format, audio, rate, block, amount, like=None):
     """What the plugin gives in a host that renders, less its latency."""
     with core_at(core.path):
         plugin = PluginHost(
             find_library(find_bundle(plugin_format)),
             sample_rate=rate,
-            channels=2,
+            channels=len(audio),
             max_block=block,
-            settings=lambda state: with_settings(state, amount=amount, seed=9, brightness_db=4.0),
+            settings=lambda state: with_settings(
+                state, amount=amount, seed=9, brightness_db=4.0, like=like
+            ),
             offline=True,
         )
     assert plugin.format == plugin_format
@@ -89,7 +95,7 @@ def render(core, plugin_format, audio, rate, block, amount):
     audio = np.pad(audio, ((0, 0), (0, late + -(audio.shape[1] + late) % block)))
     out = np.zeros_like(audio)
     for start in range(0, audio.shape[1], block):
-        part = np.zeros((2, block), np.float32)
+        part = np.zeros((len(audio), block), np.float32)
         plugin.process_into(np.ascontiguousarray(audio[:, start : start + block]), part)
         out[:, start : start + block] = part
     assert read_status(plugin.state()).dry == 0
@@ -106,10 +112,25 @@ def test_both_formats_give_the_same_samples_and_those_of_the_effect(core, noise)
     assert np.abs(expected - audio).max() > 1e-3, "the delta is to be heard"
 
 
+@pytest.mark.parametrize("channels", [1, 2])
+def test_both_formats_have_the_reference_of_the_effect(core, noise, channels):
+    audio = cut_off(noise(66_150, channels), 44100)
+    like = Like(as_balance((noise(66_150), 44100)), 0.7)
+    effect = GANRestorer(0.8, 9, brightness_db=4.0, like=like.balance, like_amount=0.7)
+    expected = effect(audio, 44100)
+    vst3, clap = (render(core, name, audio, 44100, 300, 0.8, like) for name in FORMATS)
+    np.testing.assert_array_equal(vst3, clap)
+    # -100 dBFS
+    np.testing.assert_allclose(clap[:, :66_150], expected, rtol=0, atol=1e-5)
+    plain = GANRestorer(amount=0.8, seed=9, brightness_db=4.0)(audio, 44100)
+    assert np.abs(expected - plain).max() > 1e-3, "the reference is to be heard"
+
+
+@pytest.mark.parametrize("like", [None, Like(FLAT)], ids=["alone", "with a reference"])
 @pytest.mark.parametrize("plugin_format", FORMATS)
-def test_without_an_amount_a_render_is_its_input_to_the_bit(core, noise, plugin_format):
+def test_without_an_amount_a_render_is_its_input_to_the_bit(core, noise, plugin_format, like):
     audio = noise(20_000)
-    out = render(core, plugin_format, audio, 48000, 512, 0.0)
+    out = render(core, plugin_format, audio, 48000, 512, 0.0, like)
     np.testing.assert_array_equal(out[:, :20_000], audio)
     assert np.abs(out[:, 1:20_000] - audio[:, :-1]).max() > 0.1, "one off is found out"
 
@@ -127,6 +148,70 @@ def test_brightness_of_the_plugin_is_that_of_the_effect(noise):
             )
     plain = GANRestorer(seed=9)(audio, 44100)
     assert np.abs(plain - restorer(audio, 44100)).max() > 1e-4
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1), (96000, 2)])
+def test_likeness_of_the_plugin_is_that_of_the_effect(noise, rate, channels):
+    audio = cut_off(noise(rate * 3 // 2, channels), rate)
+    restorer = GANRestorer(seed=9, like=FLAT, like_amount=0.7)
+    plugin = restorer.as_plugin()
+    assert plugin_status(plugin).reference == "flat.flac"
+    assert plugin.likeness == pytest.approx(70.0)
+    for share in (0.7, 0.25):
+        plugin.likeness, restorer.like_amount = 100 * share, share
+        with rendering(plugin):
+            np.testing.assert_allclose(
+                plugin(audio, rate), restorer(audio, rate), rtol=0, atol=1e-5
+            )
+    plain = GANRestorer(seed=9)(audio, rate)
+    assert np.abs(plain - restorer(audio, rate)).max() > 1e-3
+    plugin.likeness = 0
+    with rendering(plugin):
+        np.testing.assert_allclose(plugin(audio, rate), plain, rtol=0, atol=1e-5)
+
+
+def test_likeness_moves_while_the_plugin_plays_without_a_step(noise):
+    audio = cut_off(noise(512 * 200), 44100)
+
+    def play(likeness):
+        plugin = GANRestorer(seed=9, like=FLAT).as_plugin()
+        parts = []
+        with rendering(plugin):
+            for number, start in enumerate(range(0, audio.shape[1], 512)):
+                plugin.likeness = likeness(number)
+                part = audio[:, start : start + 512]
+                parts.append(plugin(part, 44100, buffer_size=512, reset=False))
+        return np.concatenate(parts, axis=1)
+
+    none, all_of_it = play(lambda _: 0.0), play(lambda _: 100.0)
+    jumps = play(lambda number: 100.0 * (number // 20 % 2))
+    assert np.abs(none - all_of_it).max() > 1e-3
+
+    def steps(out):
+        # Of what is above the input's band: there a click would stand out.
+        spectrum = np.fft.rfft(np.diff(out[:, 44100:]))
+        spectrum[:, : spectrum.shape[1] // 3] = 0
+        return np.abs(np.fft.irfft(spectrum)).max()
+
+    assert steps(jumps) <= 1.1 * max(steps(none), steps(all_of_it))
+
+
+def test_a_reference_that_comes_while_the_plugin_plays_is_heard(noise):
+    audio = cut_off(noise(66_150), 44100)
+    plugin = GANRestorer(seed=9).as_plugin()
+    plain, liked = (GANRestorer(seed=9, like=like)(audio, 44100) for like in (None, FLAT))
+    with rendering(plugin):
+        np.testing.assert_allclose(plugin(audio, 44100), plain, rtol=0, atol=1e-5)
+    before = plugin.preset_data
+    start = before.index(b"UNCODECS")
+    state = with_settings(before[start:], amount=1.0, seed=9, like=Like(FLAT))
+    plugin.preset_data = before[:start] + state
+    with rendering(plugin):
+        np.testing.assert_allclose(plugin(audio, 44100), liked, rtol=0, atol=1e-5)
+    plugin.preset_data = before
+    assert plugin_status(plugin).reference is None
+    with rendering(plugin):
+        np.testing.assert_allclose(plugin(audio, 44100), plain, rtol=0, atol=1e-5)
 
 
 def test_a_stream_through_the_plugin_is_the_effect_later(noise, later):

@@ -5,6 +5,8 @@ import time
 import numpy as np
 import pytest
 
+from uncodec.balance import Balance, Like
+from uncodec.bridge.packed_reference import pack, read
 from uncodec.bridge.plugin_session import PluginSession
 from uncodec.live import open_stream
 from uncodec.live.restored_hops import MOST_FAILURES
@@ -22,10 +24,12 @@ def serve(session):
 def serving(open_side, loaded, make_host):
     """Makes a host that is served whenever it waits."""
 
-    def serving(*, seed=0, **options):
+    def serving(*, seed=0, balance=None, **options):
         host = make_host(**options)
-        kept, side = open_side(host, seed=seed)
-        session = PluginSession(side, loaded, number=1, seed=seed, host_pid=1)
+        packed = None if balance is None else pack(balance)
+        kept, side = open_side(host, seed=seed, reference=packed)
+        reference = None if packed is None else read(packed)
+        session = PluginSession(side, loaded, number=1, seed=seed, host_pid=1, reference=reference)
         host.answer = lambda: serve(session)
         host.kept = kept
         return host, session
@@ -102,6 +106,82 @@ def test_brightness_changes_from_a_hop_on(serving, noise):
     assert np.abs(plain - bright).max() > 1e-3
     np.testing.assert_array_equal(changed[:, : 30 * HOP], plain[:, : 30 * HOP])
     np.testing.assert_allclose(changed[:, 45 * HOP :], bright[:, 45 * HOP :], atol=1e-5)
+
+
+def dull(audio, rate, above_hz=5000):
+    """Nothing above: only of what a band lacks a reference says anything."""
+    spectrum = np.fft.rfft(audio)
+    spectrum[:, round(above_hz / rate * audio.shape[1]) :] = 0
+    return np.fft.irfft(spectrum, audio.shape[1]).astype(np.float32)
+
+
+DARK = Balance("dark.flac", (100.0, 4000.0, 6000.0, 22000.0), (0.0, -5.0, -60.0, -80.0), 22000.0)
+
+
+@pytest.mark.parametrize(("rate", "channels"), [(44100, 2), (48000, 1), (96000, 2), (32000, 1)])
+@pytest.mark.parametrize("likeness", [1.0, 0.25])
+def test_a_reference_does_what_it_does_in_the_stream(
+    serving, small_model, rate, channels, likeness, noise, later
+):
+    block = 200
+    audio = dull(noise(block * (rate * 3 // 2 // block), channels), rate)
+    stream = open_stream(
+        small_model, sample_rate=rate, channels=channels, like=Like(DARK, likeness)
+    )
+    expected = stream.process(audio)
+    host, session = serving(rate=rate, channels=channels, block=block, balance=DARK)
+    host.path.set_parameters(likeness=likeness)
+    host.path.activate()
+    late = host.late - stream.latency_samples
+    out = host.run(audio)
+    assert_equal_to_100_db(out, later(expected, late))
+    plain = open_stream(small_model, sample_rate=rate, channels=channels).process(audio)
+    assert np.abs(expected - plain).max() > 1e-3, "the reference is to be heard"
+    assert session.describe()["reference"] == "dark.flac"
+
+
+def test_likeness_changes_from_a_hop_on_and_none_is_no_reference(serving, noise):
+    audio = dull(noise(HOP * 1200), 48000)
+    half = 900 * HOP
+    outs = {}
+    for shares in [(0.0, 0.0), (1.0, 1.0), (0.0, 1.0), (1.0, 0.0), None]:
+        host, _ = serving(balance=None if shares is None else DARK)
+        host.path.set_parameters(likeness=1.0 if shares is None else shares[0])
+        host.path.activate()
+        first = host.run(audio[:, :half])
+        host.path.set_parameters(likeness=0.5 if shares is None else shares[1])
+        outs[shares] = np.concatenate([first, host.run(audio[:, half:])], axis=1)
+    plain, dark, without = outs[0.0, 0.0], outs[1.0, 1.0], outs[None]
+    assert np.abs(plain - dark).max() > 1e-3
+    np.testing.assert_array_equal(without, plain)
+    for changed, before, after in [
+        (outs[0.0, 1.0], plain, dark),
+        (outs[1.0, 0.0], dark, plain),
+    ]:
+        np.testing.assert_array_equal(changed[:, :half], before[:, :half])
+        # What is remembered of the music does not depend on the share.
+        np.testing.assert_allclose(
+            changed[:, half + 15 * HOP :], after[:, half + 15 * HOP :], atol=1e-5
+        )
+        # No step is larger than those of the two by themselves.
+        own = max(np.abs(np.diff(out[:, half // 2 :])).max() for out in (plain, dark))
+        assert np.abs(np.diff(changed[:, half - HOP : half + 20 * HOP])).max() <= own
+
+
+def test_a_failure_forgets_no_reference(serving, noise, monkeypatch):
+    audio = dull(noise(HOP * 600), 48000)
+    host, session = serving(balance=DARK)
+    host.path.set_parameters(likeness=0.25)
+    host.path.activate()
+    host.run(audio[:, : 20 * HOP])
+    with monkeypatch.context() as patch:
+        patch.setattr(type(session._hops._engine), "push_into", lambda *_: 1 / 0)
+        host.push(audio[:, :HOP])
+        host.pull(HOP, 2)
+        serve(session)
+    assert session.describe()["failures"] == 1
+    host.run(audio[:, 20 * HOP : 100 * HOP])
+    assert session._hops._engine._likeness.amount == 0.25
 
 
 def test_another_activation_begins_afresh_and_may_bring_another_seed(serving, noise):

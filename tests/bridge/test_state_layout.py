@@ -8,7 +8,9 @@ from pathlib import Path
 
 import pytest
 
+from uncodec.balance import Balance, Like
 from uncodec.bridge import plugin
+from uncodec.bridge.packed_reference import pack
 
 EFFECT = Path(__file__).parents[2] / "plugin_bridge/effect"
 README = (EFFECT / "README.md").read_text()
@@ -27,6 +29,7 @@ def table() -> dict[str, tuple[int, int]]:
 
 
 TABLE = table()
+BALANCE = Balance("song.flac", (450.0, 1250.0), (0.5, -3.0), 20_000.0)
 COUNTERS = (
     "number of the session",
     "samples from the core",
@@ -56,6 +59,8 @@ def test_rust_writes_everything_where_the_table_says():
         TABLE["length of the model's name"][0]: "name.len",
         TABLE["name of the model"][0]: "name.as_bytes",
         TABLE["brightness in dB"][0]: "settings.brightness_db.to_le_bytes",
+        TABLE["likeness"][0]: "settings.likeness.to_le_bytes",
+        TABLE["reference"][0]: "reference.encode",
         TABLE["core"][0]: "status.core",
         TABLE["latency in samples"][0]: "status.latency.to_le_bytes",
         TABLE[COUNTERS[0]][0]: "value.to_le_bytes",
@@ -74,6 +79,9 @@ def test_rust_reads_the_settings_where_the_table_says():
     # The name is read as a range; magic and version come before everything.
     first = {TABLE[name][0] for name in ("magic", "version", "name of the model")}
     assert {int(place) for place in reads} == settings - first
+    # The reference is the last of it.
+    assert "bytes[BYTES - REFERENCE_BYTES..]" in SOURCE
+    assert TABLE["reference"] == (plugin._STATE_BYTES - 600, 600)
 
 
 def constant(name: str) -> str:
@@ -117,6 +125,8 @@ def test_python_writes_settings_where_the_table_says():
         ("Q", "seed", 2**64 - 3),
         *text("length of the model's name", "name of the model", "some-model"),
         ("d", "brightness in dB", -4.5),
+        ("d", "likeness", 0.75),
+        ("600s", "reference", pack(BALANCE)),
     )
     written = plugin.with_settings(
         bytes(plugin._STATE_BYTES),
@@ -125,6 +135,7 @@ def test_python_writes_settings_where_the_table_says():
         latency_safety_ms=7.0,
         model="some-model",
         brightness_db=-4.5,
+        like=Like(BALANCE, 0.75),
     )
     assert written == expected
 
@@ -138,6 +149,7 @@ def test_python_reads_the_status_where_the_table_says(core, connected):
         ("I", "latency in samples", 1535),
         *(("Q", name, number) for number, name in enumerate(COUNTERS, 1)),
         *text("length of the reason", "why there is no core", reason),
+        ("600s", "reference", pack(BALANCE)),
     )
     assert plugin.read_status(state) == plugin.PluginStatus(
         connected=connected,
@@ -149,4 +161,5 @@ def test_python_reads_the_status_where_the_table_says(core, connected):
         refused=5,
         worst_callback_s=6 * 1e-9,
         reason=reason,
+        reference="song.flac",
     )

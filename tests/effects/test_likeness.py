@@ -154,8 +154,3 @@ def test_amounts_outside_their_range_are_refused(amount, dull):
 def test_a_render_has_the_reference_in_its_settings(dull):
     like = Like(as_balance((dull, RATE)), 0.5)
     assert RenderSettings(like=like).take(2).like is like
-
-
-def test_the_plugin_has_no_reference(dull):
-    with pytest.raises(InvalidValue, match="like=array: must be None"):
-        GANRestorer(like=(dull, RATE)).as_plugin()

@@ -38,6 +38,8 @@ def test_parameters_have_names_and_units(bundle: str) -> None:
         ("Latency safety", "ms"),
         ("Model", ""),
         ("Brightness", "dB"),
+        ("Likeness", "%"),
+        ("Reference", ""),
     ]
 
 

@@ -44,18 +44,24 @@ def test_it_is_an_effect_with_named_parameters(plugin: pedalboard.VST3Plugin) ->
         "latency_safety_ms",
         "model",
         "brightness_db",
+        "likeness",
+        "reference",
     ]
     assert plugin.amount == 100.0
     assert not plugin.bypass
     assert plugin.latency_safety_ms == 10.0
     assert plugin.model == "live-gan"
     assert plugin.brightness_db == 0.0
+    assert plugin.likeness == 100.0
+    assert plugin.reference == "none (Likeness is off)"
 
 
 def test_parameters_take_every_value_they_name(plugin: pedalboard.VST3Plugin) -> None:
     for amount in (0.0, 0.1, 12.5, 99.9, 100.0):
         plugin.amount = amount
         assert plugin.amount == amount
+        plugin.likeness = amount
+        assert plugin.likeness == amount
     for brightness_db in (-12.0, -0.1, 0.0, 0.1, 3.5, 12.0):
         plugin.brightness_db = brightness_db
         assert plugin.brightness_db == pytest.approx(brightness_db, abs=1e-6)
@@ -179,23 +185,30 @@ def test_the_state_carries_parameters_and_seed(bundle: str) -> None:
 def test_parameters_read_what_a_state_brought(bundle: str) -> None:
     one, two = pedalboard.load_plugin(bundle), pedalboard.load_plugin(bundle)
     one.amount, one.bypass, one.latency_safety_ms, one.brightness_db = 25.0, True, 20.0, -3.0
+    one.likeness = 40.0
     one.process(noise(2, 1000), 44100)
     two.preset_data = one.preset_data
     assert (two.amount, two.bypass, two.latency_safety_ms) == (25.0, True, 20.0)
-    assert two.brightness_db == -3.0
+    assert (two.brightness_db, two.likeness) == (-3.0, 40.0)
 
 
-def test_a_state_from_before_brightness_is_read_as_none(bundle: str) -> None:
+@pytest.mark.parametrize(("version", "brightness_db"), [(1, 0.0), (2, -3.0)])
+def test_states_of_earlier_releases_are_read(
+    bundle: str, version: int, brightness_db: float
+) -> None:
     one, two = pedalboard.load_plugin(bundle), pedalboard.load_plugin(bundle)
-    one.amount = 25.0
+    one.amount, one.brightness_db = 25.0, -3.0
     one.process(noise(2, 1000), 44100)
     preset = bytearray(one.preset_data)
     at = preset.index(b"UNCODECS")
-    struct.pack_into("<I", preset, at + 8, 1)
-    preset[at + 176 : at + 192] = bytes(16)
-    two.brightness_db = 6.0
+    struct.pack_into("<I", preset, at + 8, version)
+    # What such a release leaves empty.
+    start = at + (176 if version == 1 else 184)
+    preset[start : at + 192] = bytes(at + 192 - start)
+    two.brightness_db, two.likeness = 6.0, 50.0
     two.preset_data = bytes(preset)
-    assert (two.amount, two.brightness_db) == (25.0, 0.0)
+    assert (two.amount, two.likeness) == (25.0, 100.0)
+    assert two.brightness_db == pytest.approx(brightness_db)
 
 
 def test_many_instances_live_side_by_side(bundle: str) -> None:

@@ -37,6 +37,7 @@ def run_core(order: dict[str, Any]) -> int:
             device=order["device"],
             any_name=order["any_name"],
             admit_all=order["admit_all"],
+            reference=order["reference"],
         )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):
             signal.signal(number, lambda *_: supervisor.stop())

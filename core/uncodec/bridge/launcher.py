@@ -111,6 +111,7 @@ def launch(
     device: str = "cpu",
     any_name: bool = False,
     admit_all: bool = False,
+    reference: str = "",
     leased: bool = False,
     tell: Callable[[str], None] | None = None,
 ) -> tuple[subprocess.Popen[bytes], socket.socket]:
@@ -118,7 +119,7 @@ def launch(
 
     Parameters
     ----------
-    path, model, device, any_name, admit_all
+    path, model, device, any_name, admit_all, reference
         As of `uncodec.bridge.supervisor.Supervisor`.
     leased : bool
         Whether it ends when the connection that is returned is closed, however that comes about.
@@ -145,6 +146,7 @@ def launch(
         "device": device,
         "any_name": any_name,
         "admit_all": admit_all,
+        "reference": reference,
         "leased": leased,
         "report": theirs.fileno(),
     }

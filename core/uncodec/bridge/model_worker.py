@@ -23,6 +23,7 @@ import torch
 
 from uncodec._native import PendingSession, receive_session
 from uncodec.bridge.load import Times, has_room
+from uncodec.bridge.packed_reference import unpack
 from uncodec.bridge.plugin_session import PluginSession
 from uncodec.bridge.worker_process import MESSAGE_BYTES, tell_doing
 from uncodec.errors import UncodecError
@@ -206,12 +207,14 @@ class ModelWorker:
             _log.warning("a session of process %s was refused: %s", order["host_pid"], reason)
             pending.refuse(reason)
             return
+        reference = unpack(order["reference"])
         side = pending.accept(
             session=order["session"],
             window=config.window,
             hop=config.hop,
             version=self._model.version,
             now_ns=time.monotonic_ns(),
+            reference=reference is not None,
         )
         session = PluginSession(
             side,
@@ -220,6 +223,7 @@ class ModelWorker:
             seed=order["seed"],
             host_pid=order["host_pid"],
             may_wait=may_wait,
+            reference=reference,
         )
         number = side.fileno()
         self._sessions[number] = session

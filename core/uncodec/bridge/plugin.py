@@ -15,15 +15,19 @@ from typing import TYPE_CHECKING
 
 from uncodec.bridge.bundle import find_bundle
 from uncodec.bridge.launcher import PrivateCore, wait_until
+from uncodec.bridge.packed_reference import pack, read
 from uncodec.errors import CoreError, DryRender, InvalidType
 
 if TYPE_CHECKING:
     import pedalboard
 
+    from uncodec.balance import Like
+
 __all__ = [
     "PluginStatus",
     "core_at",
     "load_attached",
+    "new_state",
     "plugin_status",
     "read_status",
     "rendering",
@@ -32,9 +36,10 @@ __all__ = [
 
 # The plugin's state; see "State" in plugin_bridge/effect/README.md.
 _MAGIC = b"UNCODECS"
-_STATE_BYTES = 512
-_VERSION = 2
-_AMOUNT, _SAFETY_MS, _SEED, _MODEL, _BRIGHTNESS, _STATUS, _REASON = 16, 24, 32, 40, 176, 192, 256
+_STATE_BYTES = 1112
+_VERSION = 3
+_AMOUNT, _SAFETY_MS, _SEED, _MODEL, _BRIGHTNESS, _LIKENESS = 16, 24, 32, 40, 176, 184
+_STATUS, _REASON, _REFERENCE = 192, 256, 512
 _NAME_BYTES = 128
 _SETTINGS = struct.Struct("<8sI")
 _NUMBERS = struct.Struct("<2I6QI")
@@ -63,6 +68,8 @@ class PluginStatus:
     worst_callback_s : float
     reason : str
         Why there is no core.
+    reference : str or None
+        Name of its reference.
     """
 
     connected: bool
@@ -74,6 +81,7 @@ class PluginStatus:
     refused: int
     worst_callback_s: float
     reason: str
+    reference: str | None = None
 
 
 def _state_of(plugin: pedalboard.VST3Plugin) -> tuple[bytes, int]:
@@ -120,8 +128,18 @@ def read_status(state: bytes) -> PluginStatus:
         state, _STATUS
     )
     reason = state[_REASON:][:length].decode(errors="replace")
+    reference = read(state[_REFERENCE:_STATE_BYTES])
     return PluginStatus(
-        core == _CONNECTED, latency, session, wet, dry, late, refused, worst_ns * 1e-9, reason
+        core == _CONNECTED,
+        latency,
+        session,
+        wet,
+        dry,
+        late,
+        refused,
+        worst_ns * 1e-9,
+        reason,
+        None if reference is None else reference.name,
     )
 
 
@@ -133,6 +151,7 @@ def with_settings(
     latency_safety_ms: float | None = None,
     model: str | None = None,
     brightness_db: float | None = None,
+    like: Like | None = None,
 ) -> bytes:
     """A state with other settings; those that are None stay."""
     patched = bytearray(state)
@@ -140,6 +159,9 @@ def with_settings(
     struct.pack_into("<Q", patched, _SEED, seed)
     if brightness_db is not None:
         struct.pack_into("<d", patched, _BRIGHTNESS, brightness_db)
+    if like is not None:
+        struct.pack_into("<d", patched, _LIKENESS, like.amount)
+        patched[_REFERENCE:_STATE_BYTES] = pack(like.balance)
     if latency_safety_ms is not None:
         struct.pack_into("<d", patched, _SAFETY_MS, latency_safety_ms)
     if model is not None:
@@ -148,8 +170,36 @@ def with_settings(
     return bytes(patched)
 
 
+def new_state(
+    *,
+    amount: float = 1.0,
+    model: str = "live-gan",
+    brightness_db: float = 0.0,
+    like: Like | None = None,
+) -> bytes:
+    """The state of a new plugin with these settings."""
+    state = bytearray(_STATE_BYTES)
+    _SETTINGS.pack_into(state, 0, _MAGIC, _VERSION)
+    struct.pack_into("<d", state, _LIKENESS, 1.0)
+    return with_settings(
+        bytes(state),
+        amount=amount,
+        seed=0,
+        latency_safety_ms=10.0,
+        model=model,
+        brightness_db=brightness_db,
+        like=like,
+    )
+
+
 def load_attached(
-    *, model: str, device: str, amount: float, seed: int, brightness_db: float = 0.0
+    *,
+    model: str,
+    device: str,
+    amount: float,
+    seed: int,
+    brightness_db: float = 0.0,
+    like: Like | None = None,
 ) -> pedalboard.VST3Plugin:
     """Load the plugin, attached to a core of this process; see `GANRestorer.as_plugin`."""
     import pedalboard
@@ -166,7 +216,7 @@ def load_attached(
         # The parameter itself has steps of 0.1 %, and there is none for the seed.
         preset, start = _state_of(plugin)
         patched = with_settings(
-            preset[start:], amount=amount, seed=seed, brightness_db=brightness_db
+            preset[start:], amount=amount, seed=seed, brightness_db=brightness_db, like=like
         )
         plugin.preset_data = preset[:start] + patched
         if not wait_until(lambda: plugin_status(plugin).connected, CONNECTING_S):

@@ -8,6 +8,7 @@ from typing import Any
 import numpy as np
 
 from uncodec._native import CoreSide, HopTicket
+from uncodec.balance import Balance, Like
 from uncodec.bridge.load import ENOUGH_HOPS, Times
 from uncodec.live.hop_engine import HopEngine, restoring_engine
 from uncodec.live.restored_hops import RestoredHops
@@ -36,6 +37,8 @@ class PluginSession:
         For the status.
     may_wait : bool
         Whether the host renders: its hops have no due time, and others come first.
+    reference : Balance, optional
+        What is added is drawn towards it, as far as each hop says.
     """
 
     def __init__(
@@ -47,6 +50,7 @@ class PluginSession:
         seed: int,
         host_pid: int,
         may_wait: bool = False,
+        reference: Balance | None = None,
     ) -> None:
         self.side = side
         self.number = number
@@ -60,6 +64,7 @@ class PluginSession:
         self._budget_ns = max(0, round((side.latency - side.model_delay - hop + 1) / rate * 1e9))
         self._model = model
         self._seed = seed
+        self._reference = reference
         self._hops = RestoredHops(self._open_engine(seed))
         self._generation: int | None = None
         self._ticket: HopTicket | None = None
@@ -75,6 +80,7 @@ class PluginSession:
             hop=self.side.hop,
             channels=self.side.channels,
             seed=seed,
+            like=None if self._reference is None else Like(self._reference),
         )
 
     @property
@@ -142,7 +148,11 @@ class PluginSession:
         if ticket.generation != self._generation:
             self._begin(ticket)
         good = self._hops.run(
-            ticket.hop, self._input, amount=ticket.amount, brightness_db=ticket.brightness_db
+            ticket.hop,
+            self._input,
+            amount=ticket.amount,
+            brightness_db=ticket.brightness_db,
+            likeness=ticket.likeness,
         )
         if good:
             self.side.publish(ticket, self._hops.output, self._hops.tail)
@@ -170,6 +180,7 @@ class PluginSession:
             "channels": self.side.channels,
             "hop": self.side.hop,
             "may_wait": self.may_wait,
+            "reference": None if self._reference is None else self._reference.name,
             "latency_samples": self.side.latency,
             "wet_samples": host["wet"],
             "dry_samples": host["dry"],

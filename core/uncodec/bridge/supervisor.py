@@ -16,6 +16,7 @@ from typing import Any
 
 from uncodec._native import read_request, receive_session
 from uncodec.bridge.load import LOAD_LIMIT
+from uncodec.bridge.packed_reference import described, written
 from uncodec.bridge.sockets import ClaimedPath, control_path, listen, peer_of
 from uncodec.bridge.worker_process import NotReady, WorkerProcess
 from uncodec.errors import CoreError, UncodecError
@@ -51,6 +52,8 @@ class Supervisor:
         Serve that model whatever name a plugin asks for.
     admit_all : bool
         No admission control: for hosts that do not play in real time.
+    reference : str, optional
+        For sessions that bring no reference of their own, see `packed_reference.pack`.
 
     Raises
     ------
@@ -66,11 +69,13 @@ class Supervisor:
         device: str = "cpu",
         any_name: bool = False,
         admit_all: bool = False,
+        reference: str = "",
     ) -> None:
         self.path = path
         self._model = model
         self._device = device
         self._any_name = any_name
+        self._reference = reference
         self._load_limit = None if admit_all else LOAD_LIMIT
         self._claim = ClaimedPath(path)
         self._listeners: list[tuple[socket.socket, Callable[[socket.socket], None]]] = []
@@ -168,7 +173,7 @@ class Supervisor:
 
     def _serve_plugin(self, connection: socket.socket) -> None:
         connection.setblocking(True)
-        model, seed, host_pid, may_wait = read_request(connection.fileno(), REQUEST_S)
+        model, seed, host_pid, may_wait, brought = read_request(connection.fileno(), REQUEST_S)
         # The worker must not have to wait for what the plugin still has to send.
         if not select.select([connection], [], [], REQUEST_S)[0]:
             raise CoreError("a plugin sent no memory")
@@ -182,6 +187,7 @@ class Supervisor:
                 seed=seed,
                 host_pid=host_pid,
                 may_wait=may_wait,
+                reference=self._reference if brought is None else written(brought),
             )
         except CoreError as error:
             pending = receive_session(
@@ -239,5 +245,6 @@ class Supervisor:
             "pid": os.getpid(),
             "socket": str(self.path),
             "uptime_s": time.monotonic() - self._began,
+            "reference": described(self._reference),
             "workers": [worker.describe() for worker in workers],
         }

@@ -13,10 +13,12 @@ from typing import TYPE_CHECKING, Annotated, Any, cast
 
 import typer
 
+from uncodec.cli import options
 from uncodec.cli.common import told_errors
 from uncodec.errors import CoreError
 
 if TYPE_CHECKING:
+    from uncodec.balance import Balance
     from uncodec.bridge.bundle import PluginFormat
 
 __all__ = ["register"]
@@ -47,6 +49,16 @@ def start(
         str | None,
         typer.Option(help="Where networks run, as PyTorch names it.", show_default="cpu"),
     ] = None,
+    like: Annotated[
+        str | None,
+        typer.Option(
+            "--like",
+            metavar="PATH",
+            help="A reference for plugins that have none of their own: an audio file or a folder "
+            "of them. Each plugin's Likeness says how far towards it.",
+            show_default=False,
+        ),
+    ] = None,
 ) -> None:
     """Start the core and return when it can serve plugins, unless it is running already.
 
@@ -59,10 +71,13 @@ def start(
         from uncodec.bridge.launcher import default_path, is_running, launch
 
         path = default_path()
+        reference = _packed(like)
         if not is_running(path):
             _tell("starting the core")
             try:
-                process, connection = launch(path, model=model, device=device or "cpu", tell=_tell)
+                process, connection = launch(
+                    path, model=model, device=device or "cpu", reference=reference, tell=_tell
+                )
             except CoreError:
                 # Two may be started at the same moment, and one of them is there now.
                 if not is_running(path):
@@ -73,10 +88,28 @@ def start(
                 process.returncode = 0
                 typer.echo(f"core {process.pid} listens at {path}")
                 return
-        _join(path, device)
+        _join(path, device, reference)
 
 
-def _join(path: Path, device: str | None) -> None:
+def _packed(like: str | None) -> str:
+    """What a path refers to, as the core is told of it; empty for None."""
+    if like is None:
+        return ""
+    from uncodec.bridge.packed_reference import pack, written
+
+    return written(pack(_measured(like)))
+
+
+def _measured(path: str) -> Balance:
+    """The balance of a reference, with a name that can be shown."""
+    from dataclasses import replace
+
+    from uncodec.effects.reference import as_balance
+
+    return replace(as_balance(path), name=Path(path).resolve().name or path)
+
+
+def _join(path: Path, device: str | None, reference: str) -> None:
     """Wait for a core that somebody else started, and tell that it is there."""
     from uncodec.bridge.launcher import wait_started
 
@@ -84,6 +117,14 @@ def _join(path: Path, device: str | None) -> None:
     running = status["workers"][0]["device"]
     if device not in (None, running):
         raise CoreError(f"device={device}: the core that is running uses {running}; stop it first")
+    if reference:
+        from uncodec.bridge.packed_reference import described
+
+        wanted, there = described(reference), status["reference"]
+        if wanted != there:
+            uses = "none" if there is None else there["name"]
+            name = "" if wanted is None else wanted["name"]
+            raise CoreError(f"like={name}: the core that is running uses {uses}; stop it first")
     typer.echo(f"core {status['pid']} is running already, and listens at {path}")
 
 
@@ -126,6 +167,8 @@ def _show(told: dict[str, Any]) -> str:
         f"core {told['pid']} (uncodec {told['version']}) at {told['socket']}, "
         f"up for {told['uptime_s']:.0f} s"
     ]
+    if told["reference"]:
+        lines.append(f"reference for plugins without one: {told['reference']['name']}")
     for worker in told["workers"]:
         facts = f"{worker['model']} on {worker['device']}: {worker['state']}"
         if worker["state"] == "ready":
@@ -150,6 +193,7 @@ def _show(told: dict[str, Any]) -> str:
                 f"{session['channels']} x {rate:.0f} Hz, latency {session['latency_samples']} "
                 f"({1000 * session['latency_samples'] / rate:.1f} ms), "
                 + ("a render, " if session["may_wait"] else "")
+                + (f"like {session['reference']}, " if session["reference"] else "")
                 + f"{_share(session)} samples not restored, "
                 f"{session['late_hops']} late of {session['late_hops'] + session['published_hops']}"
                 f" hops, {session['resyncs']} resyncs, turnaround {times} ms (50/99/99.9/max)"
@@ -223,6 +267,57 @@ def uninstall(
             target = hosts_folder(each) / BUNDLES[each]
             was_there = uninstall_bundle(plugin_format=each)
             typer.echo(f"{target}: {'removed' if was_there else 'is not there'}")
+
+
+@plugin_app.command()
+def reference(
+    path: Annotated[
+        str,
+        typer.Argument(
+            metavar="PATH",
+            help="An audio file, such as a lossless song of the same album, or a folder of them.",
+            show_default=False,
+        ),
+    ],
+    output: Annotated[
+        Path | None,
+        typer.Option(
+            "--output",
+            "-o",
+            metavar="OUT",
+            help="A .vstpreset file, or a .state file with the plugin's state alone. Without it "
+            "the preset goes where hosts look for presets.",
+            show_default=False,
+        ),
+    ] = None,
+    like_amount: options.LikeAmount = 1.0,
+    amount: options.Amount = 1.0,
+    brightness: options.Brightness = 0.0,
+) -> None:
+    """Write a preset of the plugin that draws what is added towards a reference.
+
+    What is added gets the tonal balance of the reference, by 12 dB at most. The preset holds some
+    numbers about the recording, not the recording itself, and goes into the projects of hosts.
+    """
+    with told_errors():
+        _check_system()
+        from uncodec.balance import Like
+        from uncodec.bridge.preset import presets_folder, write_preset
+        from uncodec.effects.reference import check_like_amount
+        from uncodec.parameters import check_amount, check_brightness
+
+        check_like_amount(like_amount)
+        check_amount(amount)
+        check_brightness(brightness)
+        balance = _measured(path)
+        if output is None:
+            output = presets_folder() / f"Like {Path(path).resolve().stem}.vstpreset"
+            try:
+                output.parent.mkdir(parents=True, exist_ok=True)
+            except OSError as error:
+                raise CoreError(f"{output.parent}: cannot be made ({error.strerror})") from error
+        write_preset(output, Like(balance, like_amount), amount=amount, brightness_db=brightness)
+        typer.echo(output)
 
 
 def _formats(plugin_format: str | None) -> tuple[PluginFormat, ...]:

@@ -9,7 +9,7 @@ from typing import TYPE_CHECKING
 from uncodec.effects.parameter import Parameter
 from uncodec.effects.reference import Reference
 from uncodec.effects.restorer import Restorer
-from uncodec.errors import CoreError, InvalidValue
+from uncodec.errors import CoreError
 from uncodec.parameters import check_device, check_model, check_seed
 from uncodec.streams.channel_groups import group_seed
 
@@ -116,9 +116,9 @@ class GANRestorer(Restorer):
         its own, the core, which is started with the first plugin, shared by all that have the same
         model and device, and ended with the last one, or with this process at the latest.
 
-        The plugin has the amount, the brightness, the seed, the model and the device of this effect
-        as they are now; later changes here do not reach it. Its own `amount`, in percent, and
-        `brightness_db` may be changed.
+        The plugin has the amount, the brightness, the reference, the seed, the model and the device
+        of this effect as they are now; later changes here do not reach it. Its own `amount` and
+        `likeness`, both in percent, and `brightness_db` may be changed.
 
         Returns
         -------
@@ -126,8 +126,6 @@ class GANRestorer(Restorer):
 
         Raises
         ------
-        InvalidValue
-            `like` is set: the plugin has no reference.
         CoreError
             The plugin was not built, or the core cannot be started or does not have the sizes that
             the plugin was built for.
@@ -148,8 +146,6 @@ class GANRestorer(Restorer):
         """
         if sys.platform != "linux":
             raise CoreError(f"platform={sys.platform}: core and plugin run on Linux alone")
-        if self.like is not None:
-            raise InvalidValue(f"like={self.like.name}: must be None, the plugin has no reference")
         from uncodec.bridge.plugin import load_attached
 
         return load_attached(
@@ -158,6 +154,7 @@ class GANRestorer(Restorer):
             amount=self.amount,
             seed=self.seed,
             brightness_db=self.brightness_db,
+            like=self._wanted_like,
         )
 
     def _open_group(self, sample_rate: float, channels: int, number: int) -> Stream:

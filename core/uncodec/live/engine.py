@@ -103,6 +103,11 @@ class DeltaEngine(Cloneable):
         """Tilt what comes from now on by -12 to 12 dB, see `uncodec.streams.brightness`."""
         self._brightness.db = brightness_db
 
+    def liken(self, amount: float) -> None:
+        """Draw what comes from now on so far towards the reference, 0 to 1, if there is one."""
+        if self._likeness is not None:
+            self._likeness.amount = amount
+
     def push(self, audio: Array) -> Array:
         """Allocating twin of `push_into`.
 

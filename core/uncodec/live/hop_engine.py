@@ -6,6 +6,7 @@ from typing import Protocol
 
 import numpy as np
 
+from uncodec.balance import Like
 from uncodec.cloning import Cloneable
 from uncodec.errors import InvalidValue
 from uncodec.live.engine import DeltaEngine
@@ -14,6 +15,7 @@ from uncodec.rates import network_rate
 from uncodec.signals import Array
 from uncodec.streams.brightness import tilt
 from uncodec.streams.delta import Engine, HopSource, ResampledSource
+from uncodec.streams.likening import liken
 from uncodec.streams.line import Line
 
 __all__ = ["HopEngine", "PassingEngine", "ResampledEngine", "restoring_engine"]
@@ -63,6 +65,10 @@ class ResampledEngine(Cloneable):
         """Tilt what comes from now on; an error for sources that cannot."""
         tilt(self._source, brightness_db)
 
+    def liken(self, amount: float) -> None:
+        """Draw what comes from now on so far towards the engine's reference."""
+        liken(self._source, amount)
+
     def push_into(self, audio: Array, out: Array) -> None:
         """Consume a hop, write a hop of the delta."""
         ready = self._source.take(audio)
@@ -78,7 +84,13 @@ class ResampledEngine(Cloneable):
 
 
 def restoring_engine(
-    model: LoadedModel, *, sample_rate: float, hop: int, channels: int, seed: int = 0
+    model: LoadedModel,
+    *,
+    sample_rate: float,
+    hop: int,
+    channels: int,
+    seed: int = 0,
+    like: Like | None = None,
 ) -> HopEngine:
     """The engine for a host's rate.
 
@@ -93,6 +105,8 @@ def restoring_engine(
         1 or 2.
     seed : int
         Of the noise.
+    like : Like, optional
+        Draws what is added towards a reference.
 
     Raises
     ------
@@ -100,7 +114,7 @@ def restoring_engine(
         An argument breaks its rule.
     """
     inner_rate = network_rate(sample_rate)
-    engine = DeltaEngine(model, channels, seed, inner_rate)
+    engine = DeltaEngine(model, channels, seed, inner_rate, like)
     if inner_rate != sample_rate:
         source = ResampledSource(HopSource(engine), int(sample_rate), inner_rate)
         return ResampledEngine(source, hop)

@@ -10,6 +10,7 @@ from uncodec.errors import UncodecError
 from uncodec.live.hop_engine import HopEngine
 from uncodec.signals import Array
 from uncodec.streams.brightness import tilt
+from uncodec.streams.likening import liken
 from uncodec.streams.line import Line
 
 __all__ = ["MOST_FAILURES", "RestoredHops"]
@@ -69,6 +70,7 @@ class RestoredHops:
         self._line = Line(self._fresh.channels, self._fresh.delay + self._fresh.hop)
         self._amount: float | None = None
         self._brightness_db = 0.0
+        self._likeness: float | None = None
         self._next_hop = 0
         self._discard = 0
 
@@ -84,6 +86,7 @@ class RestoredHops:
         *,
         amount: float = 1.0,
         brightness_db: float = 0.0,
+        likeness: float | None = None,
         safely: bool = True,
     ) -> bool:
         """Do one hop.
@@ -96,6 +99,9 @@ class RestoredHops:
             From 0 to 1; a change is spread over the hop.
         brightness_db : float
             From -12 to 12; tilts what is computed from this hop on.
+        likeness : float, optional
+            From 0 to 1; draws what is computed from this hop on so far towards the engine's
+            reference. None leaves it to the engine.
         safely : bool
             Whether a failure is no more than an answer that is not good.
 
@@ -115,6 +121,9 @@ class RestoredHops:
             if brightness_db != self._brightness_db:
                 tilt(self._engine, brightness_db)
                 self._brightness_db = brightness_db
+            if likeness is not None and likeness != self._likeness:
+                liken(self._engine, likeness)
+                self._likeness = likeness
             good = self._work(number, audio)
         except Exception as error:
             if not safely:
@@ -151,7 +160,7 @@ class RestoredHops:
             _log.warning("a hop failed, the audio goes on dry: %r", error)
         # Whatever state the engine was left in, this one is sound; it has no past, though.
         self._engine = self._fresh.clone()
-        self._brightness_db = 0.0
+        self._brightness_db, self._likeness = 0.0, None
         self._discard = self.memory
 
     def _mix(self, before: float, amount: float) -> None:

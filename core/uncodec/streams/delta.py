@@ -16,6 +16,7 @@ from uncodec.cloning import Cloneable
 from uncodec.parameters import check_amount, check_brightness
 from uncodec.signals import Array
 from uncodec.streams.brightness import tilt
+from uncodec.streams.likening import liken
 from uncodec.streams.line import Line
 from uncodec.streams.stream import BlockStream
 
@@ -96,6 +97,10 @@ class HopSource(Cloneable):
         """Tilt what comes from now on; an error for engines that cannot."""
         tilt(self._engine, brightness_db)
 
+    def liken(self, amount: float) -> None:
+        """Draw what comes from now on so far towards the engine's reference."""
+        liken(self._engine, amount)
+
     def push(self, line: Line, count: int, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""
         self._waiting += count
@@ -140,6 +145,10 @@ class ResampledSource(Cloneable):
     def tilt(self, brightness_db: float) -> None:
         """Tilt what comes from now on; an error for sources that cannot."""
         tilt(self._native, brightness_db)
+
+    def liken(self, amount: float) -> None:
+        """Draw what comes from now on so far towards the engine's reference."""
+        liken(self._native, amount)
 
     def push(self, line: Line, count: int, delta: Line) -> None:
         """Take samples and put what is ready of the delta into `delta`."""

@@ -28,6 +28,8 @@ _MEMORY_S, _WARM_S = 20.0, 1.0
 _MISSING, _ALL_MISSING = 0.5, 0.8
 # By how much the loudest frame is forgotten with each, in power: 0.1 dB.
 _FALL = 0.977
+# Where in `rule` the amount is.
+_AMOUNT = 2
 
 _SIGNATURE = (
     "void(complex64[:, :, :], complex64[:, :, :], float32[::1], float32[:, ::1], float64[::1],"
@@ -146,6 +148,15 @@ class Likeness(Cloneable):
         self._mean = np.zeros((4, bands), np.float32)
         self._known = np.zeros(2)
         self._gains = np.zeros(bands, np.float32)
+
+    @property
+    def amount(self) -> float:
+        """How far towards the reference, 0 to 1; another one holds from the next frame on."""
+        return float(self._rule[_AMOUNT])
+
+    @amount.setter
+    def amount(self, value: float) -> None:
+        self._rule[_AMOUNT] = min(1.0, max(0.0, value))
 
     def draw_into(self, delta: NDArray[np.complex64], coded: NDArray[np.complex64]) -> None:
         """Turn spectra in place; allocates nothing.

@@ -24,6 +24,7 @@ impl PluginMainThreadParams for MainThread<'_> {
             (parameter.is_automatable(), ParamInfoFlags::IS_AUTOMATABLE),
             (parameter.is_stepped(), ParamInfoFlags::IS_STEPPED),
             (parameter.is_list(), ParamInfoFlags::IS_ENUM),
+            (parameter.is_read_only(), ParamInfoFlags::IS_READONLY),
             (parameter == Parameter::Bypass, ParamInfoFlags::IS_BYPASS),
         ];
         info.set(&ParamInfo {
@@ -49,7 +50,7 @@ impl PluginMainThreadParams for MainThread<'_> {
         writer: &mut ParamDisplayWriter,
     ) -> std::fmt::Result {
         let parameter = Parameter::from_id(id.get()).ok_or(std::fmt::Error)?;
-        writer.write_str(&parameter.text(parameter.normalised(value)))?;
+        writer.write_str(&self.shared.effect.text(parameter, parameter.normalised(value)))?;
         // This format has no other place for the unit.
         match parameter.unit() {
             "" => Ok(()),
@@ -59,7 +60,8 @@ impl PluginMainThreadParams for MainThread<'_> {
 
     fn text_to_value(&self, id: ClapId, text: &CStr) -> Option<f64> {
         let parameter = Parameter::from_id(id.get())?;
-        parameter.parse(text.to_str().ok()?).map(|normalised| parameter.plain(normalised))
+        let normalised = self.shared.effect.parse(parameter, text.to_str().ok()?)?;
+        Some(parameter.plain(normalised))
     }
 
     fn flush(&self, input: &InputEvents, _output: &mut OutputEvents) {

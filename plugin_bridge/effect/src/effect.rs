@@ -14,7 +14,7 @@ use rustix::time::{ClockId, clock_gettime};
 use thiserror::Error;
 use uncodec_proto::{
     Geometry, GeometryError, HeaderError, HostCounters, HostPath, HostSide, MAX_BLOCK, MapError,
-    OfflineWait, OpenRequest, Parameters, SharedMemory, TimingError,
+    OfflineWait, OpenRequest, Parameters, Reference, SharedMemory, TimingError,
 };
 
 use crate::automation::{Points, Timeline};
@@ -22,11 +22,13 @@ use crate::block::{Block, MAX_CHANNELS};
 use crate::denormals::FlushDenormals;
 use crate::link::{CoreState, Link, LinkStatus, Waiter, Wanted};
 use crate::models::{MODELS, Model, index_of};
-use crate::parameters::{Parameter, Values};
+use crate::parameters::{NO_REFERENCE, Parameter, Values};
 use crate::state::{self, Settings, StateError, Status};
 
 /// What hosts play to try a plugin out is shorter, and nobody's render.
 const TRIAL_S: f64 = 0.2;
+/// What is shown where the core has a reference and the plugin has none of its own.
+const CORE_REFERENCE: &str = "the core's";
 /// Between two looks while an offline render waits for the core.
 const LOOK_AGAIN: Duration = Duration::from_micros(100);
 
@@ -95,6 +97,8 @@ struct Control {
     channels: usize,
     /// The running path was made for these: sizes, model, seed, and whether the host renders.
     current: Option<(Geometry, usize, u64, bool)>,
+    /// Whose tonal balance what is added is drawn towards.
+    reference: Option<Reference>,
     memory: Option<Arc<SharedMemory>>,
     /// Of sessions before this one.
     counted: HostCounters,
@@ -115,7 +119,9 @@ impl Control {
     fn wanted(&self) -> Option<Wanted> {
         let memory = Arc::clone(self.memory.as_ref()?);
         let (_, model, seed, may_wait) = self.current?;
-        let request = OpenRequest { may_wait, ..OpenRequest::new(MODELS.get(model)?.name, seed) };
+        let reference = self.reference.clone();
+        let name = MODELS.get(model)?.name;
+        let request = OpenRequest { may_wait, reference, ..OpenRequest::new(name, seed) };
         Some(Wanted { memory, request })
     }
 }
@@ -149,6 +155,7 @@ impl Default for Effect {
                 offline: false,
                 channels: MAX_CHANNELS,
                 current: None,
+                reference: None,
                 memory: None,
                 counted: HostCounters::default(),
                 obstacle: String::new(),
@@ -195,7 +202,40 @@ impl Effect {
 
     /// Sets a normalised value; whether the host should ask for the latency again.
     pub fn set(&self, parameter: Parameter, normalised: f64) -> bool {
-        self.values.set(parameter, normalised) && parameter.changes_latency()
+        !parameter.is_read_only()
+            && self.values.set(parameter, normalised)
+            && parameter.changes_latency()
+    }
+
+    /// The text of a normalised value, without its unit.
+    #[must_use]
+    pub fn text(&self, parameter: Parameter, normalised: f64) -> String {
+        if parameter != Parameter::Reference {
+            return parameter.text(normalised);
+        }
+        let control = self.control();
+        match (&control.reference, parameter.plain(normalised) > 0.5) {
+            (Some(reference), true) => reference.name().to_owned(),
+            (None, false) if control.link.as_ref().is_some_and(|link| link.status().reference) => {
+                CORE_REFERENCE.to_owned()
+            }
+            _ => parameter.text(normalised),
+        }
+    }
+
+    /// The normalised value of a text, with or without the unit.
+    #[must_use]
+    pub fn parse(&self, parameter: Parameter, text: &str) -> Option<f64> {
+        if parameter != Parameter::Reference {
+            return parameter.parse(text);
+        }
+        let text = text.trim();
+        let named = |reference: &Reference| reference.name().trim() == text;
+        if self.control().reference.as_ref().is_some_and(named) {
+            return Some(1.0);
+        }
+        let text = if text == CORE_REFERENCE { NO_REFERENCE } else { text };
+        parameter.parse(text)
     }
 
     /// Samples from input to output. Constant while active; what changes it waits until then.
@@ -340,6 +380,7 @@ impl Effect {
             amount: 1.0,
             seed: self.seed.load(Ordering::Relaxed),
             brightness_db: self.values.plain(Parameter::Brightness) as f32,
+            likeness: self.values.get(Parameter::Likeness) as f32,
         });
         path.set_level(before.0, 0);
         path.set_bypass(before.1);
@@ -371,8 +412,10 @@ impl Effect {
             latency_safety_ms: self.values.plain(Parameter::LatencySafety),
             seed: self.seed.load(Ordering::Relaxed),
             brightness_db: self.values.plain(Parameter::Brightness),
+            likeness: self.values.get(Parameter::Likeness),
             bypass: self.bypass(),
             model: model.name.to_owned(),
+            reference: self.control().reference.clone(),
         };
         state::encode(&settings, &self.status())
     }
@@ -390,10 +433,27 @@ impl Effect {
         self.seed.store(settings.seed, Ordering::Relaxed);
         self.values.set(Parameter::Amount, settings.amount);
         self.values.set_plain(Parameter::Brightness, settings.brightness_db);
+        self.values.set(Parameter::Likeness, settings.likeness);
+        self.refer_to(settings.reference);
         self.values.set_plain(Parameter::Bypass, f64::from(u8::from(settings.bypass)));
         let safety = self.values.set_plain(Parameter::LatencySafety, settings.latency_safety_ms);
         let model = self.values.set_plain(Parameter::Model, model as f64);
         Ok(safety | model)
+    }
+
+    /// Draws what is added towards another reference, or none. Audio goes on: the core is asked for
+    /// another session, and until it answers the output is dry.
+    fn refer_to(&self, reference: Option<Reference>) {
+        let mut control = self.control();
+        self.values.set(Parameter::Reference, f64::from(u8::from(reference.is_some())));
+        if control.reference == reference {
+            return;
+        }
+        control.reference = reference;
+        let wanted = control.wanted();
+        if let (Some(link), Some(_)) = (&control.link, &wanted) {
+            link.serve(wanted);
+        }
     }
 
     /// What can be said about the effect at work.
@@ -405,6 +465,7 @@ impl Effect {
             core: CoreState::Absent,
             session: 0,
             network: None,
+            reference: false,
             reason: String::new(),
         });
         let now = control.memory.as_ref().map(HostCounters::load).unwrap_or_default();

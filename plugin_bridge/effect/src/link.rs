@@ -34,6 +34,13 @@ pub struct Wanted {
     pub request: OpenRequest,
 }
 
+impl Wanted {
+    /// Whether a session for the one is a session for the other.
+    fn is(&self, other: &Self) -> bool {
+        Arc::ptr_eq(&self.memory, &other.memory) && self.request == other.request
+    }
+}
+
 /// Whether a core serves this instance.
 #[derive(Debug, Clone, Copy, PartialEq, Eq)]
 #[repr(u8)]
@@ -55,6 +62,8 @@ pub struct LinkStatus {
     pub session: u64,
     /// The network that serves it, while one does.
     pub network: Option<Network>,
+    /// Whether the session has a reference, be it the core's own.
+    pub reference: bool,
     /// What kept it from it the last time; empty if nothing did.
     pub reason: String,
 }
@@ -87,6 +96,7 @@ struct Shared {
     quit: bool,
     session: u64,
     network: Option<Network>,
+    reference: bool,
     reason: String,
     /// What was said last on standard error.
     said: String,
@@ -162,6 +172,7 @@ impl Link {
             core: self.common.state(),
             session: shared.session,
             network: shared.network,
+            reference: shared.reference,
             reason: shared.reason.clone(),
         }
     }
@@ -255,10 +266,10 @@ impl fmt::Debug for Link {
     }
 }
 
-/// A session and the wish it was opened for.
+/// A session and what it was opened for.
 struct Served {
     session: OpenSession,
-    memory: Arc<SharedMemory>,
+    wanted: Wanted,
 }
 
 impl CoreState {
@@ -316,8 +327,7 @@ impl Common {
                 last_wish = wish;
             }
             if let Some(session) = &served {
-                let same = wanted.as_ref().is_some_and(|w| Arc::ptr_eq(&w.memory, &session.memory));
-                if !same {
+                if !wanted.as_ref().is_some_and(|wanted| wanted.is(&session.wanted)) {
                     served = None;
                 } else if session.session.is_over() {
                     served = None;
@@ -341,7 +351,7 @@ impl Common {
                     Ok(session) => {
                         self.lock().judge(None);
                         self.tell(wanted.as_ref(), CoreState::Connected, Some(&session), "", wish);
-                        served = Some(Served { session, memory: Arc::clone(&wish_for.memory) });
+                        served = Some(Served { session, wanted: wish_for.clone() });
                         pause = RETRY.0;
                     }
                     Err(error) => {
@@ -431,12 +441,16 @@ impl Common {
         wish: u64,
     ) {
         let mut shared = self.lock();
-        let memory = |wanted: Option<&Wanted>| wanted.map(|wanted| Arc::as_ptr(&wanted.memory));
-        if memory(shared.wanted.as_ref()) != memory(wanted) {
+        let same = match (shared.wanted.as_ref(), wanted) {
+            (Some(now), Some(wanted)) => now.is(wanted),
+            (now, wanted) => now.is_none() && wanted.is_none(),
+        };
+        if !same {
             return;
         }
         shared.session = session.map_or(0, |session| session.acceptance().session);
         shared.network = session.map(|session| session.acceptance().network);
+        shared.reference = session.is_some_and(|session| session.acceptance().reference);
         if session.is_some() {
             shared.said.clear();
         }

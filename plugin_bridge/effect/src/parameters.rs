@@ -23,6 +23,10 @@ pub enum Parameter {
     Model = 3,
     /// Tilt of what is added.
     Brightness = 5,
+    /// How far towards the reference; does nothing without one.
+    Likeness = 6,
+    /// Whether there is a reference, and which. It comes with a state and is read only.
+    Reference = 7,
 }
 
 /// What a value of a parameter means.
@@ -41,11 +45,19 @@ const MOST_NAMES: usize = 1000;
 const AMOUNT: Scale = Scale::Continuous { minimum: 0.0, maximum: 100.0 };
 const BRIGHTNESS: Scale =
     Scale::Continuous { minimum: -(MOST_BRIGHTNESS_DB as f64), maximum: MOST_BRIGHTNESS_DB as f64 };
+const LIKENESS: Scale = AMOUNT;
 const SAFETY: Scale = Scale::Steps { minimum: 1, count: 50 };
 const SAFETY_DEFAULT_MS: f64 = 10.0;
 
 fn on_off(index: usize) -> Option<&'static str> {
     ["Off", "On"].get(index).copied()
+}
+
+/// What is shown without a reference.
+pub const NO_REFERENCE: &str = "none (Likeness is off)";
+
+fn reference_name(index: usize) -> Option<&'static str> {
+    [NO_REFERENCE, "a reference"].get(index).copied()
 }
 
 fn model_name(index: usize) -> Option<&'static str> {
@@ -54,8 +66,15 @@ fn model_name(index: usize) -> Option<&'static str> {
 
 impl Parameter {
     /// All of them, in the order in which hosts show them.
-    pub const ALL: [Self; 5] =
-        [Self::Amount, Self::Bypass, Self::LatencySafety, Self::Model, Self::Brightness];
+    pub const ALL: [Self; 7] = [
+        Self::Amount,
+        Self::Bypass,
+        Self::LatencySafety,
+        Self::Model,
+        Self::Brightness,
+        Self::Likeness,
+        Self::Reference,
+    ];
 
     /// Its place in [`ALL`](Self::ALL).
     const fn place(self) -> usize {
@@ -65,6 +84,8 @@ impl Parameter {
             Self::LatencySafety => 2,
             Self::Model => 3,
             Self::Brightness => 4,
+            Self::Likeness => 5,
+            Self::Reference => 6,
         }
     }
 
@@ -83,6 +104,8 @@ impl Parameter {
             Self::LatencySafety => "Latency safety",
             Self::Model => "Model",
             Self::Brightness => "Brightness",
+            Self::Likeness => "Likeness",
+            Self::Reference => "Reference",
         }
     }
 
@@ -90,17 +113,23 @@ impl Parameter {
     #[must_use]
     pub fn unit(self) -> &'static str {
         match self {
-            Self::Amount => "%",
+            Self::Amount | Self::Likeness => "%",
             Self::LatencySafety => "ms",
             Self::Brightness => "dB",
-            Self::Bypass | Self::Model => "",
+            Self::Bypass | Self::Model | Self::Reference => "",
         }
     }
 
     /// Whether hosts may record it: what changes the latency cannot be moved while audio runs.
     #[must_use]
     pub fn is_automatable(self) -> bool {
-        matches!(self, Self::Amount | Self::Bypass | Self::Brightness)
+        matches!(self, Self::Amount | Self::Bypass | Self::Brightness | Self::Likeness)
+    }
+
+    /// Whether hosts may only look at it.
+    #[must_use]
+    pub fn is_read_only(self) -> bool {
+        self == Self::Reference
     }
 
     /// Whether its values have names.
@@ -128,6 +157,8 @@ impl Parameter {
             Self::LatencySafety => SAFETY,
             Self::Model => Scale::List(model_name),
             Self::Brightness => BRIGHTNESS,
+            Self::Likeness => LIKENESS,
+            Self::Reference => Scale::List(reference_name),
         }
     }
 
@@ -148,8 +179,8 @@ impl Parameter {
     #[must_use]
     pub fn default_value(self) -> f64 {
         match self {
-            Self::Amount => 1.0,
-            Self::Bypass => 0.0,
+            Self::Amount | Self::Likeness => 1.0,
+            Self::Bypass | Self::Reference => 0.0,
             Self::LatencySafety => self.normalised(SAFETY_DEFAULT_MS),
             Self::Model => self.normalised(default_index() as f64),
             Self::Brightness => self.normalised(0.0),

@@ -1,19 +1,22 @@
 //! What a host saves with a project: the settings, and, for whoever looks into it, the status.
 //!
-//! All numbers are little endian. The first 192 bytes are the settings, the rest is the status,
-//! which is written and never read back.
+//! All numbers are little endian. The first 192 bytes are the settings, then comes the status, which
+//! is written and never read back, and then the reference.
 
 use thiserror::Error;
-use uncodec_proto::{HostCounters, MOST_BRIGHTNESS_DB};
+use uncodec_proto::{HostCounters, MOST_BRIGHTNESS_DB, REFERENCE_BYTES, Reference, ReferenceError};
 
 use crate::link::CoreState;
 
 /// First bytes of a state.
 pub const MAGIC: [u8; 8] = *b"UNCODECS";
-/// Version of the format; any change raises it. Version 1, without brightness, is still read.
-pub const VERSION: u32 = 2;
+/// Version of the format; any change raises it. Version 1, without brightness, and version 2, without
+/// a reference, are still read.
+pub const VERSION: u32 = 3;
 /// Bytes of a state.
-pub const BYTES: usize = 512;
+pub const BYTES: usize = 1112;
+/// Of a state without a reference.
+const BYTES_BEFORE: usize = 512;
 /// Longest name of a model.
 const MAX_NAME: usize = 128;
 /// How far brightness goes in either direction.
@@ -22,12 +25,12 @@ const MOST_BRIGHTNESS: f64 = MOST_BRIGHTNESS_DB as f64;
 const MAX_REASON: usize = 208;
 
 /// Why a state was not taken over; nothing was.
-#[derive(Debug, Clone, PartialEq, Eq, Error)]
+#[derive(Debug, Clone, PartialEq, Error)]
 #[non_exhaustive]
 pub enum StateError {
     /// It is shorter than a state.
-    #[error("state: has {0} bytes, must have {BYTES}")]
-    Short(usize),
+    #[error("state: has {0} bytes, must have {1}")]
+    Short(usize, usize),
     /// It is something else.
     #[error("state: is not one of this plugin")]
     Magic,
@@ -37,6 +40,9 @@ pub enum StateError {
     /// A setting is out of range.
     #[error("state: {0} is out of range")]
     Value(&'static str),
+    /// The reference is none.
+    #[error("state: {0}")]
+    Reference(#[from] ReferenceError),
     /// The model is not one of this release.
     #[error("state: model={0:?}: is not one of this release's")]
     Model(String),
@@ -53,10 +59,14 @@ pub struct Settings {
     pub seed: u64,
     /// Tilt of what is added, in dB from -12 to 12.
     pub brightness_db: f64,
+    /// How far towards the reference, 0 to 1.
+    pub likeness: f64,
     /// Whether only the delay is wanted.
     pub bypass: bool,
     /// Name of the model.
     pub model: String,
+    /// Whose tonal balance what is added is drawn towards.
+    pub reference: Option<Reference>,
 }
 
 /// The status.
@@ -90,6 +100,7 @@ pub fn encode(settings: &Settings, status: &Status) -> [u8; BYTES] {
     put(&mut bytes, 40, &(name.len() as u32).to_le_bytes());
     put(&mut bytes, 48, name.as_bytes());
     put(&mut bytes, 176, &settings.brightness_db.to_le_bytes());
+    put(&mut bytes, 184, &settings.likeness.to_le_bytes());
     put(&mut bytes, 192, &(status.core as u32).to_le_bytes());
     put(&mut bytes, 196, &status.latency.to_le_bytes());
     for (place, value) in
@@ -99,6 +110,9 @@ pub fn encode(settings: &Settings, status: &Status) -> [u8; BYTES] {
     }
     put(&mut bytes, 248, &(reason.len() as u32).to_le_bytes());
     put(&mut bytes, 256, reason.as_bytes());
+    if let Some(reference) = &settings.reference {
+        put(&mut bytes, 512, &reference.encode());
+    }
     bytes
 }
 
@@ -111,14 +125,17 @@ pub fn decode(bytes: &[u8]) -> Result<Settings, StateError> {
     if bytes.get(..8) != Some(&MAGIC[..]) {
         return Err(StateError::Magic);
     }
-    let short = || StateError::Short(bytes.len());
-    let version = bytes.get(8..12).and_then(|b| b.try_into().ok()).ok_or_else(short)?;
+    let short = |needed| move || StateError::Short(bytes.len(), needed);
+    let version = bytes.get(8..12).and_then(|b| b.try_into().ok()).ok_or_else(short(BYTES))?;
     let version = u32::from_le_bytes(version);
     if !(1..=VERSION).contains(&version) {
         return Err(StateError::Version(version));
     }
-    let bytes: &[u8; BYTES] =
-        bytes.get(..BYTES).and_then(|b| b.try_into().ok()).ok_or_else(short)?;
+    // What an earlier version does not have is 0.
+    let length = if version < 3 { BYTES_BEFORE } else { BYTES };
+    let held = bytes.get(..length).ok_or_else(short(length))?;
+    let mut bytes = [0; BYTES];
+    bytes[..length].copy_from_slice(held);
     let eight = |at: usize| {
         let mut word = [0; 8];
         word.copy_from_slice(&bytes[at..at + 8]);
@@ -138,6 +155,10 @@ pub fn decode(bytes: &[u8]) -> Result<Settings, StateError> {
     if !(-MOST_BRIGHTNESS..=MOST_BRIGHTNESS).contains(&brightness_db) {
         return Err(StateError::Value("brightness"));
     }
+    let likeness = if version < 3 { 1.0 } else { f64::from_le_bytes(eight(184)) };
+    if !(0.0..=1.0).contains(&likeness) {
+        return Err(StateError::Value("likeness"));
+    }
     let bypass = match four(12) {
         0 => false,
         1 => true,
@@ -147,7 +168,19 @@ pub fn decode(bytes: &[u8]) -> Result<Settings, StateError> {
     let name = bytes[48..48 + MAX_NAME].get(..length).ok_or(StateError::Value("model"))?;
     let model = std::str::from_utf8(name).map_err(|_| StateError::Value("model"))?.to_owned();
     let seed = u64::from_le_bytes(eight(32));
-    Ok(Settings { amount, latency_safety_ms, seed, brightness_db, bypass, model })
+    let mut reference = [0; REFERENCE_BYTES];
+    reference.copy_from_slice(&bytes[BYTES - REFERENCE_BYTES..]);
+    let reference = Reference::decode(&reference)?;
+    Ok(Settings {
+        amount,
+        latency_safety_ms,
+        seed,
+        brightness_db,
+        likeness,
+        bypass,
+        model,
+        reference,
+    })
 }
 
 fn put(bytes: &mut [u8; BYTES], at: usize, value: &[u8]) {
@@ -173,8 +206,10 @@ mod tests {
             latency_safety_ms: 7.0,
             seed: u64::MAX - 3,
             brightness_db: -4.5,
+            likeness: 0.75,
             bypass: true,
             model: "some-model".to_owned(),
+            reference: Reference::new("song.flac", 46.875, 20_000.0, &[0.5, -3.0]).ok(),
         };
         let counters = HostCounters { wet: 1, dry: 2, late: 3, refused: 4, worst_callback_ns: 5 };
         let status = Status {
@@ -198,16 +233,34 @@ mod tests {
     }
 
     #[test]
-    fn a_state_from_before_brightness_has_none() {
+    fn states_of_earlier_versions_are_read_without_what_they_lack() {
         let (settings, status) = state();
         let mut bytes = encode(&settings, &status);
-        bytes[8..12].copy_from_slice(&1_u32.to_le_bytes());
-        let expected = Settings { brightness_db: 0.0, ..settings };
-        assert_eq!(decode(&bytes), Ok(expected.clone()));
-        bytes[176..192].fill(0);
-        assert_eq!(decode(&bytes), Ok(expected));
+        let second = Settings { likeness: 1.0, reference: None, ..settings };
+        let first = Settings { brightness_db: 0.0, ..second.clone() };
+        for (version, expected) in [(2_u32, second), (1, first)] {
+            bytes[8..12].copy_from_slice(&version.to_le_bytes());
+            let zeros_from = if version == 1 { 176 } else { 184 };
+            // As such a release left it, and with whatever lies there.
+            assert_eq!(decode(&bytes), Ok(expected.clone()));
+            assert_eq!(decode(&bytes[..512]), Ok(expected.clone()));
+            assert_eq!(decode(&bytes[..511]), Err(StateError::Short(511, 512)));
+            bytes[zeros_from..192].fill(0);
+            assert_eq!(decode(&bytes[..512]), Ok(expected));
+        }
         bytes[8..12].copy_from_slice(&0_u32.to_le_bytes());
         assert_eq!(decode(&bytes), Err(StateError::Version(0)));
+    }
+
+    #[test]
+    fn the_reference_lies_where_it_is_documented_and_need_not_be_there() {
+        let (settings, status) = state();
+        let reference = settings.reference.clone().unwrap();
+        assert_eq!(encode(&settings, &status)[512..], reference.encode());
+        let without = Settings { reference: None, ..settings };
+        let bytes = encode(&without, &status);
+        assert!(bytes[512..].iter().all(|&byte| byte == 0));
+        assert_eq!(decode(&bytes), Ok(without));
     }
 
     #[test]
@@ -232,10 +285,10 @@ mod tests {
         };
         let bytes = encode(&settings, &status);
         assert_eq!(decode(&[]), Err(StateError::Magic));
-        assert_eq!(decode(&bytes[..10]), Err(StateError::Short(10)));
-        assert_eq!(decode(&bytes[..511]), Err(StateError::Short(511)));
+        assert_eq!(decode(&bytes[..10]), Err(StateError::Short(10, 1112)));
+        assert_eq!(decode(&bytes[..1111]), Err(StateError::Short(1111, 1112)));
         assert_eq!(changed(0, b"X"), StateError::Magic);
-        assert_eq!(changed(8, &3_u32.to_le_bytes()), StateError::Version(3));
+        assert_eq!(changed(8, &4_u32.to_le_bytes()), StateError::Version(4));
         assert_eq!(changed(12, &2_u32.to_le_bytes()), StateError::Value("bypass"));
         for amount in [-0.1, 1.5, f64::NAN] {
             assert_eq!(changed(16, &amount.to_le_bytes()), StateError::Value("amount"));
@@ -243,6 +296,13 @@ mod tests {
         for brightness in [-12.1, 13.0, f64::NAN] {
             let found = changed(176, &brightness.to_le_bytes());
             assert_eq!(found, StateError::Value("brightness"));
+        }
+        for likeness in [-0.1, 1.5, f64::NAN] {
+            assert_eq!(changed(184, &likeness.to_le_bytes()), StateError::Value("likeness"));
+        }
+        for (at, value) in [(512, 129_u64), (516, 65), (520, 0), (600, u64::MAX)] {
+            let found = changed(at, &value.to_le_bytes());
+            assert!(matches!(found, StateError::Reference(_)), "{at}: {found}");
         }
         for time in [-1.0, f64::INFINITY, f64::NAN] {
             assert_eq!(changed(24, &time.to_le_bytes()), StateError::Value("latency safety"));

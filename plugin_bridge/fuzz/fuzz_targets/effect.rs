@@ -7,6 +7,7 @@ use uncodec_effect::block::Block;
 use uncodec_effect::effect::Effect;
 use uncodec_effect::parameters::Parameter;
 use uncodec_effect::state::{self, decode};
+use uncodec_proto::Reference;
 
 #[derive(Debug, Arbitrary)]
 enum Step {
@@ -22,8 +23,9 @@ enum Step {
         id: u8,
         value: f64,
     },
-    /// A state of its own, with bytes overwritten.
+    /// A state of its own, with bytes overwritten, and perhaps with a reference.
     Restore {
+        levels: Vec<f32>,
         changes: Vec<(u16, u8)>,
         length: u16,
     },
@@ -106,8 +108,11 @@ fuzz_target!(|steps: Vec<Step>| {
                     assert!((0.0..=1.0).contains(&effect.values().get(parameter)));
                 }
             }
-            Step::Restore { changes, length } => {
+            Step::Restore { levels, changes, length } => {
                 let mut bytes = effect.save().to_vec();
+                if let Ok(reference) = Reference::new("fuzz", 46.875, 20_000.0, levels) {
+                    bytes[512..].copy_from_slice(&reference.encode());
+                }
                 for &(place, value) in changes {
                     let place = usize::from(place) % bytes.len();
                     bytes[place] = value;
@@ -121,6 +126,8 @@ fuzz_target!(|steps: Vec<Step>| {
                     assert_eq!((taken.seed, taken.bypass), (saved.seed, saved.bypass));
                     assert!((taken.amount - saved.amount).abs() < 1e-12);
                     assert!((taken.brightness_db - saved.brightness_db).abs() < 1e-12);
+                    assert!((taken.likeness - saved.likeness).abs() < 1e-12);
+                    assert_eq!(taken.reference, saved.reference);
                     assert_eq!(taken.model, saved.model);
                 }
             }

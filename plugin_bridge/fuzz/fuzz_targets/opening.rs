@@ -10,8 +10,8 @@ use std::time::Duration;
 use libfuzzer_sys::arbitrary::{self, Arbitrary};
 use libfuzzer_sys::fuzz_target;
 use uncodec_proto::{
-    ABI_VERSION, Acceptance, Geometry, HostSettings, HostSide, Memory, Network, REQUEST_BYTES,
-    REQUEST_MAGIC, SharedMemory, accept_session, send,
+    ABI_VERSION, Acceptance, Geometry, HostSettings, HostSide, MOST_LEVEL_DB, Memory, Network,
+    REQUEST_BYTES, REQUEST_MAGIC, Reference, SharedMemory, accept_session, send,
 };
 
 #[derive(Debug, Arbitrary)]
@@ -62,8 +62,13 @@ fuzz_target!(|peer: Peer| {
     let _ = theirs.shutdown(Shutdown::Write);
     let Ok(pending) = accept_session(ours, Duration::from_secs(5)) else { return };
     assert!(!pending.request().model.is_empty());
+    if let Some(reference) = &pending.request().reference {
+        assert!(reference.levels_db().iter().all(|level| level.abs() <= MOST_LEVEL_DB));
+        assert_eq!(Reference::decode(&reference.encode()).as_ref(), Ok(&Some(reference.clone())));
+    }
     let network = Network { window: 7, hop: 4 };
-    let acceptance = Acceptance { session: 1, network, version: "fuzz".to_owned() };
+    let acceptance =
+        Acceptance { session: 1, network, version: "fuzz".to_owned(), reference: false };
     let Ok(mut session) = pending.accept(&acceptance, 1) else { return };
     let mut input = vec![0.0; session.side.geometry().hop_samples()];
     let tail = vec![0.5; session.side.geometry().tail_samples()];

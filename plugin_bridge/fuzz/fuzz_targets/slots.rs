@@ -48,6 +48,7 @@ enum Step {
         amount: f32,
         seed: u64,
         brightness_db: f32,
+        likeness: f32,
     },
     Beat(u64),
     /// Somebody writes a word.
@@ -144,6 +145,7 @@ impl Session {
                     if let Some(ticket) = &self.ticket {
                         assert!(self.input.iter().all(|sample| sample.is_finite()));
                         assert!((0.0..=1.0).contains(&ticket.parameters().amount));
+                        assert!((0.0..=1.0).contains(&ticket.parameters().likeness));
                         assert!(ticket.parameters().brightness_db.abs() <= 12.0);
                         // This core looks back over hops that it has not seen.
                         let _: Start = ticket.start();
@@ -195,8 +197,8 @@ impl Session {
             }
             Step::Bypass(bypass) => self.path.set_bypass(bypass),
             Step::Level { level, samples } => self.path.set_level(level, samples.into()),
-            Step::Parameters { amount, seed, brightness_db } => {
-                self.path.set_parameters(Parameters { amount, seed, brightness_db });
+            Step::Parameters { amount, seed, brightness_db, likeness } => {
+                self.path.set_parameters(Parameters { amount, seed, brightness_db, likeness });
             }
             Step::Beat(now) => {
                 if let Some(core) = &mut self.core {

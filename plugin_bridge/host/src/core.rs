@@ -21,11 +21,13 @@ pub struct Behaviour {
     pub hop_time: Duration,
     /// Refuses every session.
     pub refuses: bool,
+    /// Has a reference for sessions that bring none.
+    pub reference: bool,
 }
 
 impl Default for Behaviour {
     fn default() -> Self {
-        Self { gain: 1.0, hop_time: Duration::ZERO, refuses: false }
+        Self { gain: 1.0, hop_time: Duration::ZERO, refuses: false, reference: false }
     }
 }
 
@@ -122,13 +124,14 @@ pub fn serve(
     while !stop.load(Ordering::Acquire) {
         while let Ok((stream, _)) = listener.accept() {
             number += 1;
+            let _ = stream.set_nonblocking(false);
+            let Ok(pending) = accept_session(stream, Duration::from_millis(500)) else { continue };
             let acceptance = Acceptance {
                 session: number,
                 network: Network { window: 1, hop: 1 },
                 version: "test".to_owned(),
+                reference: behaviour.reference || pending.request().reference.is_some(),
             };
-            let _ = stream.set_nonblocking(false);
-            let Ok(pending) = accept_session(stream, Duration::from_millis(500)) else { continue };
             if behaviour.refuses {
                 pending.refuse("this core refuses");
             } else if let Ok(session) = pending.accept(&acceptance, now_ns()) {

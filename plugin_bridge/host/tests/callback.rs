@@ -95,13 +95,13 @@ fn nothing_happens_without_a_core(format: Format) {
     }
 }
 
-fn nothing_happens_while_amount_and_bypass_change(format: Format) {
+fn nothing_happens_while_parameters_change(format: Format) {
     let rig = Rig::new(format, "changes", Behaviour::gain(0.5));
     rig.start(48_000.0, 2, 256, Mode::Realtime);
     let mut random = Random::new(7);
     let changes = (0..40).flat_map(|n| {
         let value = random.below(100) as f64 / 99.0;
-        [0, 1].map(|id| Change { id, offset: n * 6, value })
+        [0, 1, 5, 6].map(|id| Change { id, offset: n * 6, value })
     });
     let changes = rig.plugin.changes(&changes.collect::<Vec<_>>());
     let mut blocks = Blocks::new(2, 256, true);
@@ -139,6 +139,6 @@ in_both_formats! {
     the_watch_sees_into_the_module,
     an_offline_wait_is_a_call_of_the_system,
     nothing_happens_without_a_core,
-    nothing_happens_while_amount_and_bypass_change,
+    nothing_happens_while_parameters_change,
     nothing_happens_with_a_core_while_it_dies_and_when_it_is_back,
 }

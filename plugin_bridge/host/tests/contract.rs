@@ -4,7 +4,7 @@
 
 mod common;
 
-use common::{Place, delayed, fill, in_both_formats, plugin_without_core};
+use common::{Place, delayed, fill, in_both_formats, plugin_without_core, with_reference};
 use uncodec_host::{
     Arrangement, Blocks, Change, Format, Mode, Module, Plugin, module_path, signal,
 };
@@ -14,8 +14,10 @@ const OK: i32 = 0;
 const CAN_AUTOMATE: i32 = 1;
 const LIST: i32 = 8;
 const BYPASS: i32 = 1 << 16;
+const READ_ONLY: i32 = 2;
 /// And in CLAP.
 const STEPPED: i32 = 1;
+const CLAP_READ_ONLY: i32 = 1 << 3;
 const CLAP_BYPASS: i32 = 1 << 4;
 const AUTOMATABLE: i32 = 1 << 5;
 const ENUM: i32 = 1 << 16;
@@ -45,6 +47,8 @@ fn parameters_are_named_and_their_texts_come_back(format: Format) {
             (2, "Latency safety", "ms", 0),
             (3, "Model", "", LIST),
             (5, "Brightness", "dB", CAN_AUTOMATE),
+            (6, "Likeness", "%", CAN_AUTOMATE),
+            (7, "Reference", "", LIST | READ_ONLY),
         ],
         Format::Clap => [
             (0, "Amount", "", AUTOMATABLE),
@@ -52,6 +56,8 @@ fn parameters_are_named_and_their_texts_come_back(format: Format) {
             (2, "Latency safety", "", STEPPED),
             (3, "Model", "", STEPPED | ENUM),
             (5, "Brightness", "", AUTOMATABLE),
+            (6, "Likeness", "", AUTOMATABLE),
+            (7, "Reference", "", STEPPED | ENUM | CLAP_READ_ONLY),
         ],
     };
     assert_eq!(summary, expected);
@@ -68,6 +74,10 @@ fn parameters_are_named_and_their_texts_come_back(format: Format) {
     assert_eq!(plugin.parameter_text(0, 0.5).unwrap(), half);
     assert_eq!(plugin.parameter_text(1, 1.0).unwrap(), "On");
     assert_eq!(plugin.parameter_text(99, 0.5), None);
+    let none = plugin.parameter_text(7, plugin.parameter(7)).unwrap();
+    assert_eq!(none, "none (Likeness is off)");
+    plugin.set_parameter(7, 1.0);
+    assert!(plugin.parameter(7) <= 0.0, "it can only be looked at");
     assert_ne!(plugin.set_parameter(99, 0.5), OK);
 }
 
@@ -370,6 +380,8 @@ fn a_saved_state_comes_back_and_a_newer_one_is_refused(format: Format) {
     plugin.set_parameter(1, 1.0);
     plugin.set_parameter(2, 1.0);
     plugin.set_parameter(5, 0.25);
+    plugin.set_parameter(6, 0.75);
+    assert_eq!(plugin.set_state(&with_reference(plugin.state(), "song.flac")), OK);
     let state = plugin.state();
     let other = plugin_without_core(format);
     if format == Format::Clap {
@@ -380,7 +392,7 @@ fn a_saved_state_comes_back_and_a_newer_one_is_refused(format: Format) {
     assert_eq!(other.set_state(&state), OK);
     assert_eq!(other.restarts().latency_changes(), 1);
     assert_eq!(other.restarts().value_changes(), 1, "hosts keep values of their own");
-    for id in [0, 1, 2, 3, 5] {
+    for id in [0, 1, 2, 3, 5, 6, 7] {
         let (one, two) = (plugin.parameter(id), other.parameter(id));
         assert!((one - two).abs() < 1e-12, "{id}: {one} {two}");
     }
@@ -390,22 +402,57 @@ fn a_saved_state_comes_back_and_a_newer_one_is_refused(format: Format) {
     assert_eq!(other.set_state(&seeded), OK);
     assert_eq!(other.state()[32..40], seeded[32..40]);
     let mut newer = state.clone();
-    newer[8] = 3;
+    newer[8] = 4;
     newer[16..24].copy_from_slice(&0.75_f64.to_le_bytes());
     let mut unknown = state.clone();
     unknown[48] ^= 1;
-    for refused in [&newer[..], &unknown, &state[..100], &[], b"something else"] {
+    let (mut longer, mut louder) = (state.clone(), state.clone());
+    longer[516] = 65;
+    louder[600..604].copy_from_slice(&f32::NAN.to_le_bytes());
+    let damaged = [&longer[..], &louder, &state[..1111]];
+    for refused in
+        [&newer[..], &unknown, &state[..100], &[], b"something else"].iter().chain(&damaged)
+    {
+        assert_ne!(other.parameter(7).to_bits(), 0);
         assert_ne!(other.set_state(refused), OK);
         assert_eq!(other.restarts().value_changes(), 2, "of the two states that were taken");
         assert!((other.parameter(0) - 0.25).abs() < 1e-12, "nothing was taken over");
     }
 }
 
+fn a_state_brings_a_reference_or_takes_it_away(format: Format) {
+    let plugin = plugin_without_core(format);
+    let text = || plugin.parameter_text(7, plugin.parameter(7)).unwrap();
+    let without = plugin.state();
+    for (state, expected) in [
+        (with_reference(without.clone(), "song.flac"), "song.flac"),
+        (with_reference(without.clone(), "ein anderes Stück"), "ein anderes Stück"),
+        (without.clone(), "none (Likeness is off)"),
+    ] {
+        assert_eq!(plugin.set_state(&state), OK);
+        assert_eq!(text(), expected);
+        assert_eq!(plugin.parse_parameter(7, expected), Some(plugin.parameter(7)));
+        assert_eq!(plugin.state()[512..], state[512..]);
+    }
+    // Versions before had none.
+    for version in [1, 2] {
+        assert_eq!(plugin.set_state(&with_reference(without.clone(), "song.flac")), OK);
+        plugin.set_parameter(6, 0.5);
+        let mut earlier = without[..512].to_vec();
+        earlier[8] = version;
+        earlier[184..192].fill(0);
+        assert_eq!(plugin.set_state(&earlier), OK);
+        assert_eq!(text(), "none (Likeness is off)");
+        assert_eq!(plugin.parameter(6).to_bits(), 1_f64.to_bits(), "all of it, as by default");
+    }
+}
+
 fn a_state_of_one_format_opens_in_the_other(format: Format) {
     let plugin = plugin_without_core(format);
-    for (id, value) in [(0, 0.25), (1, 1.0), (2, 0.5), (5, 0.75)] {
+    for (id, value) in [(0, 0.25), (1, 1.0), (2, 0.5), (5, 0.75), (6, 0.5)] {
         plugin.set_parameter(id, value);
     }
+    assert_eq!(plugin.set_state(&with_reference(plugin.state(), "song.flac")), OK);
     let mut state = plugin.state();
     state[32..40].copy_from_slice(&77_u64.to_le_bytes());
     let other = match format {
@@ -414,6 +461,8 @@ fn a_state_of_one_format_opens_in_the_other(format: Format) {
     };
     assert_eq!(other.set_state(&state), OK);
     assert_eq!(other.state()[..192], state[..192], "the same bytes");
+    assert_eq!(other.state()[512..], state[512..], "reference and all");
+    assert_eq!(other.parameter_text(7, 1.0).unwrap(), "song.flac");
     for facts in plugin.parameters() {
         let text = |plugin: &Plugin| {
             let text = plugin.parameter_text(facts.id, plugin.parameter(facts.id)).unwrap();
@@ -495,6 +544,7 @@ in_both_formats! {
     blocks_longer_than_announced_lose_nothing,
     giant_announced_blocks_are_taken,
     a_saved_state_comes_back_and_a_newer_one_is_refused,
+    a_state_brings_a_reference_or_takes_it_away,
     a_state_of_one_format_opens_in_the_other,
     the_status_says_that_there_is_no_core_and_counts_what_was_dry,
     without_a_core_an_offline_render_does_not_wait,

@@ -16,7 +16,7 @@ use std::path::Path;
 use std::process::{Child, Command};
 use std::time::{Duration, Instant};
 
-use common::{Place, Rig, in_both_formats, until};
+use common::{Place, Rig, in_both_formats, until, with_reference};
 use uncodec_host::core::Behaviour;
 use uncodec_host::{Blocks, Format, Mode, Module, Plugin, module_path, signal};
 
@@ -200,7 +200,7 @@ fn stopped_and_continued(format: Format) {
 fn slow(format: Format) {
     // Half of the time that a hop lasts is fine, and far too much is dry, aligned, and no worse.
     let hop = Duration::from_secs_f64(BLOCK as f64 / RATE);
-    let too_slow = Behaviour { gain: GAIN, hop_time: 4 * hop, refuses: false };
+    let too_slow = Behaviour { hop_time: 4 * hop, ..Behaviour::gain(GAIN) };
     let rig = Rig::new(format, "slow", too_slow);
     rig.start(RATE, 2, BLOCK, Mode::Realtime);
     let mut listener = Listener::new();
@@ -210,7 +210,7 @@ fn slow(format: Format) {
 }
 
 fn offline_a_slow_core_is_waited_for(format: Format) {
-    let slow = Behaviour { gain: GAIN, hop_time: Duration::from_millis(20), refuses: false };
+    let slow = Behaviour { hop_time: Duration::from_millis(20), ..Behaviour::gain(GAIN) };
     let rig = Rig::new(format, "patience", slow);
     rig.start(RATE, 2, BLOCK, Mode::Offline);
     let mut blocks = Blocks::new(2, BLOCK, true);
@@ -261,6 +261,55 @@ fn offline_a_stopped_core_is_waited_for_once(format: Format) {
     assert!(start.elapsed() < Duration::from_secs(20), "{:?}", start.elapsed());
     assert!(plugin.counters()[1] > 0, "and what was dry is counted");
     core.signal(libc::SIGCONT);
+}
+
+fn another_reference_while_it_plays(format: Format) {
+    let place = Place::new("reference");
+    let _core = uncodec_host::core::TestCore::start(&place.socket(), Behaviour::gain(GAIN));
+    let plugin = plugin_at(format, &place);
+    let mut listener = Listener::new();
+    listener.play_until(&plugin, true);
+    let session = |plugin: &Plugin| plugin.status(200);
+    let without = plugin.state();
+    let mut served = session(&plugin);
+    for (state, new) in [
+        (with_reference(without.clone(), "one"), true),
+        (with_reference(without.clone(), "one"), false),
+        (with_reference(without.clone(), "two"), true),
+        (without, true),
+    ] {
+        let latency = plugin.latency();
+        assert_eq!(plugin.set_state(&state), 0);
+        if new {
+            until("there is another session", || {
+                plugin.is_connected() && session(&plugin) > served
+            });
+        }
+        assert_eq!(session(&plugin) > served, new, "the same reference is the same session");
+        served = session(&plugin);
+        // Nothing is lost, and nothing steps: the listener looks.
+        listener.play_until(&plugin, true);
+        assert_eq!(plugin.latency(), latency);
+    }
+}
+
+fn a_reference_of_the_core_s_own_is_told(format: Format) {
+    let place = Place::new("its-own");
+    let behaviour = Behaviour { reference: true, ..Behaviour::gain(GAIN) };
+    let core = uncodec_host::core::TestCore::start(&place.socket(), behaviour);
+    let plugin = plugin_at(format, &place);
+    assert!(plugin.is_connected());
+    let text = || plugin.parameter_text(7, plugin.parameter(7)).unwrap();
+    assert_eq!(text(), "the core's");
+    assert_eq!(plugin.parse_parameter(7, "the core's"), Some(0.0));
+    assert_eq!(plugin.set_state(&with_reference(plugin.state(), "its own")), 0);
+    assert_eq!(text(), "its own");
+    drop(core);
+    assert_eq!(plugin.set_state(&plugin.state()), 0);
+    let mut without = plugin.state();
+    without[512..].fill(0);
+    assert_eq!(plugin.set_state(&without), 0);
+    until("the plugin notices", || text() == "none (Likeness is off)");
 }
 
 fn refusing(format: Format) {
@@ -373,6 +422,8 @@ in_both_formats! {
     offline_a_slow_core_is_waited_for,
     offline_a_core_that_gets_no_processor_for_a_while_is_waited_for,
     offline_a_stopped_core_is_waited_for_once,
+    another_reference_while_it_plays,
+    a_reference_of_the_core_s_own_is_told,
     refusing,
     of_another_version_or_something_else_altogether,
     a_socket_that_belongs_to_another_user_is_not_used,

@@ -12,7 +12,7 @@ use crate::slot::Slot;
 /// First word of the memory: `UNCODECP` as bytes.
 pub const MAGIC: u64 = u64::from_le_bytes(*b"UNCODECP");
 /// Version of everything in this module; any change of layout or rules raises it.
-pub const ABI_VERSION: u32 = 3;
+pub const ABI_VERSION: u32 = 4;
 /// Size of the header; the first slot follows.
 pub const HEADER_BYTES: u32 = 512;
 /// The largest shared memory that is created or accepted: 256 MiB.
@@ -71,6 +71,8 @@ pub mod word {
     pub const SLOT_SEED: usize = 2;
     /// In an input slot: brightness in dB, the bits of an `f32`.
     pub const SLOT_BRIGHTNESS: usize = 3;
+    /// In an input slot: likeness, the bits of an `f32`.
+    pub const SLOT_LIKENESS: usize = 4;
     /// In a slot: first word of the samples; channel after channel, each starting a new word; in an
     /// output slot followed by the tail, channel after channel.
     pub const SLOT_SAMPLES: usize = 8;

@@ -13,6 +13,7 @@ mod memory;
 #[cfg(all(loom, test))]
 mod model;
 mod parameters;
+mod reference;
 mod slot;
 mod sync;
 mod timing;
@@ -39,6 +40,9 @@ pub use host_side::{Fetch, HostSide, SubmitError};
 pub use layout::{ABI_VERSION, HEADER_BYTES, Layout, MAGIC, MAX_BYTES, word};
 pub use memory::{BufferError, HeapMemory, Memory};
 pub use parameters::{MOST_BRIGHTNESS_DB, Parameters};
+pub use reference::{
+    MAX_BANDS, MAX_REFERENCE_NAME, MOST_LEVEL_DB, REFERENCE_BYTES, Reference, ReferenceError,
+};
 pub use slot::tag;
 pub use timing::{HIGHEST_RATE, LOWEST_RATE, Network, Timing, TimingError};
 pub use wait::OfflineWait;

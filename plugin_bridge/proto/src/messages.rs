@@ -1,11 +1,12 @@
 //! The messages that open a session: one each way, of constant size.
 
 use crate::layout::ABI_VERSION;
+use crate::reference::{REFERENCE_BYTES, Reference};
 use crate::session::OpenError;
 use crate::timing::Network;
 
 /// Bytes of a request.
-pub const REQUEST_BYTES: usize = 160;
+pub const REQUEST_BYTES: usize = REFERENCE + REFERENCE_BYTES;
 /// Bytes of an answer.
 pub const ANSWER_BYTES: usize = 256;
 /// Longest name of a model, in bytes of UTF-8.
@@ -17,8 +18,11 @@ pub const REQUEST_MAGIC: [u8; 8] = *b"UNCODECQ";
 /// First bytes of an answer.
 pub const ANSWER_MAGIC: [u8; 8] = *b"UNCODECA";
 
+/// Where the reference of a request begins.
+const REFERENCE: usize = 160;
+
 /// What a plugin asks for.
-#[derive(Debug, Clone, PartialEq, Eq)]
+#[derive(Debug, Clone, PartialEq)]
 pub struct OpenRequest {
     /// Name of the model.
     pub model: String,
@@ -28,13 +32,21 @@ pub struct OpenRequest {
     pub host_pid: u32,
     /// The host renders: it waits for results, so that there is always room for it.
     pub may_wait: bool,
+    /// Whose tonal balance what is added is drawn towards.
+    pub reference: Option<Reference>,
 }
 
 impl OpenRequest {
-    /// A request of this process, to play in real time.
+    /// A request of this process, to play in real time, without a reference.
     #[must_use]
     pub fn new(model: impl Into<String>, seed: u64) -> Self {
-        Self { model: model.into(), seed, host_pid: std::process::id(), may_wait: false }
+        Self {
+            model: model.into(),
+            seed,
+            host_pid: std::process::id(),
+            may_wait: false,
+            reference: None,
+        }
     }
 
     pub(crate) fn encode(&self) -> Result<[u8; REQUEST_BYTES], OpenError> {
@@ -49,6 +61,9 @@ impl OpenRequest {
         put(&mut message, 24, &(self.model.len() as u32).to_le_bytes());
         put(&mut message, 28, &u32::from(self.may_wait).to_le_bytes());
         put(&mut message, 32, self.model.as_bytes());
+        if let Some(reference) = &self.reference {
+            put(&mut message, REFERENCE, &reference.encode());
+        }
         Ok(message)
     }
 
@@ -57,11 +72,16 @@ impl OpenRequest {
         if !is_name(&name) {
             return Err(OpenError::Message("the name of the model is none"));
         }
+        let mut reference = [0; REFERENCE_BYTES];
+        reference.copy_from_slice(&message[REFERENCE..]);
+        let reference = Reference::decode(&reference)
+            .map_err(|_| OpenError::Message("the reference is none"))?;
         Ok(Self {
             model: name,
             seed: u64_at(message, 16),
             host_pid: u32_at(message, 12),
             may_wait: u32_at(message, 28) != 0,
+            reference,
         })
     }
 }
@@ -75,6 +95,8 @@ pub struct Acceptance {
     pub network: Network,
     /// Version of the model, for display.
     pub version: String,
+    /// Whether the session has a reference: the plugin's, or else the core's own.
+    pub reference: bool,
 }
 
 const ACCEPTED: u32 = 0;
@@ -100,6 +122,7 @@ pub(crate) fn encode_answer(answer: Answer<'_>) -> [u8; ANSWER_BYTES] {
             put(&mut message, 16, &acceptance.session.to_le_bytes());
             put(&mut message, 24, &acceptance.network.window.to_le_bytes());
             put(&mut message, 28, &acceptance.network.hop.to_le_bytes());
+            put(&mut message, 36, &u32::from(acceptance.reference).to_le_bytes());
             (ACCEPTED, acceptance.version.as_str())
         }
         Answer::Refused(reason) => (REFUSED, reason),
@@ -120,6 +143,7 @@ pub(crate) fn decode_answer(message: &[u8; ANSWER_BYTES]) -> Result<Acceptance, 
             session: u64_at(message, 16),
             network: Network { window: u32_at(message, 24), hop: u32_at(message, 28) },
             version: text,
+            reference: u32_at(message, 36) != 0,
         }),
         REFUSED => Err(OpenError::Refused(text)),
         NOT_YET => Err(OpenError::NotYet(text)),

@@ -17,11 +17,13 @@ pub struct Parameters {
     pub seed: u64,
     /// Tilt of what is added, in dB from -12 to 12.
     pub brightness_db: f32,
+    /// How far towards the reference, 0 to 1; without one it does nothing.
+    pub likeness: f32,
 }
 
 impl Default for Parameters {
     fn default() -> Self {
-        Self { amount: 1.0, seed: 0, brightness_db: 0.0 }
+        Self { amount: 1.0, seed: 0, brightness_db: 0.0, likeness: 1.0 }
     }
 }
 
@@ -32,12 +34,17 @@ impl Parameters {
         store(slot, word::SLOT_SEED, self.seed, Ordering::Relaxed);
         let brightness = u64::from(self.brightness_db.to_bits());
         store(slot, word::SLOT_BRIGHTNESS, brightness, Ordering::Relaxed);
+        let likeness = u64::from(self.likeness.to_bits());
+        store(slot, word::SLOT_LIKENESS, likeness, Ordering::Relaxed);
     }
 
     /// What lies in the slot, brought into range.
     pub(crate) fn load(slot: &[AtomicU64]) -> Self {
-        let amount = f32::from_bits(load(slot, word::SLOT_AMOUNT, Ordering::Relaxed) as u32);
-        let amount = if amount.is_nan() { 0.0 } else { amount.clamp(0.0, 1.0) };
+        let share = |index| {
+            let share = f32::from_bits(load(slot, index, Ordering::Relaxed) as u32);
+            if share.is_nan() { 0.0 } else { share.clamp(0.0, 1.0) }
+        };
+        let (amount, likeness) = (share(word::SLOT_AMOUNT), share(word::SLOT_LIKENESS));
         let seed = load(slot, word::SLOT_SEED, Ordering::Relaxed);
         let brightness = load(slot, word::SLOT_BRIGHTNESS, Ordering::Relaxed);
         let brightness = f32::from_bits(brightness as u32);
@@ -46,6 +53,6 @@ impl Parameters {
         } else {
             brightness.clamp(-MOST_BRIGHTNESS_DB, MOST_BRIGHTNESS_DB)
         };
-        Self { amount, seed, brightness_db }
+        Self { amount, seed, brightness_db, likeness }
     }
 }

@@ -18,7 +18,7 @@ fn odd() -> Geometry {
 
 #[test]
 fn every_offset_is_where_it_was() {
-    assert_eq!((ABI_VERSION, HEADER_BYTES), (3, 512));
+    assert_eq!((ABI_VERSION, HEADER_BYTES), (4, 512));
     assert_eq!(MAGIC.to_le_bytes(), *b"UNCODECP");
     let constants = [
         word::MAGIC,
@@ -42,9 +42,10 @@ fn every_offset_is_where_it_was() {
             word::SLOT_AMOUNT,
             word::SLOT_SEED,
             word::SLOT_BRIGHTNESS,
+            word::SLOT_LIKENESS,
             word::SLOT_SAMPLES
         ],
-        [0, 1, 2, 3, 8]
+        [0, 1, 2, 3, 4, 8]
     );
 
     let layout = Layout::new(&odd());
@@ -82,7 +83,7 @@ fn the_words_hold_what_the_protocol_says() {
     // The latency law: A + (H - 1), no turnaround.
     expected[..9].copy_from_slice(&[
         MAGIC,
-        3 | 512 << 32,
+        4 | 512 << 32,
         geometry.bytes() as u64,
         48_000_f64.to_bits(),
         2 | 64 << 32,
@@ -98,7 +99,7 @@ fn the_words_hold_what_the_protocol_says() {
     assert_eq!(words(), expected);
 
     let samples: Vec<f32> = (1..=30_u8).map(f32::from).collect();
-    let parameters = Parameters { amount: 0.5, seed: 9, brightness_db: -3.0 };
+    let parameters = Parameters { amount: 0.5, seed: 9, brightness_db: -3.0, likeness: 0.75 };
     assert_eq!(host.submit(&samples, parameters), Ok(0));
     expected[16] = 1 << 32 | 1;
     expected[64] = tag(1, 0);
@@ -106,6 +107,7 @@ fn the_words_hold_what_the_protocol_says() {
     expected[65] = u64::from(0.5_f32.to_bits());
     expected[66] = 9;
     expected[67] = u64::from((-3.0_f32).to_bits());
+    expected[68] = u64::from(0.75_f32.to_bits());
     let pair = |a: f32, b: f32| u64::from(a.to_bits()) | u64::from(b.to_bits()) << 32;
     for (channel, samples) in samples.chunks(15).enumerate() {
         for (n, samples) in samples.chunks(2).enumerate() {
@@ -175,13 +177,13 @@ fn memory_that_is_no_session_is_refused() {
         CoreSide::attach(memory).unwrap_err()
     };
     assert_eq!(refused(word::MAGIC, 0), HeaderError::Magic(0));
-    let error = refused(word::ABI, 2 | 512 << 32);
-    assert_eq!(error, HeaderError::AbiVersion(2));
+    let error = refused(word::ABI, 3 | 512 << 32);
+    assert_eq!(error, HeaderError::AbiVersion(3));
     assert_eq!(
         error.to_string(),
-        "abi_version=2: must be 3; plugin and core are of different releases"
+        "abi_version=3: must be 4; plugin and core are of different releases"
     );
-    assert_eq!(refused(word::ABI, 3 | 513 << 32), HeaderError::HeaderBytes(513));
+    assert_eq!(refused(word::ABI, 4 | 513 << 32), HeaderError::HeaderBytes(513));
     assert!(matches!(refused(word::BYTES, 0), HeaderError::Bytes { claimed: 0, .. }));
     assert!(matches!(refused(word::BYTES, u64::MAX), HeaderError::Bytes { .. }));
     for (index, value) in [

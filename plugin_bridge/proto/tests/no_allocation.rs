@@ -68,7 +68,8 @@ fn storm(path: &mut HostPath<impl Memory>, core: &mut CoreSide<impl Memory>) {
             path.activate();
         }
         path.set_bypass(number % 30 > 20);
-        path.set_parameters(Parameters { amount: 0.5, seed: number as u64, brightness_db: 3.0 });
+        let seed = number as u64;
+        path.set_parameters(Parameters { amount: 0.5, seed, brightness_db: 3.0, likeness: 0.5 });
         // Also blocks far longer than announced, and empty ones.
         let length = [16, 17, 64, 0, 1000, 3][number % 6];
         let mut block = [&mut left[..length], &mut right[..length]];

@@ -14,8 +14,8 @@ use std::time::{Duration, Instant};
 use common::{DelayCore, bits, block, settings};
 use uncodec_proto::{
     ABI_VERSION, ANSWER_BYTES, ANSWER_MAGIC, Acceptance, CoreSession, Geometry, HostPath, HostSide,
-    Network, OpenError, OpenRequest, OpenSession, REQUEST_BYTES, REQUEST_MAGIC, SharedMemory,
-    accept_session, open_session, read_request, receive_session, send,
+    Network, OpenError, OpenRequest, OpenSession, REQUEST_BYTES, REQUEST_MAGIC, Reference,
+    SharedMemory, accept_session, open_session, read_request, receive_session, send,
 };
 
 const SHORT: Duration = Duration::from_millis(80);
@@ -52,7 +52,12 @@ fn geometry() -> Geometry {
 }
 
 fn acceptance() -> Acceptance {
-    Acceptance { session: 7, network: Network { window: 40, hop: 16 }, version: "0.1.0".to_owned() }
+    Acceptance {
+        session: 7,
+        network: Network { window: 40, hop: 16 },
+        version: "0.1.0".to_owned(),
+        reference: true,
+    }
 }
 
 /// A plugin that opens a session, against what the closure does with the connection.
@@ -172,6 +177,43 @@ fn a_render_says_that_it_may_wait() {
 }
 
 #[test]
+fn a_reference_comes_with_the_request_or_does_not() {
+    let levels: Vec<f32> = (0..128).map(|band| -0.5 * band as f32).collect();
+    let some = Reference::new("song.flac", 46.875, 20_000.0, &levels).unwrap();
+    for reference in [None, Some(some)] {
+        let (mut ours, theirs) = UnixStream::pair().unwrap();
+        let core = thread::spawn(move || accept_session(theirs, LONG).map(|p| p.request().clone()));
+        let memory = SharedMemory::create(&geometry()).unwrap();
+        HostSide::create(&memory, geometry()).unwrap();
+        let mut request = vec![0; REQUEST_BYTES];
+        assert_eq!(REQUEST_BYTES, 760);
+        request[..8].copy_from_slice(&REQUEST_MAGIC);
+        request[8..12].copy_from_slice(&ABI_VERSION.to_le_bytes());
+        request[24] = 3;
+        request[32..35].copy_from_slice(b"gan");
+        if let Some(reference) = &reference {
+            request[160..].copy_from_slice(&reference.encode());
+        }
+        ours.write_all(&request).unwrap();
+        send(&ours, &memory).unwrap();
+        let taken = core.join().unwrap().unwrap();
+        assert_eq!(taken.reference, reference);
+        // And as a plugin sends it.
+        let place = Place::new("reference");
+        let listener = place.listener.try_clone().unwrap();
+        let core = thread::spawn(move || {
+            let pending = accept_session(listener.accept().unwrap().0, LONG).unwrap();
+            let reference = pending.request().reference.clone();
+            pending.refuse("");
+            reference
+        });
+        let request = OpenRequest { reference, ..OpenRequest::new("gan", 0) };
+        let _ = open_session(&place.path(), &request, &memory, LONG);
+        assert_eq!(core.join().unwrap(), request.reference);
+    }
+}
+
+#[test]
 fn no_core_is_told_from_a_broken_one() {
     let memory = SharedMemory::create(&geometry()).unwrap();
     let open = |path: &Path| {
@@ -287,8 +329,8 @@ fn requests_that_are_none_are_refused_with_the_reason() {
     let (error, text) = asked(http, false);
     assert!(matches!(error, OpenError::Message(_)), "{error}");
     assert!(text.contains("not of this protocol"), "{text}");
-    let changes: [fn(&mut Vec<u8>); 4] =
-        [|r| r[24] = 0, |r| r[25] = 1, |r| r[32] = 0xff, |r| r[32] = 7];
+    let changes: [fn(&mut Vec<u8>); 5] =
+        [|r| r[24] = 0, |r| r[25] = 1, |r| r[32] = 0xff, |r| r[32] = 7, |r| r[160] = 1];
     for change in changes {
         let (error, _) = asked(change, false);
         assert!(matches!(error, OpenError::Message(_)), "{error}");

@@ -117,8 +117,8 @@ fn messages_that_are_no_sessions_are_refused() {
     assert!(matches!(heard(b""), PassError::Closed));
     assert!(matches!(heard(b"GET / HTTP/1.1\r\n"), PassError::Greeting));
     assert!(matches!(heard(b"UNCODECP"), PassError::Greeting));
-    assert!(matches!(heard(b"UNCODECP\x02\0\0\0"), PassError::AbiVersion(2)));
-    assert!(matches!(heard(b"UNCODECP\x03\0\0\0"), PassError::Files(0)));
+    assert!(matches!(heard(b"UNCODECP\x03\0\0\0"), PassError::AbiVersion(3)));
+    assert!(matches!(heard(b"UNCODECP\x04\0\0\0"), PassError::Files(0)));
 }
 
 #[test]

@@ -32,20 +32,26 @@ fn hops_arrive_in_order_with_their_own_parameters() {
     assert!(core.poll(&mut input).unwrap().is_none(), "not active");
     host.activate();
     assert!(core.poll(&mut input).unwrap().is_none(), "no hop yet");
-    for (amount, seed, brightness_db) in [
-        (0.25, 1, -3.5),
-        (f32::NAN, 2, f32::NAN),
-        (7.0, 3, 13.0),
-        (f32::NEG_INFINITY, 4, f32::NEG_INFINITY),
+    let parameters = |(amount, seed, brightness_db, likeness)| Parameters {
+        amount,
+        seed,
+        brightness_db,
+        likeness,
+    };
+    for given in [
+        (0.25, 1, -3.5, 0.75),
+        (f32::NAN, 2, f32::NAN, f32::NAN),
+        (7.0, 3, 13.0, 7.0),
+        (f32::NEG_INFINITY, 4, f32::NEG_INFINITY, -1.0),
     ] {
-        host.submit(&[amount; 4], Parameters { amount, seed, brightness_db }).unwrap();
+        host.submit(&[given.0; 4], parameters(given)).unwrap();
     }
-    for (hop, (amount, seed, brightness_db)) in
-        [(0.25, 1, -3.5), (0.0, 2, 0.0), (1.0, 3, 12.0), (0.0, 4, -12.0)].into_iter().enumerate()
-    {
+    let taken =
+        [(0.25, 1, -3.5, 0.75), (0.0, 2, 0.0, 0.0), (1.0, 3, 12.0, 1.0), (0.0, 4, -12.0, 0.0)];
+    for (hop, expected) in taken.into_iter().enumerate() {
         let ticket = core.poll(&mut input).unwrap().unwrap();
         assert_eq!((ticket.hop() as usize, ticket.generation()), (hop, 1));
-        assert_eq!(ticket.parameters(), Parameters { amount, seed, brightness_db });
+        assert_eq!(ticket.parameters(), parameters(expected));
         assert!(input.iter().all(|v| v.is_finite()));
         let start = if hop == 0 { Start::Activated } else { Start::Continues };
         assert_eq!(ticket.start(), start);

@@ -386,6 +386,7 @@ impl IEditControllerTrait for Component {
             info.flags = [
                 (parameter.is_automatable(), ParameterInfo_::ParameterFlags_::kCanAutomate),
                 (parameter.is_list(), ParameterInfo_::ParameterFlags_::kIsList),
+                (parameter.is_read_only(), ParameterInfo_::ParameterFlags_::kIsReadOnly),
                 (*parameter == Parameter::Bypass, ParameterInfo_::ParameterFlags_::kIsBypass),
             ]
             .into_iter()
@@ -408,7 +409,7 @@ impl IEditControllerTrait for Component {
             else {
                 return kInvalidArgument;
             };
-            text::put_wide(&parameter.text(value), string);
+            text::put_wide(&self.effect.text(parameter, value), string);
             kResultOk
         })
     }
@@ -425,7 +426,7 @@ impl IEditControllerTrait for Component {
                 return kInvalidArgument;
             }
             // SAFETY: not null, so it is a text that ends with a zero.
-            match parameter.parse(&unsafe { text::read_wide(string) }) {
+            match self.effect.parse(parameter, &unsafe { text::read_wide(string) }) {
                 Some(parsed) => {
                     // SAFETY: not null, so it is room for a value.
                     unsafe { *value = parsed };

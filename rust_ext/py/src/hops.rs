@@ -36,11 +36,14 @@ pub struct HopTicket {
     /// Tilt of what is added, in dB from -12 to 12.
     #[pyo3(get)]
     brightness_db: f32,
+    /// How far towards the session's reference, 0 to 1.
+    #[pyo3(get)]
+    likeness: f32,
 }
 
 impl HopTicket {
     pub fn new(ticket: proto::HopTicket) -> Self {
-        let proto::Parameters { amount, seed, brightness_db } = ticket.parameters();
+        let proto::Parameters { amount, seed, brightness_db, likeness } = ticket.parameters();
         let skipped = match ticket.start() {
             proto::Start::Resynced { skipped } => skipped,
             proto::Start::Continues | proto::Start::Activated => 0,
@@ -52,6 +55,7 @@ impl HopTicket {
             amount,
             seed,
             brightness_db,
+            likeness,
             ticket: Mutex::new(Some(ticket)),
         }
     }

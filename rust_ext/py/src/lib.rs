@@ -29,8 +29,8 @@ mod _native {
     #[cfg(target_os = "linux")]
     #[pymodule_export]
     use super::bridge::{
-        CoreSide, HostPath, HostSession, PendingSession, read_request, receive_session,
-        session_timing, socket_path,
+        CoreSide, HostPath, HostSession, PendingSession, pack_reference, read_request,
+        receive_session, session_timing, socket_path, unpack_reference,
     };
     #[pymodule_export]
     use super::hops::HopTicket;

@@ -9,6 +9,7 @@ use std::time::{Duration, Instant};
 
 use uncodec_host::core::{Behaviour, TestCore};
 use uncodec_host::{Arrangement, Blocks, Format, Mode, Module, Plugin, module_path, signal};
+use uncodec_proto::Reference;
 
 /// Makes a test of each function for each format of the plugin.
 macro_rules! in_both_formats {
@@ -93,6 +94,13 @@ impl Rig {
         assert_eq!(self.plugin.set_active(true), 0);
         assert!(self.plugin.is_connected());
     }
+}
+
+/// A state with a reference of three bands.
+pub fn with_reference(mut state: Vec<u8>, name: &str) -> Vec<u8> {
+    let reference = Reference::new(name, 46.875, 20_000.0, &[0.5, -3.0, -60.0]).unwrap();
+    state[512..].copy_from_slice(&reference.encode());
+    state
 }
 
 /// Noise into the first `length` samples of all channels (there may be one only).

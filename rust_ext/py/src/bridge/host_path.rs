@@ -10,6 +10,7 @@ use pyo3::types::PyDict;
 use uncodec_proto as proto;
 use uncodec_proto::{Network, SharedMemory};
 
+use super::reference::read_reference;
 use super::{host_counters, seconds};
 use crate::arguments::{Input, Output, check_axis, count, planes, planes_mut};
 use crate::errors::{core_error, invalid_value};
@@ -59,14 +60,15 @@ impl HostPath {
     }
 
     /// Open a session for this path with the core that listens at a path. With may_wait the core
-    /// takes this host for one that renders.
+    /// takes this host for one that renders. A reference is what pack_reference gave.
     ///
     /// Raises
     /// ------
     /// CoreError
     ///     There is no core, or it does not want the session.
-    #[pyo3(signature = (path, *, model, seed=0, may_wait=false, timeout_s=5.0))]
+    #[pyo3(signature = (path, *, model, seed=0, may_wait=false, reference=None, timeout_s=5.0))]
     #[allow(clippy::needless_pass_by_value, reason = "made from a str or a path of Python's")]
+    #[allow(clippy::too_many_arguments, reason = "named ones, in Python")]
     fn open(
         &self,
         py: Python<'_>,
@@ -74,9 +76,12 @@ impl HostPath {
         model: &str,
         seed: u64,
         may_wait: bool,
+        reference: Option<&[u8]>,
         timeout_s: f64,
     ) -> PyResult<HostSession> {
-        let request = proto::OpenRequest { may_wait, ..proto::OpenRequest::new(model, seed) };
+        let reference = reference.map(read_reference).transpose()?.flatten();
+        let request =
+            proto::OpenRequest { may_wait, reference, ..proto::OpenRequest::new(model, seed) };
         let timeout = seconds("timeout_s", timeout_s)?;
         let session = self
             .inner
@@ -120,15 +125,16 @@ impl HostPath {
     }
 
     /// Set the parameters of every hop that is submitted from now on.
-    #[pyo3(signature = (*, amount=1.0, seed=0, brightness_db=0.0))]
+    #[pyo3(signature = (*, amount=1.0, seed=0, brightness_db=0.0, likeness=1.0))]
     fn set_parameters(
         &self,
         py: Python<'_>,
         amount: f32,
         seed: u64,
         brightness_db: f32,
+        likeness: f32,
     ) -> PyResult<()> {
-        let parameters = proto::Parameters { amount, seed, brightness_db };
+        let parameters = proto::Parameters { amount, seed, brightness_db, likeness };
         self.inner.work(py, |path| path.set_parameters(parameters))
     }
 

@@ -4,7 +4,9 @@ mod core_side;
 mod host_path;
 #[cfg(feature = "host")]
 mod plugin_host;
+mod reference;
 
+use std::borrow::Cow;
 use std::fmt::Display;
 use std::os::fd::{BorrowedFd, OwnedFd};
 use std::os::unix::net::UnixStream;
@@ -21,6 +23,7 @@ pub use self::core_side::CoreSide;
 pub use self::host_path::{HostPath, HostSession};
 #[cfg(feature = "host")]
 pub use self::plugin_host::PluginHost;
+pub use self::reference::{pack_reference, unpack_reference};
 use crate::arguments::count;
 use crate::errors::{core_error, invalid_value};
 
@@ -51,6 +54,9 @@ pub fn session_timing(window: u32, hop: u32, sample_rate: f64) -> PyResult<(usiz
     Ok((timing.hop, timing.model_delay, timing.tail))
 }
 
+/// Model, seed, process of the host, whether it may wait, reference.
+type Request = (String, u64, u32, bool, Option<Cow<'static, [u8]>>);
+
 /// Read what a plugin asks for on a connection; the memory that follows is left for
 /// receive_session.
 ///
@@ -68,6 +74,8 @@ pub fn session_timing(window: u32, hop: u32, sample_rate: f64) -> PyResult<(usiz
 /// host_pid : int
 /// may_wait : bool
 ///     Whether its host renders, and waits for results.
+/// reference : bytes or None
+///     For unpack_reference.
 ///
 /// Raises
 /// ------
@@ -79,11 +87,12 @@ pub fn read_request(
     py: Python<'_>,
     socket: &Bound<'_, PyAny>,
     timeout_s: f64,
-) -> PyResult<(String, u64, u32, bool)> {
+) -> PyResult<Request> {
     let stream = UnixStream::from(duplicate("socket", socket)?);
     let timeout = seconds("timeout_s", timeout_s)?;
     let request = py.detach(|| proto::read_request(&stream, timeout)).map_err(core_error)?;
-    Ok((request.model, request.seed, request.host_pid, request.may_wait))
+    let reference = request.reference.map(|reference| Cow::Owned(reference.encode().to_vec()));
+    Ok((request.model, request.seed, request.host_pid, request.may_wait, reference))
 }
 
 /// Take the memory of a session whose request was read.
@@ -113,7 +122,7 @@ pub fn receive_session(
 ) -> PyResult<PendingSession> {
     let stream = UnixStream::from(duplicate("socket", socket)?);
     let timeout = seconds("timeout_s", timeout_s)?;
-    let request = proto::OpenRequest { model, seed, host_pid, may_wait: false };
+    let request = proto::OpenRequest { model, seed, host_pid, may_wait: false, reference: None };
     let pending =
         py.detach(|| proto::receive_session(stream, request, timeout)).map_err(core_error)?;
     let geometry = *pending.side().geometry();
@@ -157,9 +166,10 @@ impl PendingSession {
             .is_ok_and(|timing| timing.fits(&self.geometry))
     }
 
-    /// Accept the session: its number and the network's facts are told to the plugin.
-    /// now_ns is time.monotonic_ns().
-    #[pyo3(signature = (*, session, window, hop, version, now_ns))]
+    /// Accept the session: its number, the network's facts and whether it has a reference are told
+    /// to the plugin. now_ns is time.monotonic_ns().
+    #[pyo3(signature = (*, session, window, hop, version, now_ns, reference=false))]
+    #[allow(clippy::too_many_arguments, reason = "named ones, in Python")]
     fn accept(
         &self,
         py: Python<'_>,
@@ -168,9 +178,11 @@ impl PendingSession {
         hop: u32,
         version: String,
         now_ns: u64,
+        reference: bool,
     ) -> PyResult<CoreSide> {
         let pending = self.take()?;
-        let acceptance = proto::Acceptance { session, network: Network { window, hop }, version };
+        let network = Network { window, hop };
+        let acceptance = proto::Acceptance { session, network, version, reference };
         let session = py.detach(|| pending.accept(&acceptance, now_ns)).map_err(core_error)?;
         Ok(CoreSide::new(session, self.geometry))
     }
