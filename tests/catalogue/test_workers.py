@@ -116,6 +116,39 @@ def test_a_run_that_was_told_to_ignore_ctrl_c_goes_on(put, tmp_path):
     assert len(list(places[1].glob("*.flac"))) == 3
 
 
+@pytest.mark.skipif(sys.platform != "linux", reason="elsewhere they are no copies")
+def test_processes_are_copies_of_one_that_has_loaded_the_model(model, tmp_path):
+    (tmp_path / "look.py").write_text("""
+import os, sys
+from uncodec.catalogue import forkserver
+from uncodec.catalogue.workers import each_in_processes
+
+class Looking:
+    def begin(self): pass
+    def do(self, item, tell):
+        from uncodec.networks import store
+        return store._load_generator.cache_info().currsize, os.getppid()
+
+if __name__ == "__main__":
+    forkserver.warm_up("uncodec.catalogue.ready_to_restore", sys.argv[1])
+    (_, (one, first)), (_, (two, second)) = each_in_processes([1, 2], Looking(), print, 2)
+    print(one, two, first == second != os.getpid(), "UNCODEC_WANTED_MODEL" in os.environ)
+""")
+    command = [sys.executable, str(tmp_path / "look.py"), str(model)]
+    done = subprocess.run(command, capture_output=True, text=True, check=True)
+    assert (done.stdout, done.stderr) == ("1 1 True False\n", "")
+
+
+def test_a_model_that_no_process_can_load_is_told_in_one_line(put, tmp_path):
+    put("a.wav"), put("b.wav")
+    command = [sys.executable, "-m", "uncodec", "restore", tmp_path / "in", "-o", tmp_path / "out"]
+    command += ["--jobs", "2", "--model", "absent"]
+    done = subprocess.run(command, capture_output=True, text=True, check=False)
+    assert (done.returncode, done.stdout) == (2, "")
+    assert done.stderr.startswith("uncodec: error: model='absent': must be a released model")
+    assert done.stderr.count("\n") == 1
+
+
 def is_gone(group):
     """Whether no process of a group is left, soon."""
     deadline = time.monotonic() + 20

@@ -1,7 +1,8 @@
 """Where worker processes come from.
 
-On Linux they are copies of a process that has imported everything and computed nothing: imports
-cost a run their time and memory once, not once for each process. Elsewhere each is started anew.
+On Linux they are copies of a process that has imported everything, has loaded the model, and has
+started no thread: both cost a run their time and memory once, not once for each process. Elsewhere
+each is started anew.
 
 This module imports next to nothing, so that the imports that take long can begin at once.
 """
@@ -9,16 +10,17 @@ This module imports next to nothing, so that the imports that take long can begi
 from __future__ import annotations
 
 import multiprocessing
+import os
 import signal
 import sys
-from collections.abc import Iterator
-from contextlib import contextmanager
+from collections.abc import Callable, Iterator
+from contextlib import contextmanager, suppress
 from multiprocessing import resource_tracker
 from typing import Any
 
 from uncodec.processes import one_thread
 
-__all__ = ["CONTEXT", "started", "warm_up"]
+__all__ = ["CONTEXT", "load_wanted", "started", "warm_up"]
 
 # Copies of this process would not do: one that has run torch may hang. On macOS not even those of
 # one that has only loaded libraries are safe.
@@ -26,17 +28,43 @@ _COPIES = sys.platform == "linux"
 CONTEXT: Any = multiprocessing.get_context("forkserver" if _COPIES else "spawn")
 
 
-def warm_up(module: str) -> None:
+# How the process that others are copies of is told what to load.
+_WANTED = "UNCODEC_WANTED_MODEL"
+
+
+def warm_up(module: str, model: str = "") -> None:
     """Begin to import what processes will need, while this one does something else.
 
     It counts for the first processes of this one's life and for all that follow.
+
+    Parameters
+    ----------
+    module : str
+        Imports it all, and may call `load_wanted`.
+    model : str
+        What `load_wanted` is to load.
     """
     if _COPIES:
         from multiprocessing import forkserver
 
         CONTEXT.set_forkserver_preload([module, "uncodec.catalogue.frozen"])
         with started():
-            forkserver.ensure_running()
+            os.environ[_WANTED] = model
+            try:
+                forkserver.ensure_running()
+            finally:
+                del os.environ[_WANTED]
+
+
+def load_wanted(load: Callable[[str], object]) -> None:
+    """Load the model that `warm_up` was told, if this is the process that it has started.
+
+    `load` must not start threads: they would be missing in copies. What goes wrong is left to the
+    copies, which find the same and have somebody to tell it to.
+    """
+    if model := os.environ.pop(_WANTED, ""):
+        with suppress(Exception):
+            load(model)
 
 
 @contextmanager

@@ -49,12 +49,12 @@ class Batch:
     debug: bool = False
 
 
-def warm_up(module: str) -> None:
-    """Have what worker processes need imported while this one makes its plan."""
+def warm_up(module: str, model: str = "") -> None:
+    """Have what worker processes need imported and loaded while this one makes its plan."""
     with loading():
         from uncodec.catalogue import forkserver
 
-    forkserver.warm_up(module)
+    forkserver.warm_up(module, model)
 
 
 def run_batch(planned: Plan, work: Restoring | Rendering, batch: Batch) -> None:

@@ -86,7 +86,8 @@ def render(
     """
     with told_errors(debug, stopped="stopped; --resume goes on with what is finished"):
         if jobs not in (None, 1):
-            warm_up("uncodec.catalogue.ready_to_render")
+            # Copies of a process that has used a graphics card cannot use it.
+            warm_up("uncodec.catalogue.ready_to_render", model if device == "cpu" else "")
         with loading():
             from uncodec.catalogue.work import Rendering
             from uncodec.files.planning import Settings, plan, with_deltas

@@ -54,7 +54,7 @@ def restore(
     """
     with told_errors(debug):
         if jobs not in (None, 1):
-            warm_up("uncodec.catalogue.ready_to_restore")
+            warm_up("uncodec.catalogue.ready_to_restore", model)
         with loading():
             from uncodec.catalogue.work import Restoring
             from uncodec.files.planning import Settings, plan, with_deltas
