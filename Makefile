@@ -49,8 +49,12 @@ plugin: setup $(VST3) $(CLAP) ## build the plugin into target/Uncodec.vst3 and t
 # Where there is no Python environment, as where wheels are built.
 plugin-alone: $(VST3) $(CLAP)
 
-test: lint types rust docs lint-workflows pytest ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
-	$(MAKE) fuzz FUZZ_SECONDS=5
+# Many checks keep one core busy, so that they go two at a time; what each prints comes in one piece where make can do
+# that. What pip installs comes before them, for two of it do not get along.
+test: setup $(VENV)/.docs-stamp ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
+	$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) FUZZ_SECONDS=5 \
+		lint rust types fuzz plugin docs lint-workflows
+	$(MAKE) pytest
 	@echo "make test: all checks passed"
 
 lint: $(VENV)/.deps-stamp ## ruff (rules and format), rustfmt
@@ -94,11 +98,12 @@ rust: $(VENV)/.deps-stamp ## clippy, cargo doc and cargo test, warnings denied
 	RUSTDOCFLAGS="-D warnings" cargo doc --workspace --no-deps --features uncodec-native/host
 	cargo test --workspace
 
-# Tests of a file share what it sets up, and so stay in one process.
+# Tests of a file share what it sets up, and so stay in one process. Files come in the order of tests/conftest.py, the
+# longest first: xdist's own order, by the number of tests, leaves a few long ones to the end and one process idle.
 PYTEST_JOBS ?= 2
 
 pytest: setup plugin ## the Python tests alone, in PYTEST_JOBS=2 processes; ARGS="..." is passed on
-	$(PY) -m pytest -n $(PYTEST_JOBS) --dist loadfile $(ARGS)
+	$(PY) -m pytest -n $(PYTEST_JOBS) --dist loadfile --no-loadscope-reorder $(ARGS)
 
 # What rustc writes only the LLVM of its own version can read; Debian has it as llvm-22 and the like.
 LLVM_MAJOR = $(shell rustc -vV | sed -nE 's/^LLVM version: ([0-9]+).*/\1/p')

@@ -7,6 +7,7 @@ import subprocess
 from pathlib import Path
 
 import pytest
+from tests.conftest import LONGEST
 
 ROOT = Path(__file__).resolve().parents[2]
 
@@ -80,6 +81,10 @@ def test_developers_get_the_test_host_and_wheels_go_without():
         assert "--features host" in command
     for command in commands("wheel", "maturin build"):
         assert "host" not in command
+
+
+def test_files_that_come_first_are_there():
+    assert [name for name in LONGEST if not (ROOT / "tests" / name).is_file()] == []
 
 
 def test_every_check_is_part_of_the_test_target():
