@@ -594,3 +594,16 @@ def test_closed_streams(put, tmp_path, closed, arguments, code, word):
     assert word in done.stderr
     assert "Traceback" not in done.stderr
     assert done.stdout == ""
+
+
+def test_a_package_that_cannot_be_loaded_is_told_in_a_line(run, monkeypatch):
+    def broken(*_):
+        raise ImportError("libatomic.so.1: cannot open shared object file")
+
+    monkeypatch.setattr("uncodec.cli.doctor.examine", broken)
+    outcome = run("doctor")
+    assert outcome.code == 1
+    assert outcome.stderr == (
+        "uncodec: error: libatomic.so.1: cannot open shared object file "
+        "(uncodec doctor tells what is missing)\n"
+    )

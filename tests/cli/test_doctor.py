@@ -104,6 +104,23 @@ def test_a_missing_package_is_a_problem(told, models, monkeypatch):
     assert facts["optional"] == {"plots": {"also-none": None}}
 
 
+def test_a_package_that_lacks_a_library_is_a_problem(told, models, monkeypatch):
+    load = doctor.import_module
+
+    def broken(name):
+        if name == "pedalboard":
+            raise ImportError("libatomic.so.1: cannot open shared object file")
+        return load(name)
+
+    monkeypatch.setattr(doctor, "import_module", broken)
+    monkeypatch.setattr(metadata, "requires", lambda name: ["numpy>=1.26", "pedalboard>=0.9"])
+    code, facts = told()
+    assert code == 1
+    assert facts["problems"] == [
+        "packages: pedalboard cannot be loaded: libatomic.so.1: cannot open shared object file"
+    ]
+
+
 def test_extras_for_developers_are_left_out(told, models, monkeypatch):
     monkeypatch.setattr(metadata, "requires", lambda name: ["ruff>=0.8; extra == 'dev'"])
     _, facts = told()

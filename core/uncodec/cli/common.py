@@ -64,6 +64,15 @@ def told_errors(debug: bool = False, stopped: str = "stopped") -> Iterator[None]
         typer.echo(f"uncodec: error: {one_line(describe(error))}", err=True)
         wrong_use = isinstance(error, (InvalidValue, InvalidType, ModelError))
         raise typer.Exit(USAGE if wrong_use else FAILED) from None
+    except ImportError as error:
+        # A package is missing, or a library of the system under one.
+        if debug:
+            traceback.print_exception(error, file=sys.stderr)
+        from uncodec.files.reporting import one_line
+
+        told = f"{one_line(str(error))} (uncodec doctor tells what is missing)"
+        typer.echo(f"uncodec: error: {told}", err=True)
+        raise typer.Exit(FAILED) from None
     except KeyboardInterrupt:
         typer.echo(f"uncodec: {stopped}", err=True)
         raise typer.Exit(INTERRUPTED) from None

@@ -104,7 +104,18 @@ def _packages(problems: list[str]) -> dict[str, str | None]:
             found[package] = _version(package)
             if found[package] is None:
                 problems.append(f"packages: {package} is needed and not installed")
+            elif (reason := _cannot_be_loaded(package)) is not None:
+                problems.append(f"packages: {package} cannot be loaded: {reason}")
     return found
+
+
+def _cannot_be_loaded(package: str) -> str | None:
+    """Why; most often a library of the system is missing that the package takes for given."""
+    try:
+        import_module(package)
+    except (ImportError, OSError) as error:
+        return _one_line(error)
+    return None
 
 
 def _optional(problems: list[str]) -> dict[str, dict[str, str | None]]:

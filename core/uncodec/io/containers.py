@@ -2,6 +2,7 @@
 
 from __future__ import annotations
 
+from collections.abc import Mapping
 from os import PathLike, fspath
 from pathlib import Path
 from typing import Any, BinaryIO
@@ -10,7 +11,13 @@ import av
 
 from uncodec.io.id3_layout import broken_tag_end
 
-__all__ = ["file_url", "open_container"]
+__all__ = ["TOLERANT", "file_url", "open_container", "texts_of"]
+
+# PyAV takes texts that are not UTF-8 as they are from release 19 on. Earlier ones have to be told.
+TOLERANT: dict[str, Any] = (
+    {} if int(av.__version__.partition(".")[0]) >= 19 else {"metadata_errors": "replace"}
+)
+"""What ``av.open`` is given, so that a text that is not UTF-8 keeps no file from being opened."""
 
 
 def file_url(path: str | PathLike[str]) -> str:
@@ -31,13 +38,21 @@ def open_container(source: str | PathLike[str] | BinaryIO) -> Any:
         If it cannot be opened.
     """
     if not isinstance(source, str | PathLike):
-        return av.open(
-            source, "r", options={"protocol_whitelist": "none"}, metadata_errors="replace"
-        )
+        return av.open(source, "r", options={"protocol_whitelist": "none"}, **TOLERANT)
     url = file_url(source)
     protocols = "file"
     skipped = broken_tag_end(Path(source))
     if skipped:
         url = f"subfile,,start,{skipped},end,0,,:{url}"
         protocols = "file,subfile"
-    return av.open(url, "r", options={"protocol_whitelist": protocols}, metadata_errors="replace")
+    return av.open(url, "r", options={"protocol_whitelist": protocols}, **TOLERANT)
+
+
+def texts_of(metadata: Mapping[str, str]) -> dict[str, str]:
+    """The texts of a container, a stream or a chapter, with a mark for each byte of no UTF-8."""
+    return {_readable(key): _readable(value) for key, value in metadata.items()}
+
+
+def _readable(text: str) -> str:
+    # PyAV hides such bytes in halves of pairs, which no file and no terminal takes.
+    return text.encode("utf-8", "surrogateescape").decode("utf-8", "replace")

@@ -8,7 +8,7 @@ from typing import Any
 
 import av
 
-from uncodec.io.containers import open_container
+from uncodec.io.containers import open_container, texts_of
 from uncodec.io.tags.model import Chapter, Collector
 from uncodec.io.tags.names import PAIRS, name_of
 from uncodec.io.tags.pictures import collect_picture
@@ -47,7 +47,7 @@ def read_with_ffmpeg(path: str | PathLike[str], into: Collector) -> None:
             sources.append(container.streams.audio[0].metadata)
         seen: set[str] = set()
         for source in sources:
-            for key, value in source.items():
+            for key, value in texts_of(source).items():
                 lower = key.lower()
                 if lower not in _TECHNICAL | seen and (lower, value) != ("language", "und"):
                     seen.add(lower)
@@ -73,7 +73,8 @@ def _read_pictures(container: Any, into: Collector) -> None:
         with contextlib.suppress(IndexError):
             for packet in container.demux(stream):
                 if packet.size:
-                    collect_picture(into, bytes(packet), 3, stream.metadata.get("title", ""))
+                    title = texts_of(stream.metadata).get("title", "")
+                    collect_picture(into, bytes(packet), 3, title)
                     break
 
 
@@ -88,6 +89,6 @@ def _chapters(container: Any) -> list[Chapter]:
     for item in container.chapters():
         base = item["time_base"]
         start, end = float(item["start"] * base), float(item["end"] * base)
-        title = item["metadata"].get("title", "")
+        title = texts_of(item["metadata"]).get("title", "")
         found.append(Chapter(max(start, 0.0), title, end if end > start else None))
     return sorted(found, key=lambda chapter: chapter.start)

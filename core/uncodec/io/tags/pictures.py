@@ -6,6 +6,7 @@ import io
 
 import av
 
+from uncodec.io.containers import TOLERANT
 from uncodec.io.tags.model import Collector, Picture
 
 __all__ = ["LINK", "collect_picture", "probe_picture"]
@@ -45,9 +46,7 @@ def probe_picture(data: bytes, kind: int = 3, description: str = "") -> Picture 
     width = height = 0
     try:
         # The format is given: left to guess, FFmpeg might take a text for a list of addresses.
-        with av.open(
-            io.BytesIO(data), "r", format=name or None, metadata_errors="replace"
-        ) as image:
+        with av.open(io.BytesIO(data), "r", format=name or None, **TOLERANT) as image:
             video = image.streams.video[0].codec_context
             width, height = int(video.width), int(video.height)
     except (av.FFmpegError, ValueError, OSError, IndexError):
