@@ -13,6 +13,7 @@ from uncodec.files.chunks import digest_file
 from uncodec.files.planning import Job, Settings
 from uncodec.files.render_settings import RenderSettings
 from uncodec.files.restore import RestoreReport, StreamingEffect, restore_file
+from uncodec.lazy import uncollected
 from uncodec.model_folders import model_version, weight_files
 from uncodec.version import __version__
 
@@ -213,9 +214,10 @@ def open_effect(
     model: str, amount: float, seed: int, brightness_db: float, like: Like | None = None
 ) -> GANRestorer:
     """The effect of ``uncodec restore``, on one thread."""
-    import torch
+    with uncollected():
+        import torch
 
-    from uncodec.effects import GANRestorer
+        from uncodec.effects import GANRestorer
 
     # The network's steps are too small to share: with two threads on two busy cores a file took ten
     # times as long and ten times the processor time, because the threads wait for each other.

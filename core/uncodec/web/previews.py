@@ -17,6 +17,7 @@ import numpy as np
 
 from uncodec.errors import UncodecError
 from uncodec.files.reporting import describe
+from uncodec.lazy import uncollected
 from uncodec.signals import Array
 from uncodec.web.children import Child, Message
 from uncodec.web.knobs import Knobs
@@ -128,7 +129,8 @@ class _Ear:
 
     def _warm_up(self) -> None:
         """The first second through a network takes many times as long as the next ones."""
-        import torch
+        with uncollected():
+            import torch
 
         torch.set_num_threads(1)
         try:
