@@ -10,6 +10,7 @@ from __future__ import annotations
 
 import argparse
 import importlib.metadata
+import logging
 import os
 import re
 import shutil
@@ -233,6 +234,8 @@ def plots(environment: Environment) -> str:
 def s3(environment: Environment) -> str:
     from moto.server import ThreadedMotoServer
 
+    # It would tell of each request.
+    logging.getLogger("werkzeug").setLevel(logging.ERROR)
     server = ThreadedMotoServer(ip_address="127.0.0.1", port=0, verbose=False)
     server.start()
     host, port = server.get_host_and_port()

@@ -237,8 +237,8 @@ def test_edit_lists_are_followed(codec, rate, start, seconds, attacks, mux, tmp_
     data = bytearray(path.read_bytes())
     at = data.index(b"elst") + 12
     length, begin = struct.unpack_from(">Ii", data, at)
-    # The length of the film is counted in thousandths of a second.
-    struct.pack_into(">Ii", data, at, length if seconds is None else 1000, begin + start)
+    (scale,) = struct.unpack_from(">I", data, data.index(b"mvhd") + 16)
+    struct.pack_into(">Ii", data, at, length if seconds is None else scale, begin + start)
     path.write_bytes(data)
     wanted = audio[:, start:] if seconds is None else audio[:, start : start + rate]
     check(path, wanted, 0 if seconds is None else rate // 500)

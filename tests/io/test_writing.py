@@ -9,6 +9,7 @@ import sys
 import textwrap
 from types import SimpleNamespace
 
+import av
 import numpy as np
 import pytest
 import soundfile
@@ -357,6 +358,8 @@ def test_blocks_are_checked_and_a_bad_one_writes_nothing(tmp_path):
 
 def test_a_wav_keeps_room_for_a_64_bit_header(tmp_path):
     """FFmpeg turns the reserved chunk into ds64 when a file passes 4 GiB."""
+    if av.library_versions["libavformat"][0] >= 63:
+        pytest.skip("FFmpeg 9 moves the sound when a file passes 4 GiB")
     path = tmp_path / "out.wav"
     write_audio(path, np.zeros(10), 8000)
     head = path.read_bytes()[:60]
@@ -377,6 +380,10 @@ def test_beyond_4_gib_the_file_is_rf64(tmp_path):
         assert file.read(4) == b"RF64"
     info = soundfile.info(path)
     assert info.frames == 65 << 20
+    with soundfile.SoundFile(path) as file:
+        for number in (0, 1, 64):
+            file.seek(number << 20)
+            np.testing.assert_array_equal(file.read(2)[:, 0], [0.25, 0.0])
     path.unlink()
 
 

@@ -317,11 +317,12 @@ class AvDecoder:
     def _delay_of(self, frame: Any, packet: Any) -> int:
         """Samples before the first one that FFmpeg does not take off by itself."""
         if self._manual:
-            for data in frame.side_data:
-                if data.type == SideData.SKIP_SAMPLES:
-                    noted = int.from_bytes(bytes(data)[:4], "little")
-                    return noted // 2 if self.codec.startswith("wmav") else noted
-            return 0
+            try:
+                data = frame.side_data[SideData.SKIP_SAMPLES]
+            except KeyError:
+                return 0
+            noted = int.from_bytes(bytes(data)[:4], "little")
+            return noted // 2 if self.codec.startswith("wmav") else noted
         if self.container.startswith(_SAYS_DELAY):
             return 0
         name = self.codec.removesuffix("float")
