@@ -35,6 +35,8 @@ CODED_BEFORE = (
     "180961_kleeb_gunshots",
     "nam__inputs_Tomb",
     "nam__inputs_Hammer_Lead",
+    "nam__inputs_Pop_Punk",
+    "lmms__CapDan-ReggaeTry",
     "apbwe__HiFi-TTS",
 )
 LEAST_SECONDS = 1.5
@@ -110,7 +112,7 @@ def validation_cases(data: Path) -> Iterator[Case]:
             add(long[:14], codec, kbps, "")
             for after in AFTER:
                 if after != "mp3-aac" or codec == "mp3":
-                    add(long[:8], codec, kbps, after)
+                    add(long[:12], codec, kbps, after)
     for codec, rates in MATRIX.items():
         for kbps in rates:
             add(long[6:12], codec, kbps, "")

@@ -67,7 +67,8 @@ def test_counts_follow_from_cases(bench):
 
     def case(codec, kbps, after, lattices):
         return {
-            "recording": "a", "codec": codec, "kbps": kbps, "after": after, "features": names,
+            "recording": "a", "codec": codec, "kbps": kbps, "after": after, "rate": 44100,
+            "features": names,
             "lattices": lattices, "codings": [x[0] for x in lattices], "mid_side": 0.3,
             "intensity_hz": None, "same": False, "looked_s": 1.0,
         }  # fmt: skip

@@ -40,3 +40,7 @@ def test_one_event_in_a_long_sound_shows_no_frames():
     assert not is_shown(score=9.0, share=1.0, shown=20)
     assert is_shown(score=50.0, share=1.0, shown=1)
     assert is_shown(score=50.0, share=0.2, shown=4)
+    # At a rate that is not the sound's own it takes one excerpt more.
+    assert is_shown(score=50.0, share=0.2, shown=3)
+    assert not is_shown(score=50.0, share=0.2, shown=3, own_rate=False)
+    assert is_shown(score=50.0, share=0.2, shown=4, own_rate=False)

@@ -73,7 +73,9 @@ def judge(evidence: Evidence) -> Judgement:
     if not evidence.heard:
         return _undecided("nothing is heard in it: there is nothing to judge", 0.5)
     values = features(evidence)
-    shown = [x for x in evidence.lattices if is_shown(x.score, x.share, x.shown)]
+    shown = [
+        x for x in evidence.lattices if is_shown(x.score, x.share, x.shown, x.rate == evidence.rate)
+    ]
     sound, probability = decide(model, values, bool(shown))
     reasons: list[str] = []
     if shown:
@@ -101,12 +103,14 @@ def judge(evidence: Evidence) -> Judgement:
     )
 
 
-def is_shown(score: float, share: float, shown: int) -> bool:
+def is_shown(score: float, share: float, shown: int, own_rate: bool = True) -> bool:
     """Whether a lattice is beyond doubt: by its score, and by several excerpts of their own.
 
-    One event, such as a click at the edge of a frame, can lift a single excerpt.
+    One event, such as a click at the edge of a frame, can lift a single excerpt. At other rates
+    than the sound's own more is tried, and one more excerpt must show it.
     """
-    several = shown >= _LEAST_SHOWN and share >= _LEAST_SHARE
+    least = _LEAST_SHOWN if own_rate else _LEAST_SHOWN + 1
+    several = shown >= least and share >= _LEAST_SHARE
     return score >= CERTAIN and (several or share >= _MUCH_SHARE)
 
 
