@@ -3,6 +3,7 @@
 Run by ``make test-daw``, which installs Ardour.
 """
 
+import base64
 import os
 import re
 import shutil
@@ -14,6 +15,10 @@ from pathlib import Path
 import numpy as np
 import pytest
 import soundfile as sf
+
+from uncodec.balance import Balance, Like
+from uncodec.bridge.packed_reference import pack
+from uncodec.bridge.preset import presets_folder, write_preset
 
 pytestmark = pytest.mark.daw
 
@@ -144,3 +149,27 @@ def test_a_session_that_is_loaded_again_has_the_parameters_it_was_saved_with(
     assert "failed:" not in said, said
     assert "before amount=0.250 bypass=1" in said, said
     assert "after amount=0.250 bypass=1" in said, said
+
+
+def test_a_preset_with_a_reference_is_listed_and_goes_into_the_session(
+    home: dict[str, str], tmp_path: Path, monkeypatch: pytest.MonkeyPatch
+) -> None:
+    monkeypatch.setenv("HOME", home["HOME"])
+    folder = presets_folder()
+    folder.mkdir(parents=True)
+    song = Balance("a song.flac", (450.0, 1250.0), (0.5, -3.0), 20_000.0)
+    write_preset(folder / "Like a song.vstpreset", Like(song, 0.25))
+    done = subprocess.run(
+        ["ardour7-lua", SCRIPT.with_name("preset.lua")],
+        env=home | {"OUT": str(tmp_path), "LABEL": "Like a song"},
+        capture_output=True,
+        text=True,
+        timeout=300,
+    )
+    said = done.stdout + done.stderr
+    assert "failed:" not in said, said
+    assert "likeness=25.000" in said, said
+    saved = (tmp_path / "session" / "preset.ardour").read_text()
+    chunks = [base64.b64decode(chunk) for chunk in re.findall(r">([A-Za-z0-9+/=\n]{200,})<", saved)]
+    (state,) = [chunk for chunk in chunks if b"UNCODECS" in chunk]
+    assert pack(song) in state

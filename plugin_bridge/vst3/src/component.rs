@@ -1,6 +1,7 @@
 //! The component: processor and controller in one object, because the effect is one.
 
 use std::path::PathBuf;
+use std::sync::atomic::{AtomicBool, Ordering};
 use std::sync::{Mutex, PoisonError};
 
 use uncodec_effect::automation::Points;
@@ -11,11 +12,12 @@ use uncodec_effect::{say, socket_path, state};
 use vst3::Steinberg::Vst::{
     AudioBusBuffers, BusDirection, BusDirections_, BusInfo, BusInfo_, BusTypes_, IAudioProcessor,
     IAudioProcessorTrait, IComponent, IComponentHandler, IComponentHandlerTrait, IComponentTrait,
-    IEditController, IEditControllerTrait, IParamValueQueue, IParamValueQueueTrait,
-    IParameterChanges, IParameterChangesTrait, IProcessContextRequirements,
-    IProcessContextRequirementsTrait, IoMode, MediaType, MediaTypes_, ParamID, ParamValue,
-    ParameterInfo, ParameterInfo_, ProcessData, ProcessModes_, ProcessSetup, RestartFlags_,
-    RoutingInfo, SpeakerArr, SpeakerArrangement, String128, SymbolicSampleSizes_, TChar,
+    IEditController, IEditControllerTrait, IHostApplication, IHostApplicationTrait,
+    IParamValueQueue, IParamValueQueueTrait, IParameterChanges, IParameterChangesTrait,
+    IProcessContextRequirements, IProcessContextRequirementsTrait, IoMode, MediaType, MediaTypes_,
+    ParamID, ParamValue, ParameterInfo, ParameterInfo_, ProcessData, ProcessModes_, ProcessSetup,
+    RestartFlags_, RoutingInfo, SpeakerArr, SpeakerArrangement, String128, SymbolicSampleSizes_,
+    TChar,
 };
 use vst3::Steinberg::{
     FIDString, FUnknown, IBStream, IPlugView, IPluginBaseTrait, TBool, TUID, int32, kInternalError,
@@ -30,10 +32,16 @@ const ARRANGEMENTS: [(SpeakerArrangement, usize); 2] =
 const LATENCY_CHANGED: int32 = RestartFlags_::kLatencyChanged as int32;
 const VALUES_CHANGED: int32 = RestartFlags_::kParamValuesChanged as int32;
 
+/// Hosts that read all values again after they loaded a state, and load presets under a lock that they
+/// take once more when they are asked to: they would wait for themselves, for ever.
+const READING_THEMSELVES: [&str; 4] = ["Ardour", "Mixbus", "Mixbus32C", "LiveTrax"];
+
 /// The plugin.
 pub struct Component {
     effect: Effect,
     handler: Mutex<Option<Handler>>,
+    /// The host is one of [`READING_THEMSELVES`].
+    reads_itself: AtomicBool,
 }
 
 /// The host's handler.
@@ -53,7 +61,11 @@ impl Component {
 
     /// A plugin with its defaults.
     pub fn new() -> Self {
-        Self { effect: Effect::new(), handler: Mutex::new(None) }
+        Self {
+            effect: Effect::new(),
+            handler: Mutex::new(None),
+            reads_itself: AtomicBool::new(false),
+        }
     }
 
     /// Asks the host to ask again for what these flags name.
@@ -74,9 +86,11 @@ impl Component {
         let Some(stream) = (unsafe { ComRef::from_raw(stream) }) else { return kInvalidArgument };
         match self.effect.restore(&stream::read(stream, state::BYTES)) {
             Ok(latency_changed) => {
-                // Hosts keep values of their own, which are those of before.
-                let latency = if latency_changed { LATENCY_CHANGED } else { 0 };
-                self.restart(VALUES_CHANGED | latency);
+                // Other hosts keep values of their own, which are those of before.
+                if !self.reads_itself.load(Ordering::Relaxed) {
+                    let latency = if latency_changed { LATENCY_CHANGED } else { 0 };
+                    self.restart(VALUES_CHANGED | latency);
+                }
                 kResultOk
             }
             Err(error) => {
@@ -143,8 +157,12 @@ impl Points for Queue<'_> {
 }
 
 impl IPluginBaseTrait for Component {
-    unsafe fn initialize(&self, _context: *mut FUnknown) -> tresult {
+    unsafe fn initialize(&self, context: *mut FUnknown) -> tresult {
         guard(|| {
+            // SAFETY: the host's, null or valid during the call.
+            let name = unsafe { host_name(context) };
+            let reads_itself = READING_THEMSELVES.contains(&name.as_str());
+            self.reads_itself.store(reads_itself, Ordering::Relaxed);
             let path: PathBuf = socket_path();
             match self.effect.connect(path) {
                 Ok(()) => kResultOk,
@@ -475,6 +493,25 @@ impl IEditControllerTrait for Component {
         // Hosts show the parameters themselves.
         std::ptr::null_mut()
     }
+}
+
+/// What the host calls itself; empty if it does not say.
+///
+/// # Safety
+/// The pointer must be null or valid.
+unsafe fn host_name(context: *mut FUnknown) -> String {
+    // SAFETY: as the caller says.
+    let context = unsafe { ComRef::from_raw(context) };
+    let Some(host) = context.and_then(|context| context.cast::<IHostApplication>()) else {
+        return String::new();
+    };
+    let mut name: String128 = [0; 128];
+    // SAFETY: a call of the host's own object, with room for what it writes.
+    if unsafe { host.getName(&raw mut name) } != kResultOk {
+        return String::new();
+    }
+    // SAFETY: 128 units.
+    unsafe { text::read_wide(name.as_ptr()) }
 }
 
 /// Whether there is such a bus: one of audio in either direction.
