@@ -18,10 +18,13 @@ def frame_samples(frame: Any) -> npt.NDArray[Any]:
     channels = len(frame.layout.channels)
     count = int(frame.samples)
     dtype = _SAMPLES[str(frame.format.name).removesuffix("p")]
-    # Not frame.to_ndarray(): with eight channels or more it takes what lies behind the last plane
-    # for another one, which ends the process, and it refuses integers of 64 bits.
+    # Not frame.to_ndarray() nor frame.planes: with eight channels or more they take what lies
+    # behind the last plane for another one, which ends the process or is an error. The former
+    # refuses integers of 64 bits as well.
     if frame.format.is_planar:
-        planes = frame.planes[:channels]
+        from av.audio.plane import AudioPlane
+
+        planes: list[Any] = [AudioPlane(frame, number) for number in range(channels)]
         return np.stack([np.frombuffer(plane, dtype, count) for plane in planes])
     # A copy: what the frame holds goes with it.
     return np.frombuffer(frame.planes[0], dtype, count * channels).reshape(count, channels).T.copy()
