@@ -110,6 +110,11 @@ def running_core(path, *program):
         core.wait()
 
 
+def shared_files():
+    """Names of shared memory that has one."""
+    return [file.name for file in Path("/dev/shm").iterdir()]
+
+
 def kill_worker(path):
     victim = worker_of(path)["pid"]
     os.kill(victim, signal.SIGKILL)
@@ -123,6 +128,7 @@ def tell(what, times):
 
 def storm(path, kills, *, awaited, program=(), plugin_format="vst3"):
     """Kill workers; one in `awaited` is waited for, and the next one killed at its work."""
+    there = set(shared_files())
     with running_core(path, *program) as core:
         stage = Stage(path, plugin_format)
         stage.play_until_wet()
@@ -153,7 +159,7 @@ def storm(path, kills, *, awaited, program=(), plugin_format="vst3"):
     assert held[-1][1]["memories"] == held[0][1]["memories"]
     assert held[-1][1]["mappings"] == held[0][1]["mappings"] > 0
     # Sessions live in memory without a name; libraries are known to leave some that has one.
-    left = [file.name for file in Path("/dev/shm").iterdir()]
+    left = set(shared_files()) - there
     assert not [
         name for name in left if "uncodec" in name or set(killed) & set(re.findall(r"\d+", name))
     ]

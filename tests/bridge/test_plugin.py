@@ -214,6 +214,25 @@ def test_a_reference_that_comes_while_the_plugin_plays_is_heard(noise):
         np.testing.assert_allclose(plugin(audio, 44100), plain, rtol=0, atol=1e-5)
 
 
+def test_references_that_change_again_and_again_cost_a_moment_each(core, noise):
+    audio = cut_off(noise(512 * 60), 44100)
+    plugin = GANRestorer(seed=9).as_plugin()
+    plain = plugin.preset_data
+    start = plain.index(b"UNCODECS")
+    state = with_settings(plain[start:], amount=1.0, seed=9, like=Like(FLAT))
+    for preset in (plain, plain[:start] + state, plain, plain[:start] + state):
+        before = plugin_status(plugin).dry
+        plugin.preset_data = preset
+        for place in range(0, audio.shape[1], 512):
+            plugin(audio[:, place : place + 512], 44100, buffer_size=512, reset=False)
+        status = plugin_status(plugin)
+        # What the network looks back on, and the fades.
+        assert status.dry - before <= 8 * 512
+        assert status.connected
+        assert (status.reference is None) == (preset is plain)
+    core.excused += plugin_status(plugin).dry
+
+
 def test_a_stream_through_the_plugin_is_the_effect_later(noise, later):
     audio = cut_off(noise(512 * 60), 44100)
     plugin = GANRestorer(amount=0.5).as_plugin()

@@ -453,6 +453,8 @@ impl Effect {
         let wanted = control.wanted();
         if let (Some(link), Some(_)) = (&control.link, &wanted) {
             link.serve(wanted);
+            // A render waits for it, as it did for the session before.
+            self.audio().run.settled = false;
         }
     }
 
