@@ -34,6 +34,18 @@ def test_what_cannot_be_judged_has_no_score():
     assert np.isnan(visqol(silent, silent, 44100))
 
 
+def test_torch_keeps_its_threads(music):
+    pytest.importorskip("visqol")
+    import torch
+
+    before = torch.get_num_threads()
+    for threads in (1, 2):
+        torch.set_num_threads(threads)
+        visqol(music, music, 44100)
+        assert torch.get_num_threads() == threads
+    torch.set_num_threads(before)
+
+
 def test_wrong_shapes_are_refused(music):
     with pytest.raises(InvalidValue, match="shape"):
         visqol(music, music[:, 1:], 44100)

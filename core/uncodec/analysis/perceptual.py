@@ -2,6 +2,8 @@
 
 from __future__ import annotations
 
+from collections.abc import Iterator
+from contextlib import contextmanager
 from functools import cache
 from typing import Any
 
@@ -26,7 +28,8 @@ def require_visqol() -> None:
     UncodecError
         visqol-python is not installed: it comes with the extra "visqol".
     """
-    _judge()
+    with _threads_kept():
+        _judge()
 
 
 def visqol(reference: ArrayLike, estimate: ArrayLike, sample_rate: float) -> float:
@@ -67,7 +70,24 @@ def visqol(reference: ArrayLike, estimate: ArrayLike, sample_rate: float) -> flo
     if first.shape[1] < MIN_SECONDS * rate or not all(np.any(signal) for signal in mono):
         return float("nan")
     judged = [resample(signal, int(rate), RATE)[0].astype(np.float64) for signal in mono]
-    return float(_judge().measure_from_arrays(*judged, RATE).moslqo)
+    with _threads_kept():
+        return float(_judge().measure_from_arrays(*judged, RATE).moslqo)
+
+
+@contextmanager
+def _threads_kept() -> Iterator[None]:
+    """Leave PyTorch as many threads as it had.
+
+    The library that ViSQOL maps similarities with sets them to all cores. Small networks then take
+    ten times as long where other processes work beside this one.
+    """
+    import torch
+
+    threads = torch.get_num_threads()
+    try:
+        yield
+    finally:
+        torch.set_num_threads(threads)
 
 
 @cache
