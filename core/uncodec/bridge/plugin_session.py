@@ -62,6 +62,8 @@ class PluginSession:
         self.period_s = hop / rate
         # What the plugin's latency leaves for the work, once a hop is complete.
         self._budget_ns = max(0, round((side.latency - side.model_delay - hop + 1) / rate * 1e9))
+        # A plugin that asks for another session, with another reference, counts on in its memory.
+        self._before = side.host_counters()
         self._model = model
         self._seed = seed
         self._reference = reference
@@ -173,6 +175,8 @@ class PluginSession:
     def describe(self) -> dict[str, Any]:
         """What the status tells about it."""
         host, core = self.side.host_counters(), self.side.core_counters()
+        for name in ("wet", "dry", "late", "refused"):
+            host[name] = max(0, host[name] - self._before[name])
         return {
             "session": self.number,
             "host_pid": self.host_pid,
