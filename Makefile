@@ -164,7 +164,7 @@ loom: ## model checks of the slots of the audio path, every thread interleaving
 		cargo test --release -p uncodec-proto --lib loom_
 
 MUSIC ?= $(or $(XDG_CACHE_HOME),$(HOME)/.cache)/uncodec/music
-training-data: setup ## fetch licensed game music from Debian (6.5 GB) as a teacher of levels; MUSIC=FOLDER
+training-data: setup ## fetch licensed music and sound fonts from Debian (7 GB; needs fluidsynth) as teachers of levels; MUSIC=FOLDER
 	$(PY) -m uncodec.training.music $(MUSIC)
 
 # libFuzzer with the address sanitizer. The flag for that is not yet a stable one, which the variable allows; all

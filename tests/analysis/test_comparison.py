@@ -251,12 +251,25 @@ def test_the_finding_says_what_was_measured_whatever_it_is(mse, verdict):
 
 
 def test_spread_over_trainings_comes_from_the_record_of_the_model(tmp_path):
-    seeds = training_seeds("live-gan")
-    assert (seeds.kind, seeds.steps, len(seeds.lsd)) == ("projected", 100, 3)
-    assert np.mean(seeds.lsd) == pytest.approx(1.094, abs=0.001)
-    assert seeds.spread == pytest.approx(0.010, abs=0.001)
-    assert training_seeds("diffusion") is None
+    (tmp_path / "weights.safetensors").write_bytes(b"")
+    record = tmp_path / "trainings.json"
+    assert training_seeds(str(tmp_path)) is None
     assert training_seeds("exciter") is None
+    record.write_text('{"adversary": "none", "steps": 9, "crops": 4, "lsd": [1.0, 1.2, 1.1]}')
+    seeds = training_seeds(str(tmp_path))
+    assert (seeds.adversary, seeds.steps, seeds.crops) == ("none", 9, 4)
+    assert seeds.spread == pytest.approx(0.1)
+    for damaged in ("{", "[]", '{"lsd": [1.0]}'):
+        record.write_text(damaged)
+        with pytest.raises(ModelError, match="must be a record of trainings"):
+            training_seeds(str(tmp_path))
+
+
+@pytest.mark.parametrize("model", ["live-gan", "live-mse", "diffusion"])
+def test_the_families_of_the_study_were_trained_with_several_seeds(model):
+    seeds = training_seeds(model)
+    assert len(seeds.lsd) >= 3
+    assert (seeds.steps, seeds.crops) == (120, 4)
 
 
 def test_pink_noise_falls_by_3_db_an_octave():

@@ -169,8 +169,9 @@ def _stability(comparison: Comparison) -> TitledTable:
     ]
     for label, trained in comparison.trained.items():
         notes.append(
-            f"Trainings of {label}: {len(trained.lsd)} runs of {trained.steps} steps from one "
-            f"start (adversary: {trained.kind}), mean and standard deviation on validation pairs."
+            f"Trainings of {label}: {len(trained.lsd)} runs of {trained.steps} steps with "
+            f"{trained.crops} crops, from random weights (adversary: {trained.adversary}), mean "
+            "and standard deviation on validation pairs."
         )
     if len(comparison.trained) < len([r for r in comparison.restorers if r.kind]):
         notes.append("A dash: there is no record of several trainings.")

@@ -4,7 +4,6 @@ from __future__ import annotations
 
 import json
 from dataclasses import dataclass
-from pathlib import Path
 
 import numpy as np
 
@@ -13,26 +12,27 @@ from uncodec.errors import ModelError
 
 __all__ = ["TrainingSeeds", "training_seeds"]
 
-RECORD = "adversaries.json"
-"""A file beside the weights: runs by kind of adversary, for each seed its validation curve."""
+RECORD = "trainings.json"
+"""A file beside the weights: where runs of one recipe ended that differ in the seed alone."""
 
 
 @dataclass(frozen=True)
 class TrainingSeeds:
-    """The last validation of some runs of one recipe.
+    """Where some runs of one recipe ended that began with random weights.
 
     Attributes
     ----------
-    kind : str
-        Of adversary, as the recipe names it.
-    steps : int
-        How long each run was.
+    adversary : str
+        Its kind, "none" without one.
+    steps, crops : int
+        How long each run was, and how many crops it heard at a time.
     lsd : tuple of float
         Log-spectral distance on validation pairs at the end, a seed each.
     """
 
-    kind: str
+    adversary: str
     steps: int
+    crops: int
     lsd: tuple[float, ...]
 
     @property
@@ -58,24 +58,14 @@ def training_seeds(model: str) -> TrainingSeeds | None:
         return None
     from uncodec.model_folders import find_model
 
-    folder = find_model(model)
-    record = folder / RECORD
+    record = find_model(model) / RECORD
     if not record.is_file():
         return None
     try:
-        runs = json.loads(record.read_text(encoding="utf-8"))["runs"]
-        kind = _kind(folder)
-        last = [run["curve"][-1] for run in runs[kind]]
-        return TrainingSeeds(kind, int(last[0]["step"]), tuple(float(e["lsd"]) for e in last))
-    except (ValueError, KeyError, IndexError, TypeError) as error:
+        found = json.loads(record.read_text(encoding="utf-8"))
+        lsd = tuple(float(value) for value in found["lsd"])
+        if len(lsd) < 2:
+            raise ValueError(f"lsd={lsd}: must have two seeds at least")
+        return TrainingSeeds(str(found["adversary"]), int(found["steps"]), int(found["crops"]), lsd)
+    except (ValueError, KeyError, TypeError) as error:
         raise ModelError(f"{record}: must be a record of trainings ({error!r})") from error
-
-
-def _kind(folder: Path) -> str:
-    import tomllib
-
-    recipe = folder / "recipe.toml"
-    if not recipe.is_file():
-        return "none"
-    parsed = tomllib.loads(recipe.read_text(encoding="utf-8"))
-    return str(parsed.get("adversary", {}).get("adversary", "none"))

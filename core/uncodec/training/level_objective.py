@@ -43,6 +43,8 @@ class LevelSettings:
     seed : int
     half : bool
         Compute the network in bfloat16.
+    dropout : float
+        Part of what each layer adds that is left out.
     """
 
     batch: int = 16
@@ -54,6 +56,7 @@ class LevelSettings:
     distance: float = 1.0
     seed: int = 0
     half: bool = False
+    dropout: float = 0.15
 
 
 class LevelObjective(Objective[LevelNetwork, tuple[Tensor, Tensor]]):
@@ -79,6 +82,9 @@ class LevelObjective(Objective[LevelNetwork, tuple[Tensor, Tensor]]):
     ) -> None:
         self.network, self.library, self.settings = network, library, settings
         self.validation = validation
+        for part in network.modules():
+            if isinstance(part, torch.nn.Dropout):
+                part.p = settings.dropout
 
     def batches(self, first: int, stop: int) -> Iterator[tuple[Tensor, Tensor]]:
         device = device_of(self.network)

@@ -23,8 +23,17 @@ import soundfile as sf
 from uncodec.cutoff import FRAME, cut_off
 from uncodec.errors import AudioFileError, UncodecError
 from uncodec.rates import NETWORK_RATES
+from uncodec.training import renderings
+from uncodec.whole_files import write_whole
 
-__all__ = ["PACKAGES", "Recording", "fetch_packages", "list_music", "read_manifest"]
+__all__ = [
+    "PACKAGES",
+    "Recording",
+    "fetch_packages",
+    "list_music",
+    "read_manifest",
+    "render_scores",
+]
 
 PACKAGES = (
     "0ad-data",
@@ -221,6 +230,39 @@ def _run(command: list[str], folder: Path) -> None:
         raise UncodecError(f"{' '.join(command)}: failed: {said}") from error
 
 
+def render_scores(folder: Path) -> Iterator[str]:
+    """Fetch sound fonts and scores and render them into a folder that counts as a package.
+
+    Yields names of the files that were not there yet. The fonts and scores lie in ``scores``, and
+    the copyright files of their packages in ``renderings``.
+
+    Raises
+    ------
+    UncodecError
+        A package cannot be had; fluidsynth is missing or fails.
+    """
+    sources, made = folder / "scores", folder / renderings.NAME
+    packages = (*renderings.FONT_PACKAGES, *renderings.SCORE_PACKAGES)
+    for _ in fetch_packages(sources, packages):
+        pass
+    fonts = [
+        next(path for path in sorted((sources / package).rglob("*.sf2")))
+        for package in renderings.FONT_PACKAGES
+    ]
+    scores = [
+        path
+        for package in renderings.SCORE_PACKAGES
+        for path in (sources / package).rglob("*")
+        if path.suffix.lower() in (".mid", ".midi")
+    ]
+    yield from renderings.render_all(made, fonts, scores)
+    for package in packages:
+        for licence in (sources / package).rglob("copyright"):
+            (made / package).mkdir(exist_ok=True)
+            write_whole(made / package / "copyright", licence.read_bytes())
+    (made / ".unpacked").write_text("1\n")
+
+
 def list_music(folder: Path) -> list[Recording]:
     """Examine all recordings of the unpacked packages and write the manifest.
 
@@ -318,6 +360,8 @@ def _main(arguments: list[str]) -> int:
     try:
         for package in fetch_packages(folder):
             print(f"{package}: unpacked", flush=True)
+        for name in render_scores(folder):
+            print(f"{name}: rendered", flush=True)
         entries = list_music(folder)
     except UncodecError as error:
         print(f"error: {error}", file=sys.stderr)
