@@ -269,7 +269,7 @@ def test_spread_over_trainings_comes_from_the_record_of_the_model(tmp_path):
 def test_the_families_of_the_study_were_trained_with_several_seeds(model):
     seeds = training_seeds(model)
     assert len(seeds.lsd) >= 3
-    assert (seeds.steps, seeds.crops) == (120, 4)
+    assert (seeds.steps, seeds.crops) == (80, 4)
 
 
 def test_pink_noise_falls_by_3_db_an_octave():
