@@ -73,9 +73,9 @@ makes this page again; `make study DATA=FOLDER` also measures the recordings of 
 
 # What the records beside the models do not hold.
 TRAININGS = """\
-Those trainings are short ones, made to compare the families (`bench/trainings.py`): the released weights are
-of one seed each. Diffusion starts from what the released live generator makes, and so from a low distance. Longer
-ones of the live generator, 200 steps with other adversaries, are in
+Those trainings are short ones, made to compare the families (`bench/trainings.py`): the released
+weights are of one seed each. Diffusion starts from what the released live generator makes, and so
+from a low distance. Longer ones of the live generator, 200 steps with other adversaries, are in
 [Adversaries compared](research/2026-11-25-adversaries.md). None of the runs diverged.
 """
 
