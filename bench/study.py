@@ -225,7 +225,7 @@ def main(arguments: Sequence[str] | None = None) -> int:
     """Measure, draw and write."""
     parser = argparse.ArgumentParser(description="Make docs/study.md again.")
     parser.add_argument("--data", type=Path, help="folder of clean recordings to measure")
-    parser.add_argument("--files", type=int, default=24, help="so many of them (default 24)")
+    parser.add_argument("--files", type=int, default=16, help="so many of them (default 16)")
     parser.add_argument("--seconds", type=float, default=4.0, help="of each (default 4)")
     parser.add_argument(
         "--anew", action="store_true", help="measure networks again that have not changed"
