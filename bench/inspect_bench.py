@@ -48,7 +48,7 @@ GOALS: dict[str, tuple[float, Callable[[str, int], bool]]] = {
 def judged(row: dict[str, Any]) -> dict[str, Any]:
     """A row with its verdict."""
     values = np.array([row["features"][name] for name in FEATURES])
-    shown = [x for x in row["lattices"] if is_shown(*x[3:6], x[1] == row["rate"])]
+    shown = [x for x in row["lattices"] if is_shown(x[3], x[4], x[5], x[1] == row["rate"])]
     if not row["lattices"] and row["features"]["edge"] == 0.0:
         return {**row, "sound": "unknown", "rank": 0.5, "found": ""}
     sound, probability = decide(load_judge(), values, bool(shown))

@@ -71,7 +71,10 @@ def fit(rows: list[dict[str, Any]]) -> dict[str, Any]:
     folds = GroupKFold(calibration["folds"])
     # Frames that show decide by themselves: the trees are asked where none do.
     asked = np.array(
-        [not any(is_shown(*i[3:6], i[1] == row["rate"]) for i in row["lattices"]) for row in rows]
+        [
+            not any(is_shown(i[3], i[4], i[5], i[1] == row["rate"]) for i in row["lattices"])
+            for row in rows
+        ]
     )
     classifier = HistGradientBoostingClassifier(
         **RECIPE["lossy"],
