@@ -15,6 +15,6 @@ if __name__ == "__main__":
     path, model, *program = sys.argv[1:]
     workers.FIRST_WAIT_S = workers.LONGEST_WAIT_S = 0.05
     workers.PROGRAM = program or workers.PROGRAM
-    supervisor = Supervisor(Path(path), model=model, any_name=True, admit_all=True)
+    supervisor = Supervisor(Path(path), model=model, any_name=True, load_limit=None)
     signal.signal(signal.SIGTERM, lambda *_: supervisor.stop())
     supervisor.run()

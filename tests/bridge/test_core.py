@@ -39,7 +39,7 @@ def folder(tmp_path_factory):
 def core(folder, small_model):
     """Path of a core that runs for all tests of this file; it admits everybody."""
     path = folder / "core.sock"
-    process, connection = launch(path, model=small_model, any_name=True, admit_all=True)
+    process, connection = launch(path, model=small_model, any_name=True, load_limit=None)
     with connection:
         yield path
         assert stop(path) == process.pid

@@ -36,7 +36,7 @@ def run_core(order: dict[str, Any]) -> int:
             model=order["model"],
             device=order["device"],
             any_name=order["any_name"],
-            admit_all=order["admit_all"],
+            load_limit=order["load_limit"],
             reference=order["reference"],
         )
         for number in (signal.SIGTERM, signal.SIGINT, signal.SIGHUP):

@@ -19,6 +19,7 @@ from pathlib import Path
 from typing import Any, ClassVar
 
 from uncodec._native import socket_path
+from uncodec.bridge.load import LOAD_LIMIT
 from uncodec.bridge.sockets import connect, control_path, prepare_folder
 from uncodec.errors import CoreError
 
@@ -110,7 +111,7 @@ def launch(
     model: str = "live-gan",
     device: str = "cpu",
     any_name: bool = False,
-    admit_all: bool = False,
+    load_limit: float | None = LOAD_LIMIT,
     reference: str = "",
     leased: bool = False,
     tell: Callable[[str], None] | None = None,
@@ -119,7 +120,7 @@ def launch(
 
     Parameters
     ----------
-    path, model, device, any_name, admit_all, reference
+    path, model, device, any_name, load_limit, reference
         As of `uncodec.bridge.supervisor.Supervisor`.
     leased : bool
         Whether it ends when the connection that is returned is closed, however that comes about.
@@ -145,7 +146,7 @@ def launch(
         "model": str(Path(model).absolute()) if Path(model).is_dir() else model,
         "device": device,
         "any_name": any_name,
-        "admit_all": admit_all,
+        "load_limit": load_limit,
         "reference": reference,
         "leased": leased,
         "report": theirs.fileno(),
@@ -261,7 +262,7 @@ class PrivateCore:
         self.path = Path(folder) / "core.sock"
         try:
             process, lease = launch(
-                self.path, model=model, device=device, any_name=True, admit_all=True, leased=True
+                self.path, model=model, device=device, any_name=True, load_limit=None, leased=True
             )
         except BaseException:
             shutil.rmtree(folder, ignore_errors=True)

@@ -50,8 +50,9 @@ class Supervisor:
         Where networks run.
     any_name : bool
         Serve that model whatever name a plugin asks for.
-    admit_all : bool
-        No admission control: for hosts that do not play in real time.
+    load_limit : float or None
+        Load of a core up to which sessions in real time are admitted; None admits all, for hosts
+        that do not play in real time.
     reference : str, optional
         For sessions that bring no reference of their own, see `packed_reference.pack`.
 
@@ -68,7 +69,7 @@ class Supervisor:
         model: str = "live-gan",
         device: str = "cpu",
         any_name: bool = False,
-        admit_all: bool = False,
+        load_limit: float | None = LOAD_LIMIT,
         reference: str = "",
     ) -> None:
         self.path = path
@@ -76,7 +77,7 @@ class Supervisor:
         self._device = device
         self._any_name = any_name
         self._reference = reference
-        self._load_limit = None if admit_all else LOAD_LIMIT
+        self._load_limit = load_limit
         self._claim = ClaimedPath(path)
         self._listeners: list[tuple[socket.socket, Callable[[socket.socket], None]]] = []
         try:
