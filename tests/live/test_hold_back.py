@@ -11,6 +11,7 @@ from uncodec.signals import sqrt_hann
 
 WINDOW, HOP, FRAMES = 256, 128, 12
 SHAPE = sqrt_hann(WINDOW)
+NONE = np.zeros(FRAMES, np.float32)
 
 
 def noise(*shape, seed=0):
@@ -24,22 +25,50 @@ def cut(audio):
     return np.ascontiguousarray(frames.transpose(1, 0, 2) * SHAPE)
 
 
-def held(change, coded, sizes=(FRAMES,)):
+def held(change, coded, sizes=(FRAMES,), returned=None):
     stream, frames, done = HoldBack(len(coded), SHAPE, HOP), change.copy(), 0
+    returned = NONE if returned is None else returned
     for size in sizes:
         span = slice(done, done + size)
-        stream.hold_into(frames[span], coded[:, done * HOP : (done + size) * HOP])
+        stream.hold_into(frames[span], coded[:, done * HOP : (done + size) * HOP], returned[span])
         done += size
     return frames
 
 
-def test_the_stream_does_what_training_does():
+@pytest.mark.parametrize("share", [None, 0.0, 0.4, 1.0])
+def test_the_stream_does_what_training_does(share):
     coded = noise(2, FRAMES * HOP)
     coded[:, : 5 * HOP + 40] *= 1e-3
     change = noise(FRAMES, 2, WINDOW, seed=1) * SHAPE
     there = [torch.from_numpy(a.transpose(1, 0, 2).copy())[None] for a in (change, cut(coded))]
-    wanted = (there[0] * hold_back(*there))[0].numpy().transpose(1, 0, 2)
-    np.testing.assert_allclose(held(change, coded), wanted, atol=1e-5)
+    returned = None if share is None else torch.full((1, FRAMES), share)
+    wanted = (there[0] * hold_back(*there, returned))[0].numpy().transpose(1, 0, 2)
+    shares = None if share is None else np.full(FRAMES, share, np.float32)
+    np.testing.assert_allclose(held(change, coded, returned=shares), wanted, atol=1e-5)
+
+
+def treble_power(frames):
+    steep = np.diff(np.pad(frames.astype(np.float64), ((0, 0), (0, 0), (2, 0))), n=2)
+    return (steep**2).sum((1, 2))
+
+
+def test_power_that_is_taken_is_returned_to_where_it_may_sound():
+    coded, change = noise(2, FRAMES * HOP), noise(FRAMES, 2, WINDOW, seed=1) * SHAPE
+    # A third of the time next to nothing sounds.
+    coded.reshape(2, -1, 48)[:, ::3] *= 0.01
+    less = treble_power(held(change, coded))
+    again = held(change, coded, returned=np.ones(FRAMES, np.float32))
+    # The first frame is half silence, more than may be returned.
+    assert (less < 0.8 * treble_power(change))[1:].all()
+    np.testing.assert_allclose(treble_power(again)[1:], treble_power(change)[1:], rtol=0.05)
+
+
+def test_no_more_than_6_db_is_returned_of_a_frame_with_a_burst():
+    coded = np.zeros((1, FRAMES * HOP), np.float32)
+    coded[:, 700:720] = noise(1, 20)
+    change = noise(FRAMES, 1, WINDOW, seed=1) * SHAPE
+    once, again = held(change, coded), held(change, coded, returned=np.ones(FRAMES, np.float32))
+    np.testing.assert_allclose(again, 2.0 * once, rtol=1e-5)
 
 
 @pytest.mark.parametrize("sizes", [(1,) * FRAMES, (5, 1, 6)], ids=str)
@@ -80,19 +109,22 @@ def test_where_the_signal_is_silent_nothing_is_left():
 def test_a_clone_goes_on_alone():
     coded, change = noise(2, FRAMES * HOP), noise(FRAMES, 2, WINDOW, seed=1)
     stream = HoldBack(2, SHAPE, HOP)
-    stream.hold_into(change[:6].copy(), coded[:, : 6 * HOP])
+    stream.hold_into(change[:6].copy(), coded[:, : 6 * HOP], NONE[:6])
     twin = stream.clone()
     results = []
     for each in (stream, twin):
         frames = change[6:].copy()
-        each.hold_into(frames, coded[:, 6 * HOP :])
+        each.hold_into(frames, coded[:, 6 * HOP :], NONE[6:])
         results.append(frames)
     np.testing.assert_array_equal(*results)
 
 
 def test_shapes_are_checked():
     stream = HoldBack(2, SHAPE, HOP)
+    frame, hop = np.zeros((1, 2, WINDOW), np.float32), np.zeros((2, HOP), np.float32)
     with pytest.raises(InvalidValue, match=r"frames: must have shape \(frames, 2, 256\)"):
-        stream.hold_into(np.zeros((1, 1, WINDOW), np.float32), np.zeros((2, HOP), np.float32))
+        stream.hold_into(frame[:, :1], hop, NONE[:1])
     with pytest.raises(InvalidValue, match=r"coded: must have shape \(2, 128\)"):
-        stream.hold_into(np.zeros((1, 2, WINDOW), np.float32), np.zeros((2, 5), np.float32))
+        stream.hold_into(frame, hop[:, :5], NONE[:1])
+    with pytest.raises(InvalidValue, match=r"returned: must have shape \(1,\), got \(2,\)"):
+        stream.hold_into(frame, hop, NONE[:2])

@@ -51,22 +51,27 @@ shape = np.sin(np.pi * np.arange(window) / window)
 state = tuple(torch.full(s["shape"], s["value"]) for s in about["state"])
 out = np.zeros((2, inputs.shape[1]))
 
-def short_power(frames):
-    steep = np.diff(np.pad(frames, ((0, 0), (2, 0))), 2)
-    steep = np.pad((steep**2).sum(0), (16, 15))
-    return np.lib.stride_tricks.sliding_window_view(steep, 32).mean(1)
+def power(frames):
+    return (np.diff(np.pad(frames, ((0, 0), (2, 0))), 2) ** 2).sum(0)
+
+def smooth(steep):
+    return np.lib.stride_tricks.sliding_window_view(np.pad(steep, (16, 15)), 32).mean(1)
 
 with torch.inference_mode():
     for start in range(0, inputs.shape[1] - window + 1, hop):
         cut = inputs[:, start : start + window] * shape
         spectrum = np.fft.rfft(cut).astype(np.complex64)
         spectra = torch.view_as_real(torch.from_numpy(spectrum))[None, :, None].contiguous()
-        delta, _, state = step(spectra, state)
+        delta, damage, state = step(spectra, state)
         delta = torch.view_as_complex(delta)[0, :, 0].numpy()
         frame = np.fft.irfft(delta, window)
-        is_, may = short_power(frame), short_power(cut[:2])
+        whole = power(frame)
+        is_, may = smooth(whole), smooth(power(cut[:2]))
         most = is_.max() / max(may.max(), 1e-12)
-        frame = frame * np.minimum(1, np.sqrt(may * most / np.maximum(is_, 1e-14)))
+        gain = np.minimum(1, np.sqrt(may * most / np.maximum(is_, 1e-14)))
+        again = np.sqrt(whole.sum() / max((whole * gain**2).sum(), 1e-14))
+        share = np.clip(about["returned"][0] * float(damage) + about["returned"][1], 0, 1)
+        frame = frame * gain * (1 + share * (np.clip(again, 1, 2) - 1))
         out[:, start : start + window] += frame * shape * (2 * hop / window)
 delta = out[:, : image.shape[1]]
 np.save(sys.argv[3], np.stack([delta[0] + delta[1], delta[0] - delta[1]]))

@@ -85,7 +85,7 @@ class LevelStage:
             delta = torch.view_as_complex(frames.contiguous())
             coded_frames = heard[None, :, span].contiguous()
             delta = hold_to_bound(delta, coded_frames, self.brightness)
-            samples = change_to_audio(delta, coded_frames, WINDOW, HOP)
+            samples = change_to_audio(delta, coded_frames, WINDOW, HOP, share)
             out[:] = samples[0, :, HOP:-HOP].cpu().numpy()
 
     def _played(self, features: Tensor, heard: Tensor) -> Tensor:

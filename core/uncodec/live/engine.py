@@ -16,6 +16,7 @@ from uncodec.live.polarity import Polarity
 from uncodec.networks import CHANNELS, LoadedModel
 from uncodec.networks.generator import exchanged
 from uncodec.networks.hop_step import HopStep
+from uncodec.networks.levelled import opened as opened_of
 from uncodec.signals import Array, mid_side_into, sqrt_hann
 from uncodec.streams.brightness import Brightness
 from uncodec.streams.delta_bound import DeltaBound
@@ -98,6 +99,8 @@ class DeltaEngine(Cloneable):
         self._spectra = np.zeros((RUN, CHANNELS, bins), np.complex64)
         self._delta = np.zeros((RUN, channels, bins), np.complex64)
         self._frames: Array = np.zeros((RUN, channels, window), np.float32)
+        # How far the level network had its say: levels that were chosen are kept to.
+        self._opened: Array = np.zeros(RUN, np.float32)
 
     def tilt(self, brightness_db: float) -> None:
         """Tilt what comes from now on by -12 to 12 dB, see `uncodec.streams.brightness`."""
@@ -166,7 +169,7 @@ class DeltaEngine(Cloneable):
         frames = self._frames[:count]
         self._inverse.inverse_into(self._delta[:count], frames)
         finished = source[: self.channels]
-        self._hold_back.hold_into(frames, finished)
+        self._hold_back.hold_into(frames, finished, self._opened[:count])
         self._overlap.add_into(frames, finished)
         self._decode_into(finished, out)
 
@@ -193,7 +196,8 @@ class DeltaEngine(Cloneable):
                 was = now
             others = np.flatnonzero(flipped[first:] != now)
             last = first + int(others[0]) if len(others) else len(spectra)
-            self._step.step_into(spectra[first:last], delta[first:last], now)
+            span = slice(first, last)
+            self._step.step_into(spectra[span], delta[span], self._opened[span], now)
             first = last
 
 
@@ -205,14 +209,18 @@ class _Hops:
         self._channels = channels
         self._exchanged = np.zeros((2, hops.config.bins), np.complex64)
 
-    def step_into(self, spectra: Spectra, delta: Spectra, flipped: bool) -> None:
-        """Write the delta of some frames, with mid and side the other way round if `flipped`."""
-        for heard, added in zip(spectra, delta, strict=True):
+    def step_into(self, spectra: Spectra, delta: Spectra, opened: Array, flipped: bool) -> None:
+        """Write the delta of some frames, with mid and side the other way round if `flipped`.
+
+        `opened` gets how far the level network had its say in each.
+        """
+        for number, (heard, added) in enumerate(zip(spectra, delta, strict=True)):
             if flipped:
                 self._hops.step_into(heard[_EXCHANGED], self._exchanged)
                 added[:] = self._exchanged[::-1][: self._channels]
             else:
                 self._hops.step_into(heard, added)
+            opened[number] = self._hops.opened
 
     def exchange(self) -> None:
         """Go on as if mid and side had always been each other."""
@@ -231,13 +239,15 @@ class _Runs:
         self._state = model.initial_state(1)
 
     @torch.inference_mode()
-    def step_into(self, spectra: Spectra, delta: Spectra, flipped: bool) -> None:
-        """Write the delta of some frames, with mid and side the other way round if `flipped`."""
+    def step_into(self, spectra: Spectra, delta: Spectra, opened: Array, flipped: bool) -> None:
+        """See `_Hops.step_into`."""
         # (frames, channels, bins) to (batch, channels, frames, bins, 2) without a copy.
         batch = torch.from_numpy(spectra).permute(1, 0, 2)[None].to(self._model.device)
         if flipped:
             batch = batch[:, _EXCHANGED]
-        found, _, self._state = self._model.step(torch.view_as_real(batch), self._state)
+        found, damage, self._state = self._model.step(torch.view_as_real(batch), self._state)
+        if self._model.levels is not None:
+            torch.from_numpy(opened).copy_(opened_of(damage)[0])
         found = torch.view_as_complex(found)[0]
         if flipped:
             found = found.flip(0)

@@ -11,24 +11,26 @@ from numpy.typing import NDArray
 from uncodec.cloning import Cloneable
 from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
-from uncodec.networks.spectra import HELD
+from uncodec.networks.spectra import GIVEN_BACK, HELD
 from uncodec.signals import Array
 
 __all__ = ["HoldBack"]
 
 
 _SIGNATURE = (
-    "void(float32[:, :, ::1], float32[:, :], float32[:, ::1], float32[::1], int64,"
-    " float64[:, ::1], float64[::1])"
+    "void(float32[:, :, ::1], float32[:, :], float32[::1], float32[:, ::1], float32[::1], int64,"
+    " float64, float64[:, ::1], float64[::1])"
 )
 
 
 def _hold_back(
     frames: Array,
     coded: Array,
+    returned: Array,
     heard: Array,
     shape: Array,
     held: int,
+    given_back: float,
     steep: NDArray[np.float64],
     limit: NDArray[np.float64],
 ) -> None:
@@ -70,11 +72,17 @@ def _hold_back(
             peak_may = max(peak_may, sum_may)
             limit[i] = max(sum_may, 0.0) / max(sum_is, 1e-14 * held)
         most = peak_is / max(peak_may, 1e-12 * held)
+        whole, left = 0.0, 0.0
         for i in range(length):
-            limit[i] = min(np.sqrt(limit[i] * most), 1.0)
+            share = min(limit[i] * most, 1.0)
+            limit[i] = np.sqrt(share)
+            whole += steep[0, i]
+            left += steep[0, i] * share
+        again = min(max(np.sqrt(whole / max(left, 1e-14)), 1.0), given_back)
+        again = 1.0 + np.float64(returned[number]) * (again - 1.0)
         for channel in range(channels):
             for i in range(length):
-                change[channel, i] *= np.float32(limit[i])
+                change[channel, i] *= np.float32(limit[i] * again)
 
 
 _kernel = compiled(_SIGNATURE, _hold_back)
@@ -100,7 +108,7 @@ class HoldBack(Cloneable):
         self._steep = np.zeros((2, len(window)))
         self._limit = np.zeros(len(window))
 
-    def hold_into(self, frames: Array, coded: Array) -> None:
+    def hold_into(self, frames: Array, coded: Array, returned: Array) -> None:
         """Limit frames in place; allocates nothing.
 
         Parameters
@@ -109,6 +117,8 @@ class HoldBack(Cloneable):
             Samples of the change to mid and side, one frame or more.
         coded : ndarray [shape=(channels, frames * hop)], float32
             Mid and side; frame k ends with sample ``(k + 1) * hop``.
+        returned : ndarray [shape=(frames,)], float32
+            How far a frame gets back the power that is taken from it, from 0 to 1.
 
         Raises
         ------
@@ -122,5 +132,10 @@ class HoldBack(Cloneable):
         if coded.shape != (channels, len(frames) * self.hop):
             wanted = f"({channels}, {len(frames) * self.hop})"
             raise InvalidValue(f"coded: must have shape {wanted}, got {coded.shape}")
+        if returned.shape != (len(frames),):
+            wanted = f"({len(frames)},)"
+            raise InvalidValue(f"returned: must have shape {wanted}, got {returned.shape}")
         if len(frames):
-            _kernel(frames, coded, self._heard, self._window, HELD, self._steep, self._limit)
+            heard, window = self._heard, self._window
+            room = self._steep, self._limit
+            _kernel(frames, coded, returned, heard, window, HELD, GIVEN_BACK, *room)

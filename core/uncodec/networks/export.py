@@ -15,6 +15,7 @@ from torch import Tensor
 
 from uncodec.errors import InvalidValue, ModelError
 from uncodec.networks.generator import CHANNEL_NAMES
+from uncodec.networks.levelled import OPENED_AT_EVEN, OPENED_SLOPE
 from uncodec.networks.store import LoadedModel
 from uncodec.whole_files import write_whole
 
@@ -58,6 +59,7 @@ def export_model(
         "inputs": CHANNEL_NAMES,
         "delay": model.config.window - model.config.hop,
         "bins": model.config.bins,
+        "returned": [0.0, 0.0] if model.levels is None else [OPENED_SLOPE, OPENED_AT_EVEN],
         "state": [_described(tensor) for tensor in model.initial_state()],
         **asdict(model.config),
     }

@@ -352,6 +352,11 @@ class HopStep:
         Its weights are copied.
     levels : LevelStep, optional
         Sets the levels of the delta, as in `LevelledGenerator`; it is copied.
+
+    Attributes
+    ----------
+    opened : float
+        How far the level network had its say in the last frame, from 0 to 1; 0 without one.
     """
 
     def __init__(self, generator: Generator, levels: LevelStep | None = None) -> None:
@@ -379,6 +384,7 @@ class HopStep:
         # Even numbers of patches, and multiples of 4 of what each sees, see `_products`.
         rows, wide = patches + patches % 2, _fours(config.local)
         self.config = config
+        self.opened = 0.0
         self._levels = None if levels is None else levels.clone()
         self._whole = room(6 * patches + 1)
         self._holes = room(STATISTICS * groups)
@@ -506,9 +512,9 @@ class HopStep:
         )
         if self._levels is not None:
             self._levels.hear(spectra)
-            amount = OPENED_SLOPE * float(self._damage[0]) + OPENED_AT_EVEN
-            amount = min(max(amount, 0.0), 1.0)
-            self._levels.fill_into(spectra, delta, amount, gain)
+            opened = OPENED_SLOPE * float(self._damage[0]) + OPENED_AT_EVEN
+            self.opened = min(max(opened, 0.0), 1.0)
+            self._levels.fill_into(spectra, delta, self.opened, gain)
 
 
 def _fours(count: int) -> int:
