@@ -80,6 +80,11 @@ def test_every_codec_keeps_length_and_place(codec, attacks, tmp_path):
         got, _ = read_audio(path)
         assert lag(audio, got) == 0
         assert -128 <= got.shape[1] - audio.shape[1] <= 128
+    elif codec == "he-aac":
+        # ADTS does not tell the delay. That of FFmpeg's encoder is taken off; this one has more.
+        got, _ = read_audio(path)
+        assert lag(audio, got) == 5057 - 2 * 1024
+        assert got.shape[1] > audio.shape[1] + 5057 - 2 * 1024
     else:
         check(path, audio, SPARE.get(codec, 320))
 

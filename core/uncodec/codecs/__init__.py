@@ -1,6 +1,7 @@
 """Real lossy codecs, run in memory: encode, decode, and aligned round trips.
 
-Every codec comes out of a wheel (PyAV's FFmpeg build or libsndfile). A round trip gives back audio
+Every codec but one comes out of a wheel (PyAV's FFmpeg build or libsndfile); HE-AAC is encoded by
+the program ``fdkaac`` where that is installed. A round trip gives back audio
 of the same rate, shape and length as its input, aligned to the sample, so that the pair can be
 compared or trained on directly.
 """

@@ -9,7 +9,7 @@ from typing import Any
 import numpy as np
 import numpy.typing as npt
 
-from uncodec.codecs import backends
+from uncodec.codecs import backends, programs
 from uncodec.codecs.resampling import low_pass, output_length, resample
 from uncodec.codecs.rules import Plan, find_delay, make_plan
 from uncodec.codecs.specs import CODECS, WITHOUT_PYAV, CodecSpec
@@ -24,9 +24,10 @@ _SHORTEST = 4608
 
 
 def available() -> tuple[str, ...]:
-    """Names of the codecs that can be encoded and decoded with the libraries installed here.
+    """Names of the codecs that can be encoded and decoded with what is installed here.
 
-    Without PyAV those that libsndfile codes are left: MP3, Opus, Vorbis and GSM.
+    HE-AAC needs the program ``fdkaac`` on PATH. Without PyAV those that libsndfile codes are left:
+    MP3, Opus, Vorbis and GSM.
     """
     return tuple(name for name in CODECS if _is_available(_spec(name)))
 
@@ -40,6 +41,8 @@ def encoder_of(codec: str) -> str:
         Unknown or missing codec.
     """
     spec = _find(codec)
+    if spec.backend == "fdkaac":
+        return f"{spec.encoder} ({programs.fdkaac_version()})"
     return f"{spec.encoder} ({backends.version_of(spec.backend)})"
 
 
@@ -49,7 +52,10 @@ def _spec(codec: str) -> CodecSpec:
     return WITHOUT_PYAV.get(codec, CODECS[codec])
 
 
-def _is_available(spec: CodecSpec) -> bool:
+def _is_available(spec: CodecSpec, *, to_encode: bool = True) -> bool:
+    if spec.backend == "fdkaac":
+        # Asked anew every time: PATH may change, and looking costs next to nothing.
+        return backends.has_pyav() and (not to_encode or programs.find_fdkaac() is not None)
     return (spec.backend == "soundfile" or backends.has_pyav()) and _has_encoder(spec)
 
 
@@ -69,17 +75,23 @@ def _has_encoder(spec: CodecSpec) -> bool:
     return True
 
 
-def _find(codec: str) -> CodecSpec:
+def _find(codec: str, *, to_encode: bool = True) -> CodecSpec:
     if not isinstance(codec, str):
         raise InvalidType(f"codec={codec!r}: must be a name, one of {', '.join(CODECS)}")
     if codec not in CODECS:
         raise CodecError(f"codec={codec!r}: must be one of {', '.join(CODECS)}")
     spec = _spec(codec)
-    if not _is_available(spec):
+    if not _is_available(spec, to_encode=to_encode):
         if not backends.has_pyav():
             raise CodecError(
                 f"codec={codec!r}: must be one of {', '.join(available())} where PyAV is not "
                 "installed (pip install av)"
+            )
+        if spec.backend == "fdkaac":
+            raise CodecError(
+                f"codec={codec!r}: {spec.title} has no encoder in the installed libraries: the "
+                f"program {programs.FDKAAC} must be on PATH (Debian's contrib, Homebrew and Arch "
+                "have it), got none"
             )
         raise CodecError(f"codec={codec!r}: {spec.title} has no encoder in the installed libraries")
     return spec
@@ -114,6 +126,8 @@ def _prepare(data: Array, sample_rate: int, plan: Plan) -> Array:
 def _encode(data: Array, plan: Plan) -> bytes:
     if plan.spec.backend == "soundfile":
         return backends.encode_soundfile(data, plan)
+    if plan.spec.backend == "fdkaac":
+        return programs.encode_fdkaac(data, plan)
     return backends.encode_av(data, plan)
 
 
@@ -155,7 +169,7 @@ def encode(
     Returns
     -------
     bytes
-        The file: .mp3, .m4a (AAC), .ogg (Opus, Vorbis), .wma, ...
+        The file: .mp3, .m4a (AAC), .aac (HE-AAC), .ogg (Opus, Vorbis), .wma, ...
     """
     data = _as_channels(audio)
     plan = make_plan(
@@ -198,7 +212,7 @@ def decode(data: bytes, codec: str | None = None) -> tuple[Array, int]:
         If it cannot be decoded or holds no audio.
     """
     if codec is not None:
-        return _decode(data, _find(codec))
+        return _decode(data, _find(codec, to_encode=False))
     if not backends.has_pyav():
         return backends.decode_soundfile(data)
     return backends.decode_av(data)
@@ -227,13 +241,14 @@ def round_trip(
         works at a lower rate of its own, as real encoders do. Opus: always 48 kHz. MP3, stereo (a
         mono bit rate counts double): up to 48 kHz from 80 kb/s on, 32 kHz for 48 to 64, 22.05 or
         24 kHz for 32 and 40, 16 kHz for 24, 11.025 or 12 kHz for 8 and 16. Vorbis: the highest rate
-        whose lowest nominal bit rate is not above `kbps`. Telephone codecs: 8 or 16 kHz.
+        whose lowest nominal bit rate is not above `kbps`. HE-AAC: 22.05 to 48 kHz. Telephone
+        codecs: 8 or 16 kHz.
     codec : str
-        A key of :data:`CODECS`.
+        A key of :data:`CODECS`. ``"he-aac"`` needs the program ``fdkaac`` on PATH.
     kbps : float, optional
-        Bit rate of all channels together in kb/s, constant for MP3, an average for AAC and Opus,
-        nominal for Vorbis (music stays near it, simple material falls far below). Default: the
-        codec's own (`kbps_default`).
+        Bit rate of all channels together in kb/s, constant for MP3, an average for AAC, HE-AAC and
+        Opus, nominal for Vorbis (music stays near it, simple material falls far below). Default:
+        the codec's own (`kbps_default`).
     vbr_quality : float, optional
         Variable bit rate instead: MP3 0 (best) to 9 as LAME's -V, AAC 0.1 to 5 (best), Vorbis 0 to
         1 (best).
@@ -262,7 +277,9 @@ def round_trip(
     avoid clipping), less at 192 and 224, nothing above and nothing with variable bit rate. Speech
     codecs take more off whatever is not speech. Encoder delay is
     taken off as a whole number of samples at the codec's rate, and what is left is below half a
-    sample; resampling is linear phase and adds no delay.
+    sample; resampling is linear phase and adds no delay. HE-AAC copies the upper part of its band
+    from the lower, with another phase than the original's; in the lower part the encoder's
+    resampler turns the phase by a fifth of a sample.
 
     Examples
     --------
@@ -275,7 +292,8 @@ def round_trip(
     Raises
     ------
     CodecError
-        Unknown or missing codec; rate, channels or bit rate outside the codec's rule.
+        Unknown or missing codec; rate, channels or bit rate outside the codec's rule; a program
+        that fails.
     InvalidValue, InvalidType
         Audio that is not finite, not floating point, or of the wrong shape.
     """
@@ -298,12 +316,21 @@ def round_trip(
     coded = _encode(_prepare(data, int(sample_rate), plan), plan)
     packets: list[int] = []
     decoded, rate = _decode(coded, plan.spec, plan.rate, packets)
+    if plan.spec.name == "he-aac" and plan.channels == 1:
+        # FFmpeg awaits parametric stereo in mono HE-AAC and gives out two channels, both the same.
+        decoded = decoded[:1]
     if rate != plan.rate or decoded.shape[0] != plan.channels:
         raise CodecError(
             f"{codec}: came back as {decoded.shape[0]} channels at {rate} Hz, "
             f"not {plan.channels} at {plan.rate}"
         )
     start = plan.spec.lead_in + find_delay(plan, coded, packets)
-    decoded = _cut(decoded, start, output_length(frames, int(sample_rate), plan.rate))
+    length = output_length(frames, int(sample_rate), plan.rate)
+    if plan.spec.backend == "fdkaac" and decoded.shape[1] < start + length:
+        # What is not there would be cut as silence. A program may stop early without saying so.
+        raise CodecError(
+            f"{codec}: came back as {decoded.shape[1]} samples, must be at least {start + length}"
+        )
+    decoded = _cut(decoded, start, length)
     result = resample(decoded, plan.rate, int(sample_rate))[:, :frames]
     return np.ascontiguousarray(result).reshape(shape)

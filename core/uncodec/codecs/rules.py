@@ -147,6 +147,8 @@ def _most_kbps(spec: CodecSpec, rate: int, channels: int) -> float:
     """Highest bit rate that fits into the codec's frames at this rate."""
     if spec.name == "aac":  # 6144 bits per channel for 1024 samples
         return 6.144 * channels * rate / 1024
+    if spec.name == "he-aac":  # above it the band that is copied would be coded as well
+        return 64.0 * channels
     if spec.name == "opus":
         return 256.0 * channels
     if spec.name == "sbc":  # the bit pool of a frame is at most 16 per sub-band
@@ -173,6 +175,9 @@ def _check_kbps(
         raise CodecError(f"kbps={kbps:g}: {spec.name} takes {_names(spec.kbps_steps)}")
     if spec.name == "ac3" and channels == 6 and kbps < 64:
         raise CodecError(f"kbps={kbps:g}: ac3 with 6 channels takes at least 64")
+    if spec.name == "he-aac" and channels == 2 and kbps < 16:
+        # The program would take it, and spend 16.
+        raise CodecError(f"kbps={kbps:g}: he-aac with 2 channels takes at least 16")
     if spec.name == "opus" and spec.backend == "soundfile" and kbps < 6 * channels:
         raise CodecError(
             f"kbps={kbps:g}: opus with {channels} channels takes at least {6 * channels} where "

@@ -24,10 +24,11 @@ class CodecSpec:
         The name to ask for, for instance ``"mp3"``.
     title : str
         The name people know.
-    backend : {"av", "soundfile"}
-        The library that encodes and decodes.
+    backend : {"av", "soundfile", "fdkaac"}
+        The library that encodes and decodes; with "fdkaac" the program of this name encodes and
+        PyAV decodes.
     encoder : str
-        FFmpeg's encoder name, or libsndfile's subtype.
+        FFmpeg's encoder name, libsndfile's subtype, or the library behind the program.
     container : str
         FFmpeg's muxer name, or libsndfile's format. `demuxer` where reading needs another name.
     sample_format : str
@@ -55,7 +56,7 @@ class CodecSpec:
 
     name: str
     title: str
-    backend: Literal["av", "soundfile"]
+    backend: Literal["av", "soundfile", "fdkaac"]
     encoder: str
     container: str
     sample_format: str
@@ -101,6 +102,24 @@ _ALL = (
         kbps_range=(8, 512),
         kbps_default=128,
         vbr_range=(0.1, 5.0),
+    ),
+    CodecSpec(
+        name="he-aac",
+        title="HE-AAC (FDK)",
+        backend="fdkaac",
+        encoder="libfdk_aac",
+        container="adts",
+        demuxer="aac",
+        sample_format="s16",
+        rates=(22050, 24000, 32000, 44100, 48000),
+        channels=(1, 2),
+        kbps_range=(12, 128),
+        kbps_default=48,
+        # The encoder says 5058 for a decoder like its own; FFmpeg's is one sample earlier.
+        delay=5057,
+        # The program extrapolates both ends and drops a packet there.
+        lead_in=4096,
+        tail=4096,
     ),
     CodecSpec(
         name="opus",
