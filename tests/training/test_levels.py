@@ -6,12 +6,16 @@ import json
 
 import numpy as np
 import pytest
+import soundfile as sf
 import torch
 
+from uncodec.codecs import available
+from uncodec.errors import CodecError, InvalidValue
 from uncodec.networks.level_features import BANDS, FEATURES
 from uncodec.networks.levels import LevelConfig, LevelNetwork
 from uncodec.training.level_codings import Handling, draw_handling, draw_level_coding
 from uncodec.training.level_library import (
+    Examiner,
     LevelLibrary,
     Teacher,
     as_items,
@@ -55,6 +59,51 @@ def test_codings_come_at_the_rate_of_the_input_and_at_lower_ones():
     assert {"clean", "mp3", "aac", "opus", "vorbis", "wma"} == {c.codec for c in drawn}
     assert any(c.average for c in low)
     assert any(c.cutoff_hz for c in drawn if c.codec == "opus")
+
+
+def test_he_aac_is_drawn_where_it_is_asked_for_and_among_all_others():
+    drawn = [draw_level_coding(np.random.default_rng(i), 44100, he_aac=True) for i in range(600)]
+    own = [c for c in drawn if c.codec == "he-aac"]
+    assert 0.04 < len(own) / len(drawn) < 0.13
+    assert {c.kbps for c in own} == {24, 32, 48, 64}
+    assert {c.codec for c in drawn} >= {"clean", "mp3", "aac", "opus", "vorbis", "wma"}
+
+
+def test_a_library_keeps_to_he_aac_or_to_none(tmp_path):
+    audio = 0.1 * np.random.default_rng(0).standard_normal((2 * 44100, 2))
+    sf.write(tmp_path / "a.wav", audio, 44100)
+    sources = [Source(tmp_path / "a.wav", "solo", 2.0)]
+    LevelLibrary(tmp_path / "plain").complete(Teacher(sources), 1, seconds=1.0)
+    head = json.loads((tmp_path / "plain" / "pairs.json").read_text())
+    assert "he_aac" not in head
+    with pytest.raises(InvalidValue, match="was begun with he_aac=None, now asked for he_aac=True"):
+        LevelLibrary(tmp_path / "plain").complete(Teacher(sources, he_aac=True), 2, seconds=1.0)
+
+
+@pytest.mark.parametrize("kind", [Teacher, Examiner])
+def test_he_aac_without_its_program_is_told_before_anything_is_coded(kind, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    audio = 0.1 * np.random.default_rng(0).standard_normal((2 * 44100, 2))
+    sf.write(tmp_path / "a.wav", audio, 44100)
+    teacher = kind([Source(tmp_path / "a.wav", "solo", 2.0)], he_aac=True)
+    library = LevelLibrary(tmp_path / "levels")
+    with pytest.raises(CodecError, match="fdkaac must be on PATH"):
+        library.complete(teacher, 12, seconds=1.0)
+    assert library.refresh() == 0
+
+
+def test_a_judge_of_he_aac_asks_for_it_behind_all_others(tmp_path):
+    if "he-aac" not in available():
+        pytest.skip("the program fdkaac is not on PATH")
+    audio = 0.1 * np.random.default_rng(0).standard_normal((2 * 44100, 2))
+    sf.write(tmp_path / "a.wav", audio, 44100)
+    examiner = Examiner([Source(tmp_path / "a.wav", "solo", 2.0)], he_aac=True)
+    library = LevelLibrary(tmp_path / "levels")
+    library.complete(examiner, examiner.count, seconds=1.0)
+    codings = [(note["codec"], note["kbps"]) for note in library.notes]
+    assert codings[-2:] == [("he-aac", 32), ("he-aac", 48)]
+    assert codings[:2] == [("mp3", 24), ("mp3", 32)]
+    assert len(codings) == 12
 
 
 def test_a_coded_sound_is_trimmed_clipped_and_resampled_beside_its_original():

@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 import torch
 
-from uncodec.errors import AudioFileError, InvalidValue, ModelError, UncodecError
+from uncodec.errors import AudioFileError, CodecError, InvalidValue, ModelError, UncodecError
 from uncodec.networks import load_codec_net, load_model
 from uncodec.networks.store import load_diffusion, load_generator, load_levels
 from uncodec.training.level_library import Examiner, LevelLibrary
@@ -274,6 +274,18 @@ def test_levels_need_all_codecs(data, tmp_path, monkeypatch):
         InvalidValue, match=r"must be built with all codecs, got none for aac \(pip"
     ):
         run_recipe(find_recipe("levels"), data, Run(tmp_path / "w", tmp_path), only="pairs")
+
+
+def test_a_level_recipe_asks_for_he_aac_by_yes_or_no(data, tmp_path, monkeypatch):
+    monkeypatch.setenv("PATH", "")
+    recipe = find_recipe("levels")
+    recipe.tables["pairs"]["he_aac"] = "yes"
+    run = Run(tmp_path / "w", tmp_path)
+    with pytest.raises(InvalidValue, match="pairs: he_aac='yes': must be true or false"):
+        run_recipe(recipe, data, run, only="pairs")
+    recipe.tables["pairs"]["he_aac"] = True
+    with pytest.raises(CodecError, match="fdkaac must be on PATH"):
+        run_recipe(recipe, data, run, only="pairs")
 
 
 def test_a_level_network_without_levels_is_told(tmp_path):

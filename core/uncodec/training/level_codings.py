@@ -11,13 +11,21 @@ from uncodec.signals import Array
 from uncodec.training.codings import Coding
 from uncodec.training.mixing import resample
 
-__all__ = ["VALIDATION_CODINGS", "Handling", "draw_handling", "draw_level_coding"]
+__all__ = [
+    "HE_AAC_CODINGS",
+    "VALIDATION_CODINGS",
+    "Handling",
+    "draw_handling",
+    "draw_level_coding",
+]
 
 _MP3 = (24, 32, 32, 40, 48, 56, 64, 64, 80, 96, 112, 128, 160, 192)
 _AAC = (32, 40, 48, 48, 64, 80, 96, 128)
 _OPUS = (16, 24, 32, 48, 64, 96)
 _VORBIS = (48, 56, 64, 80, 96, 112, 128)
 _WMA = (48, 64, 64, 96, 128)
+_HE_AAC = (24, 32, 32, 48, 48, 64)
+_HE_AAC_SHARE = 0.08
 # What a level network is judged by while it trains: codec, rate in kb/s, and whether the codec runs
 # at the rate of its input.
 VALIDATION_CODINGS = (
@@ -27,11 +35,20 @@ VALIDATION_CODINGS = (
     ("opus", 24, False),
     ("vorbis", 64, False),
 )
+# And by these where the library has HE-AAC, for which a program must be installed.
+HE_AAC_CODINGS = (("he-aac", 32, False), ("he-aac", 48, False))
 _AGAIN = (("mp3", 128), ("mp3", 192), ("aac", 128), ("vorbis", 160), ("opus", 96))
 
 
-def draw_level_coding(rng: np.random.Generator, rate: int) -> Coding:
-    """Draw a coding as people make them: LAME's front end, FFmpeg's, and twice at times."""
+def draw_level_coding(rng: np.random.Generator, rate: int, *, he_aac: bool = False) -> Coding:
+    """Draw a coding as people make them: LAME's front end, FFmpeg's, and twice at times.
+
+    With `he_aac` a twelfth of them is HE-AAC. What is drawn does not depend on what is installed.
+    """
+    if he_aac and rng.random() < _HE_AAC_SHARE:
+        kbps = int(rng.choice(_HE_AAC))
+        # Radio at the lowest rates runs it at 32 kHz.
+        return Coding("he-aac", kbps, codec_rate=32000 if kbps < 32 else None)
     names = ["clean", "mp3", "aac", "opus", "vorbis", "wma"]
     codec = str(rng.choice(names, p=[0.05, 0.47, 0.19, 0.13, 0.12, 0.04]))
     if codec == "clean":

@@ -21,6 +21,7 @@ import soundfile as sf
 import torch
 from numpy.typing import NDArray
 
+from uncodec.codecs import encoder_of
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
 from uncodec.networks.level_features import (
     BAND,
@@ -35,6 +36,7 @@ from uncodec.rates import NETWORK_RATES
 from uncodec.signals import Array
 from uncodec.training.codings import Coding, left_out
 from uncodec.training.level_codings import (
+    HE_AAC_CODINGS,
     VALIDATION_CODINGS,
     Handling,
     draw_handling,
@@ -89,16 +91,21 @@ class Teacher:
     music : sequence of Recording
         Recordings that were coded before, below `folder`.
     folder : Path
+    he_aac : bool
+        Some are coded as HE-AAC, see `uncodec.codecs`.
     """
 
     clean: Sequence[Source]
     music: Sequence[Recording] = ()
     folder: Path = Path()
+    he_aac: bool = False
 
     def describe(self) -> dict[str, Any]:
         """What tells the music apart from other music, wherever it lies."""
         lines = "\n".join(f"{entry.path} {entry.sha256}" for entry in self.music)
-        return {"music": hashlib.sha256(lines.encode()).hexdigest()[:16] if lines else None}
+        told = {"music": hashlib.sha256(lines.encode()).hexdigest()[:16] if lines else None}
+        # Libraries without it say nothing of it, as those that were begun before there was any.
+        return told | ({"he_aac": True} if self.he_aac else {})
 
     def drawer(self, seconds: float, seed: int) -> Callable[[int], Excerpt]:
         """Draws excerpts by their numbers."""
@@ -113,28 +120,36 @@ class Examiner:
     ----------
     clean : sequence of Source
         Full-band recordings; those shorter than an excerpt are taken as they are.
+    he_aac : bool
+        In HE-AAC as well.
     """
 
     clean: Sequence[Source]
+    he_aac: bool = False
+
+    @property
+    def codings(self) -> tuple[tuple[str, int, bool], ...]:
+        """Codec, rate in kb/s, and whether the codec runs at the rate of its input."""
+        return (*VALIDATION_CODINGS, *(HE_AAC_CODINGS if self.he_aac else ()))
 
     def describe(self) -> dict[str, Any]:
         """What the excerpts are coded with."""
-        return {"menu": [list(entry) for entry in VALIDATION_CODINGS]}
+        return {"menu": [list(entry) for entry in self.codings]}
 
     @property
     def count(self) -> int:
         """Items in all."""
-        return len(self.clean) * len(VALIDATION_CODINGS)
+        return len(self.clean) * len(self.codings)
 
     def drawer(self, seconds: float, seed: int) -> Callable[[int], Excerpt]:
         """Cuts excerpts by their numbers: recording after recording, coding after coding."""
 
         def cut(number: int) -> Excerpt:
-            place, entry = divmod(number, len(VALIDATION_CODINGS))
+            place, entry = divmod(number, len(self.codings))
             source = self.clean[place]
             rng = np.random.default_rng([seed, place, 23])
             clean, rate = _read(rng, [source.path], min(seconds, source.seconds))
-            codec, kbps, kept = VALIDATION_CODINGS[entry]
+            codec, kbps, kept = self.codings[entry]
             coding = Coding(codec, kbps, codec_rate=rate if kept else None)
             return clean, rate, rate / 2.0, source.kind, coding, Handling()
 
@@ -278,18 +293,23 @@ class LevelLibrary:
         ------
         InvalidValue
             It was begun with others; not all codecs can be coded here.
+        CodecError
+            HE-AAC is wanted and cannot be coded here.
         UncodecError
             As for `build`, and where a process died.
         """
         begin_folder(self.folder, teacher.clean, seconds=seconds, seed=seed, **teacher.describe())
         build = partial(self.build, teacher, seconds=seconds, seed=seed)
-        fill_folder(self.folder, build, count, workers, progress, self._check_codecs)
+        check = partial(self._check_codecs, teacher.he_aac)
+        fill_folder(self.folder, build, count, workers, progress, check)
         self.refresh()
 
-    def _check_codecs(self) -> None:
+    def _check_codecs(self, he_aac: bool) -> None:
         if absent := ", ".join(left_out()):
             rule = "must be built with all codecs"
             raise InvalidValue(f"{self.folder}: {rule}, got none for {absent} (pip install av)")
+        if he_aac:
+            encoder_of("he-aac")  # raises where there is none, and says what is missing
 
 
 class _Drawer:
@@ -344,7 +364,8 @@ class _Drawer:
                 near += [others[int(i)] for i in rng.permutation(len(others))[:24]]
             clean, rate = _read(rng, [self.teacher.folder / e.path for e in near], self.seconds)
             cutoff, kind = float(min(e.cutoff_hz for e in near)), entry.package
-        coding, handling = draw_level_coding(rng, rate), draw_handling(rng, rate)
+        coding = draw_level_coding(rng, rate, he_aac=self.teacher.he_aac)
+        handling = draw_handling(rng, rate)
         return clean, rate, cutoff, kind, coding, handling
 
 

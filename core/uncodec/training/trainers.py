@@ -298,10 +298,13 @@ class _LevelTrainer(_Trainer):
         listed = read_manifest(music) if self.run.music is not None else []
         train, validation = _split(data, skip, told)
         wanted, judged = self.sizes("count")
-        examiner = Examiner([source for source in validation if source.seconds >= 1.0])
+        he_aac = wanted.pop("he_aac", False)
+        if not isinstance(he_aac, bool):
+            raise InvalidValue(f"pairs: he_aac={he_aac!r}: must be true or false")
+        examiner = Examiner([source for source in validation if source.seconds >= 1.0], he_aac)
         for name, teacher, table in (
             ("validation", examiner, judged | {"count": examiner.count}),
-            ("pairs", Teacher(train, listed, music), wanted),
+            ("pairs", Teacher(train, listed, music, he_aac), wanted),
         ):
             library, tell = LevelLibrary(self.run.work / name), _progress(told, name)
             library.complete(teacher, **table, workers=workers, progress=tell)
