@@ -29,6 +29,7 @@ Halves = NDArray[np.uint16]
 
 # Single precision throughout: a bare number would make Numba compute in double.
 _ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(4.0)
+_LEANING = np.float32(LevelNetwork.LEANING)
 _HALF, _QUARTER, _TEN = np.float32(0.5), np.float32(0.25), np.float32(10.0)
 _FLOOR, _TINY = np.float32(10.0**FLOOR), np.float32(torch.finfo(torch.float32).eps)
 _BELOW, _DROP, _NARROWEST = np.float32(1.5), np.float32(0.05), np.float32(0.02)
@@ -206,7 +207,8 @@ def _play(said: Array, base: Array, held: Array, deep: float, played: Array) -> 
             wide = _FOUR * said[2 * BANDS + place]
             soft = max(wide, _ZERO) + np.log(_ONE + np.exp(-abs(wide)))
             spread = _HALF * soft + _NARROWEST
-            played[channel, band] = level - _HALF * spread + _TWO * said[4 * BANDS + place]
+            away = _TWO * said[4 * BANDS + place] - _HALF * spread
+            played[channel, band] = level + _LEANING * away
 
 
 _play_kernel = compiled(
