@@ -28,7 +28,7 @@ NATIVE_MODULE := $(wildcard core/uncodec/_native*.so)
 VST3 := target/Uncodec.vst3/Contents/$(shell uname -m)-linux/Uncodec.so
 CLAP := target/Uncodec.clap
 
-.PHONY: help setup demo study plugin training-data test lint types rust pytest coverage test-daw test-browser test-validators \
+.PHONY: help setup demo study plugin training-data test lint types rust pytest coverage test-daw daw-packages test-browser browser-packages test-validators \
 	nightly loom fuzz miri tsan bench bench-inspect bench-memory wheel wheel-check extras-check plugin-alone docs lint-workflows clean distclean FORCE
 
 help: ## list the targets
@@ -130,26 +130,29 @@ nightly: setup plugin loom miri tsan fuzz test-validators ## the long tests: tho
 	cargo test --release -p uncodec-host -- --ignored
 	$(PY) -m pytest -m nightly $(ARGS)
 
-test-daw: setup plugin ## null tests in Ardour (VST3) and Qtractor (CLAP), which are installed from Debian's packages
-	@for tool in ardour7-lua qtractor jackd Xvfb; do \
+# $(1): programs that must be there, $(2): Debian's packages that have them.
+define have
+	@for tool in $(1); do \
 		if ! command -v $$tool >/dev/null; then \
 			sudo=$$(command -v sudo || true); \
 			$$sudo apt-get update -qq; \
-			$$sudo env DEBIAN_FRONTEND=noninteractive \
-				apt-get install -y --no-install-recommends ardour qtractor jackd2 xvfb; \
+			$$sudo env DEBIAN_FRONTEND=noninteractive apt-get install -y --no-install-recommends $(2); \
 			break; \
 		fi; \
 	done
+endef
+
+daw-packages:
+	$(call have,ardour7-lua qtractor jackd Xvfb,ardour qtractor jackd2 xvfb)
+
+browser-packages:
+	$(call have,chromium chromedriver,chromium chromium-driver)
+
+test-daw: setup plugin daw-packages ## null tests in Ardour (VST3) and Qtractor (CLAP), which are installed from Debian's packages
 	cargo build --release -p uncodec-host --bin uncodec-test-core
 	$(PY) -m pytest -m daw tests/plugin $(ARGS)
 
-test-browser: setup ## the listening page and the page of `uncodec web` in Chromium, which is installed from Debian's packages
-	@if ! command -v chromium >/dev/null || ! command -v chromedriver >/dev/null; then \
-		sudo=$$(command -v sudo || true); \
-		$$sudo apt-get update -qq; \
-		$$sudo env DEBIAN_FRONTEND=noninteractive \
-			apt-get install -y --no-install-recommends chromium chromium-driver; \
-	fi
+test-browser: setup browser-packages ## the listening page and the page of `uncodec web` in Chromium, which is installed from Debian's packages
 	UNCODEC_BROWSER=required $(PY) -m pytest -m browser tests/listening tests/web $(ARGS)
 
 # Nothing is fetched: validators that are not installed are skipped, and named. See tests/plugin/test_validators.py.
