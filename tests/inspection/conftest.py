@@ -7,6 +7,7 @@ import pytest
 import soundfile as sf
 
 from uncodec.codecs import round_trip
+from uncodec.codecs.resampling import low_pass, resample
 
 RATE = 44100
 
@@ -51,6 +52,20 @@ def coded(clean):
         return np.ascontiguousarray(made[key])
 
     return give
+
+
+@pytest.fixture(scope="session")
+def at_half_rate(clean):
+    """AAC at half of the rate, brought back to the whole, whose treble is empty."""
+    low = round_trip(resample(clean, RATE, RATE // 2), RATE // 2, "aac", kbps=48)
+    return resample(low, RATE // 2, RATE)[:, : clean.shape[1]]
+
+
+@pytest.fixture(scope="session")
+def extended(at_half_rate, clean):
+    """What stands in for HE-AAC: its core's frames, and treble that has none, up to a wall."""
+    treble = low_pass(clean, RATE, 15000.0) - low_pass(clean, RATE, 9000.0)
+    return sixteen_bits(at_half_rate + treble)
 
 
 @pytest.fixture

@@ -9,7 +9,7 @@ import pytest
 from tests.inspection.conftest import RATE, music, sixteen_bits
 
 import uncodec
-from uncodec.codecs import encode
+from uncodec.codecs import available, encode, round_trip
 from uncodec.errors import AudioFileError, InvalidType, InvalidValue, ModelError
 from uncodec.inspection import examine, trees
 
@@ -88,10 +88,34 @@ def test_a_sound_put_together_shows_frames_where_it_was_coded(save, coded):
 
 
 def test_a_second_coding_is_told(save, coded):
-    from uncodec.codecs import round_trip
-
     twice = sixteen_bits(round_trip(coded("mp3", 96), RATE, "aac", kbps=256))
     assert "aac" in uncodec.inspect(save("twice.wav", twice)).codings
+
+
+def test_frames_below_a_treble_of_its_own_are_told_as_he_aac(save, extended):
+    found = uncodec.inspect(save("song.wav", extended[:, 777:]))
+    assert (found.verdict, found.codec, found.codings) == ("fake", "he-aac", ("he-aac",))
+    # The sound is at the codec's own rate: only the core runs at half of it.
+    assert found.inner_rate is None
+    assert "HE-AAC" in found.reasons[0]
+
+
+def test_aac_brought_to_twice_its_rate_is_told_with_its_rate(save, at_half_rate):
+    found = uncodec.inspect(save("song.wav", sixteen_bits(at_half_rate)[:, 777:]))
+    assert (found.verdict, found.codings, found.inner_rate) == ("fake", ("aac",), RATE // 2)
+
+
+@pytest.mark.skipif("he-aac" not in available(), reason="the program fdkaac is not on PATH")
+@pytest.mark.parametrize("kbps", [24, 48, 64])
+def test_he_aac_is_told(save, clean, kbps):
+    coded = sixteen_bits(round_trip(clean, RATE, "he-aac", kbps=kbps))[:, 777:]
+    found = uncodec.inspect(save("song.wav", coded))
+    assert (found.verdict, found.codings, found.inner_rate) == ("fake", ("he-aac",), None)
+
+
+def test_wma_is_told(save, coded):
+    found = uncodec.inspect(save("song.wav", coded("wma", 64)))
+    assert (found.verdict, found.codings) == ("fake", ("wma",))
 
 
 def test_silence_and_a_sample_are_unknown(save):

@@ -7,7 +7,7 @@ import pytest
 from tests.inspection.conftest import RATE, music, sixteen_bits
 
 from uncodec.codecs import round_trip
-from uncodec.codecs.resampling import resample
+from uncodec.codecs.resampling import low_pass, resample
 from uncodec.inspection.evidence import CERTAIN, gather
 from uncodec.inspection.excerpts import EXCERPT, MOST, Excerpt, Excerpts, resampled
 
@@ -26,7 +26,7 @@ def best(audio, rate=RATE):
     ("codec", "kbps"),
     [
         ("mp3", 64), ("mp3", 128), ("mp3", 192), ("aac", 96), ("aac", 192), ("vorbis", 128),
-        ("wma", 128), ("ac3", 192),
+        ("wma", 48), ("wma", 128), ("ac3", 192),
     ],
 )  # fmt: skip
 def test_the_family_is_found(coded, codec, kbps):
@@ -46,6 +46,30 @@ def test_opus_is_found_in_a_file_at_44_1_khz(coded):
     found = best(coded("opus", 96))
     assert (found.family.codec, found.rate) == ("opus", 48000)
     assert found.score > CERTAIN
+
+
+@pytest.mark.parametrize("cut", [776, 777])
+def test_the_core_of_he_aac_is_found_at_half_of_the_rate(extended, cut):
+    """Its samples lie on the even ones or on the odd ones."""
+    found = best(np.ascontiguousarray(extended[:, cut:]))
+    assert (found.family.codec, found.rate) == ("he-aac", RATE // 2)
+    assert found.score > CERTAIN
+
+
+@pytest.mark.parametrize("bits", [16, 24])
+@pytest.mark.parametrize("noise", [0.0, 1e-4])
+def test_aac_at_twice_its_rate_is_no_he_aac(at_half_rate, bits, noise):
+    """Neither rounding, nor what a change of the rate leaves, nor noise is treble of its own."""
+    scale = 2.0 ** (bits - 1)
+    audio = at_half_rate + noise * np.random.default_rng(3).normal(0, 1, at_half_rate.shape)
+    found = evidence((np.round(audio * scale) / scale).astype(np.float32)[:, 777:], bits=bits).best
+    assert (found.family.codec, found.rate) == ("aac", RATE // 2)
+    assert found.score > CERTAIN
+
+
+@pytest.mark.parametrize("cutoff_hz", [10000.0, 15000.0])
+def test_sound_that_ends_in_a_wall_shows_no_frames(cutoff_hz):
+    assert best(sixteen_bits(low_pass(music(3.0), RATE, cutoff_hz))).score < CERTAIN
 
 
 @pytest.mark.parametrize("gain", [0.5, 0.83])

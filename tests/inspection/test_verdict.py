@@ -5,17 +5,18 @@ from __future__ import annotations
 import numpy as np
 import pytest
 
-from uncodec.inspection.lattice import FAMILIES, Lattice
+from uncodec.inspection.lattice import CORES, FAMILIES, Lattice
 from uncodec.inspection.verdict import _distinct, is_shown
 
-NAMED = {family.name: family for family in FAMILIES}
+NAMED = {family.name: family for family in (*FAMILIES, *CORES)}
 
 
-def lattice(name, share, offset=100):
+def lattice(name, share, offset=100, contrast=1.0):
     count = 20
     spans = tuple((float(n), n + 1.0, 9.0 if n < share * count else 0.0) for n in range(count))
     depth = np.zeros((4, 3), np.float32)
-    return Lattice(NAMED[name], 44100, 0.0, offset, 9.0, 300.0, 1.0, depth, spans)
+    rate = 22050 if name.startswith("he-") else 44100
+    return Lattice(NAMED[name], rate, 0.0, offset, 9.0, 300.0, contrast, depth, spans)
 
 
 @pytest.mark.parametrize(
@@ -28,6 +29,14 @@ def lattice(name, share, offset=100):
         ([("mp3", 1.0, 5), ("aac", 0.6, 7)], ["mp3", "aac"]),
         # The same frames, seen with another window of the same size.
         ([("aac", 1.0, 5), ("vorbis", 1.0, 5), ("aac-sine", 0.9, 5)], ["aac"]),
+        # Frames of 1024 at half of the rate are frames of 2048, half a sample aside.
+        ([("he-aac", 1.0, 5, 2.0), ("wma", 0.9, 10, 0.5)], ["he-aac"]),
+        ([("he-aac", 1.0, 5, 2.0), ("wma", 0.9, 15, 0.5)], ["he-aac", "wma"]),
+        # Faintly, long frames show on the grid of those of half their size; clearly, these do.
+        ([("he-aac", 1.0, 5, 2.0), ("aac-sine", 0.9, 10 + 512, 0.2)], ["he-aac"]),
+        ([("wma", 1.0, 5, 2.0), ("vorbis", 0.9, 5 + 128, 0.2)], ["wma"]),
+        ([("wma", 1.0, 5, 2.0), ("vorbis", 0.9, 5 + 60, 0.2)], ["wma", "vorbis"]),
+        ([("wma", 1.0, 5, 2.0), ("aac", 0.9, 5, 1.0)], ["wma", "aac"]),
     ],
 )
 def test_a_second_codec_is_told_where_it_is_no_shadow_of_the_first(found, told):

@@ -10,7 +10,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.inspection.excerpts import Excerpt, resampled
-from uncodec.inspection.lattice import FAMILIES, Family, Lattice, find_lattice
+from uncodec.inspection.lattice import CORES, FAMILIES, Family, Lattice, find_lattice, widened
 from uncodec.inspection.spectrum import Picture, look_at
 
 __all__ = ["CERTAIN", "FEATURES", "Evidence", "features", "gather"]
@@ -26,6 +26,11 @@ _FINER = (-0.125, -0.0625, 0.0625, 0.125)
 # At another rate than the sound's own only what shows well there is looked for.
 _RESAMPLED = ("mp3", "aac", "aac-sine", "vorbis", "vorbis-half", "opus")
 _RESAMPLED_EXCERPTS = 16
+# A contrast from which on frames are no shadow that another codec's throw.
+_CLEAR = 0.5
+# Treble above a quarter of the rate is so many times noise, and so much of what lies below: what a
+# change of the rate leaves there is less.
+_LOUDER, _IMAGE = 4.0, 1e-5
 
 
 @dataclass(frozen=True)
@@ -77,6 +82,8 @@ def gather(excerpts: Sequence[Excerpt], rate: int, bits: int | None) -> Evidence
     if picture.edge_hz is not None:
         if rate <= _HIGHEST_RATE:
             found += _search(excerpts, FAMILIES, rate, 0.0, floor)
+            if _may_have_a_core(found, rate, picture):
+                found += _search_core(excerpts, rate, floor)
         if not any(lattice.score >= CERTAIN for lattice in found):
             for inner in _inner_rates(rate, picture):
                 found += _search_at(excerpts, rate, inner, floor)
@@ -124,6 +131,52 @@ def _search(
     return found
 
 
+def _may_have_a_core(found: Sequence[Lattice], rate: int, picture: Picture) -> bool:
+    """Whether a search at half of the rate is worth its time."""
+    if rate % 2 or any(x.score >= CERTAIN and x.contrast >= _CLEAR for x in found):
+        return False
+    # Frames twice as long are WMA's; and the treble that HE-AAC makes ends in a wall.
+    wma = any(x.family.codec == "wma" and x.score >= _PROMISING for x in found)
+    return wma or picture.wall_db > 0.0
+
+
+def _search_core(excerpts: Sequence[Excerpt], rate: int, floor: float) -> list[Lattice]:
+    """AAC at half of the rate: HE-AAC's core, or AAC that was brought to twice its rate.
+
+    The samples of the lower rate lie on every other one of these, on one of two grids. Only what is
+    certain is given: the trees were fitted without this search.
+    """
+    inner = rate // 2
+    some = _loudest(excerpts)
+    extended = _is_extended(some, floor)
+    families = CORES if extended else [f for f in FAMILIES if f.codec == "aac"]
+    found = []
+    for shift in (0.0, 0.5):
+        moved = [resampled(e, rate, inner, shift) for e in some]
+        found += _search(moved, families, inner, shift, floor)
+    found = sorted((widened(x, rate) for x in found if x.score >= CERTAIN), key=_clearness)
+    # WMA has frames of this size and AAC's sine window, too, where it runs at 22.05 kHz and below.
+    if found and found[0].family.name == "aac-sine":
+        return []
+    return found
+
+
+def _is_extended(excerpts: Sequence[Excerpt], floor: float) -> bool:
+    """Whether there is treble above a quarter of the rate, which no sound of half the rate has."""
+    content = np.mean([e.content for e in excerpts], axis=0)
+    quarter = content.size // 2
+    treble = content[quarter : quarter + 4].max()
+    # HE-AAC leaves the top of the spectrum to the noise.
+    noise = max(floor, content[-1])
+    below = content[quarter - 4 : quarter].max()
+    return bool(treble > max(_LOUDER * noise, _IMAGE * below))
+
+
+def _loudest(excerpts: Sequence[Excerpt]) -> list[Excerpt]:
+    loud = sorted(excerpts, key=lambda e: -float(np.median(e.treble)) if e.treble.size else 0.0)
+    return loud[:_RESAMPLED_EXCERPTS]
+
+
 def _search_at(excerpts: Sequence[Excerpt], rate: int, inner: int, floor: float) -> list[Lattice]:
     """The same at another rate, on sampling grids that lie a part of a sample apart."""
     families = [
@@ -133,8 +186,7 @@ def _search_at(excerpts: Sequence[Excerpt], rate: int, inner: int, floor: float)
     ]
     # Resampling spreads the noise of rounding over the new rate.
     noise = floor * min(1.0, rate / inner)
-    loud = sorted(excerpts, key=lambda e: -float(np.median(e.treble)) if e.treble.size else 0.0)
-    some = loud[:_RESAMPLED_EXCERPTS]
+    some = _loudest(excerpts)
     found = []
     for shift in _SHIFTS:
         found += _search(

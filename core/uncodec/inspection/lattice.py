@@ -11,7 +11,7 @@ no part in the search: only that counts as evidence.
 from __future__ import annotations
 
 from collections.abc import Mapping, Sequence
-from dataclasses import dataclass
+from dataclasses import dataclass, replace
 from functools import cached_property
 from itertools import compress, pairwise
 from typing import Protocol
@@ -24,7 +24,18 @@ from uncodec.inspection.hybrid_bank import HybridBank
 from uncodec.inspection.mdct import Mdct, celt_window, kbd_window, sine_window, vorbis_window
 from uncodec.signals import Array
 
-__all__ = ["FAMILIES", "SHOWS", "SIGNALS", "Family", "Lattice", "find_lattice", "zone_edges"]
+__all__ = [
+    "CORES",
+    "FAMILIES",
+    "SHOWS",
+    "SIGNALS",
+    "Family",
+    "Lattice",
+    "find_lattice",
+    "place_at",
+    "widened",
+    "zone_edges",
+]
 
 ZONES_HZ = (600, 2000, 3500, 5000, 6500, 8000, 10000, 12000, 14000, 16000, 18000, 20000, 24000)
 """Where the zones of the spectrum begin, in which the depth of coefficients is summed apart."""
@@ -131,6 +142,14 @@ def _families() -> tuple[Family, ...]:
 
 FAMILIES = _families()
 
+CORES = tuple(
+    replace(family, name=f"he-{family.name}", codec="he-aac", rates=(11025, 24000))
+    for family in FAMILIES
+    if family.codec == "aac"
+)
+"""HE-AAC codes as AAC what lies below a quarter of the sample rate, at half of the sample rate
+(ISO/IEC 14496-3, 4.6.18): its families are looked for there."""
+
 
 @dataclass(frozen=True)
 class Lattice:
@@ -186,6 +205,22 @@ class Lattice:
             return 0.0
         deep = np.maximum(self.depth, 0.0).sum(axis=1)
         return float((deep[2:].sum() - deep[:2].sum()) / (deep.sum() + 1e-9))
+
+
+def place_at(lattice: Lattice, rate: int) -> float:
+    """Where frames begin in samples of another rate; a sample stands in the middle of its time."""
+    return (lattice.offset + lattice.shift + 0.5) * rate / lattice.rate - 0.5
+
+
+def widened(lattice: Lattice, rate: int) -> Lattice:
+    """A lattice that was found at a lower rate, with all the zones of `rate`.
+
+    It shows nothing above its own rate: its contrast is the mean over as many zones as others'.
+    """
+    hop = lattice.family.bank.hop * rate // lattice.rate
+    zones = int(np.count_nonzero(np.diff(zone_edges(hop, rate))))
+    depth = np.pad(lattice.depth, ((0, 0), (0, max(0, zones - lattice.depth.shape[1]))))
+    return replace(lattice, depth=depth, contrast=float(np.maximum(depth, 0.0).mean()))
 
 
 def zone_edges(hop: int, rate: int) -> NDArray[np.int64]:

@@ -65,7 +65,8 @@ class Inspection:
     reasons : tuple of str
         Whole sentences, the weightiest first.
     codec : str
-        Probable family: "mp3", "aac", "vorbis", "opus", "wma", "ac3"; empty where none shows.
+        Probable family: "mp3", "aac", "he-aac", "vorbis", "opus", "wma", "ac3"; empty where none
+        shows.
     kbps : (int, int) or None
         Lowest and highest likely rate of all channels together.
     cutoff_hz : float or None

@@ -8,7 +8,7 @@ import numpy as np
 from numpy.typing import NDArray
 
 from uncodec.inspection.evidence import CERTAIN, Evidence, features
-from uncodec.inspection.lattice import SHOWS, Lattice
+from uncodec.inspection.lattice import SHOWS, Lattice, place_at
 from uncodec.inspection.results import Sound, Span
 from uncodec.inspection.trees import Judge, load_judge
 
@@ -16,6 +16,7 @@ __all__ = ["Judgement", "decide", "is_shown", "judge"]
 
 TITLES = {
     "mp3": "MP3", "aac": "AAC", "vorbis": "Vorbis", "opus": "Opus", "wma": "WMA", "ac3": "AC-3",
+    "he-aac": "HE-AAC",
 }  # fmt: skip
 # So many excerpts show a lattice by themselves; or such a part of them, of a short sound.
 _LEAST_SHOWN, _LEAST_SHARE, _MUCH_SHARE = 3, 0.1, 0.6
@@ -24,6 +25,8 @@ _SHOWN = 0.995
 # Another codec's lattice counts where it shows by itself and not because windows are alike; nothing
 # is like MP3's bank, which casts no shadow on others' sound.
 _SECOND_SHARE, _UNLIKE = 0.5, "mp3"
+# Long frames throw shadows on the grid of shorter ones, by so many samples at most and so faintly.
+_BESIDE, _FAINT = 1.5, 0.2
 _SHORTEST_S = 0.5
 # Where a sound was once sampled at a lower rate, it ends in a wall right below half of that rate.
 _RATES = (8000, 11025, 12000, 16000, 22050, 24000, 32000, 44100, 48000, 88200, 96000)
@@ -81,7 +84,7 @@ def judge(evidence: Evidence) -> Judgement:
     if shown:
         reasons += [_told(lattice) for lattice in _distinct(shown)]
     else:
-        reasons.append("no frames of MP3, AAC, Vorbis, Opus, WMA or AC-3 stand out")
+        reasons.append("no frames of MP3, AAC, HE-AAC, Vorbis, Opus, WMA or AC-3 stand out")
     inner = _inner_rate(evidence, shown)
     reasons += _seen(evidence)
     if inner and not shown:
@@ -134,16 +137,27 @@ def _distinct(shown: list[Lattice]) -> list[Lattice]:
     told = shown[:1]
     for lattice in shown[1:]:
         known = {x.family.codec for x in told}
-        alike = any(
-            x.family.search is lattice.family.search
-            and x.rate == lattice.rate
-            and (x.offset - lattice.offset) % (x.family.fold or lattice.family.fold or 1024) == 0
-            for x in told
-        )
+        alike = any(_is_shadow(lattice, x) for x in told)
         clear = lattice.share >= _SECOND_SHARE or lattice.family.codec == _UNLIKE
         if lattice.family.codec not in known and not alike and clear:
             told.append(lattice)
     return told
+
+
+def _is_shadow(lattice: Lattice, clearer: Lattice) -> bool:
+    """Whether a lattice shows only because a clearer one lies on its grid."""
+    a, b = lattice.family, clearer.family
+    if a.search is b.search and lattice.rate == clearer.rate:
+        return (lattice.offset - clearer.offset) % (a.fold or b.fold or 1024) == 0
+    rate = max(lattice.rate, clearer.rate)
+    hops = sorted(x.family.bank.hop * rate / x.rate for x in (lattice, clearer))
+    same = hops[0] == hops[1]
+    if hops[1] % hops[0] or not (same or lattice.contrast < _FAINT * clearer.contrast):
+        return False
+    # The middle of a frame falls on the middle of a shorter one, or between two.
+    period = a.fold or b.fold or (hops[0] if same else hops[0] / 2)
+    beside = (place_at(lattice, rate) - place_at(clearer, rate)) % period
+    return min(beside, period - beside) <= _BESIDE
 
 
 def _told(lattice: Lattice) -> str:
@@ -159,7 +173,9 @@ def _told(lattice: Lattice) -> str:
 def _inner_rate(evidence: Evidence, shown: list[Lattice]) -> int | None:
     """The rate at which a codec ran, or that of which the sound shows the upper end."""
     if shown:
-        return shown[0].rate if shown[0].rate != evidence.rate else None
+        # HE-AAC makes the sound's own rate out of half of it.
+        other = shown[0].rate != evidence.rate and shown[0].family.codec != "he-aac"
+        return shown[0].rate if other else None
     picture = evidence.picture
     if not picture.edge_hz or picture.wall_db < _WALL_DB:
         return None
