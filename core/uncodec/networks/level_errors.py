@@ -12,12 +12,14 @@ from dataclasses import dataclass
 import torch
 from torch import Tensor
 
-__all__ = ["DEEP", "MISSING", "LevelErrors", "missing_errors", "weigh"]
+__all__ = ["DEEP", "MISSING", "OPENING", "LevelErrors", "missing_errors", "weigh"]
 
 DEEP = 7.0
 """Decades below the loudest frame so far at which a level no longer matters."""
 MISSING = 0.6
 """Decades by which a band must have fallen to count as missing."""
+OPENING = 0.12
+"""Decades over which a band changes from kept to filled, around `MISSING` of them."""
 _FLOOR = -7.8
 # Frames whose mean power is not above this, log10, are silence.
 _SILENT = -7.0

@@ -16,9 +16,9 @@ from torch import Tensor
 
 from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
-from uncodec.networks.level_errors import MISSING
+from uncodec.networks.level_errors import MISSING, OPENING
 from uncodec.networks.level_features import BAND, BANDS, FEATURES, FLOOR, LOW_BINS
-from uncodec.networks.levelled import MOST_GAIN, OPENING
+from uncodec.networks.levelled import MOST_GAIN
 from uncodec.networks.levels import LevelNetwork
 from uncodec.signals import Array
 
@@ -197,7 +197,7 @@ _think_kernel = compiled(
 )
 
 
-def _play(said: Array, base: Array, held: Array, deep: float, played: Array) -> None:
+def _play(said: Array, base: Array, coded: Array, held: Array, deep: float, played: Array) -> None:
     """Write the levels to be played."""
     bottom = held[0] - np.float32(deep)
     for channel in range(2):
@@ -207,12 +207,14 @@ def _play(said: Array, base: Array, held: Array, deep: float, played: Array) -> 
             wide = _FOUR * said[2 * BANDS + place]
             soft = max(wide, _ZERO) + np.log(_ONE + np.exp(-abs(wide)))
             spread = _HALF * soft + _NARROWEST
-            away = _TWO * said[4 * BANDS + place] - _HALF * spread
-            played[channel, band] = level + _LEANING * away
+            cautious = level + _TWO * said[4 * BANDS + place] - _HALF * spread
+            there = coded[channel, band]
+            lost = _ONE / (_ONE + np.exp((there + _MISSING - cautious) / _OPENING))
+            played[channel, band] = cautious + (_ONE - _LEANING) * lost * (level - cautious)
 
 
 _play_kernel = compiled(
-    "void(float32[::1], float32[:, ::1], float32[::1], float64, float32[:, ::1])",
+    "void(float32[::1], float32[:, ::1], float32[:, ::1], float32[::1], float64, float32[:, ::1])",
     _play,
     fastmath={"reassoc", "contract"},
 )
@@ -321,7 +323,8 @@ class LevelStep:
         """
         _hear_kernel(spectra, self._numbers, self._held, self.coded, self._base, self._heard)
         _think_kernel(self._heard, self._recurrent, *self._weights, *self._room)
-        _play_kernel(self._room[-1], self._base, self._held, LevelNetwork.DEEP, self.played)
+        said, deep = self._room[-1], LevelNetwork.DEEP
+        _play_kernel(said, self._base, self.coded, self._held, deep, self.played)
 
     def fill_into(self, spectra: Spectrum, delta: Spectrum, amount: float, gain: float) -> None:
         """Give the delta of the frame last heard the levels to be played, see `set_levels`.

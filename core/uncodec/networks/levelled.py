@@ -12,7 +12,7 @@ from torch import Tensor, nn
 
 from uncodec.networks.generator import Generator
 from uncodec.networks.generator import State as GeneratorState
-from uncodec.networks.level_errors import MISSING
+from uncodec.networks.level_errors import MISSING, OPENING
 from uncodec.networks.level_features import BAND, BANDS, FLOOR, LOW_BINS
 from uncodec.networks.levels import LevelNetwork
 
@@ -20,8 +20,6 @@ __all__ = ["LevelledGenerator", "opened", "set_levels"]
 
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
-OPENING = 0.12
-"""Decades over which a band changes from kept to filled, around `MISSING` of them."""
 OPENED_SLOPE, OPENED_AT_EVEN = 0.5, -0.5
 """Share of the amplitude to be added per log odds of damage, and at even odds; from 0 to 1."""
 MOST_GAIN = 30.0

@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from uncodec.errors import InvalidValue
-from uncodec.networks.level_errors import DEEP
+from uncodec.networks.level_errors import DEEP, MISSING, OPENING
 from uncodec.networks.level_features import BANDS, FEATURES, FLOOR
 
 __all__ = ["LevelConfig", "LevelNetwork"]
@@ -95,6 +95,7 @@ class LevelNetwork(nn.Module):
         # As attributes, for TorchScript knows no module's constants.
         self.bands, self.fall, self.slope = BANDS, self.FALL, self.SLOPE
         self.least, self.deep, self.leaning = self.LEAST, self.DEEP, self.LEANING
+        self.missing, self.opening = MISSING, OPENING
         # Features, the carried outline and what is filled, for mid and side; the reference.
         self.enter = nn.Linear(2 * (FEATURES + 2 * BANDS) + 1, config.width)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
@@ -160,8 +161,11 @@ class LevelNetwork(nn.Module):
         base = torch.maximum(levels, outline)
         level = torch.maximum(base + 4.0 * said[:, :, 0], shift - self.deep)
         spread = 0.5 * torch.nn.functional.softplus(4.0 * said[:, :, 1]) + 0.02
-        leaning = 1.0 if self.training else self.leaning
-        played = level + leaning * (2.0 * chosen - 0.5 * spread)
+        played = level + 2.0 * chosen - 0.5 * spread
+        if not self.training:
+            # Only in what is missing: a band that is there must not be taken for one that is not.
+            lost = torch.sigmoid((played - levels - self.missing) / self.opening)
+            played = played + (1.0 - self.leaning) * lost * (level - played)
         return level, spread, played, (held, torch.stack(after))
 
     def reference(self, levels: Tensor, held: Tensor) -> tuple[Tensor, Tensor]:

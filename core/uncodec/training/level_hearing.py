@@ -11,7 +11,7 @@ from functools import cache
 import torch
 from torch import Tensor
 
-from uncodec.networks.level_errors import MISSING
+from uncodec.networks.level_errors import MISSING, OPENING
 from uncodec.networks.level_features import BAND, BANDS, WINDOW
 from uncodec.training.neurogram import WEIGHTS, gammatone, similarity_of_levels
 
@@ -24,8 +24,6 @@ _TEXTURE = 0.62
 _FRAMES, _STEP = 7, 2
 # Share of an ear's band that must lie where the original can be trusted.
 _TRUSTED = 0.9
-# Where filling begins: decades above what is there, and over how many.
-_OPEN = 0.12
 
 
 def played_power(coded: Tensor, played: Tensor) -> Tensor:
@@ -37,7 +35,7 @@ def played_power(coded: Tensor, played: Tensor) -> Tensor:
         log10 of mean power.
     """
     there, wanted = torch.pow(10.0, coded), torch.pow(10.0, played)
-    filled = torch.sigmoid((played - coded - MISSING) / _OPEN)
+    filled = torch.sigmoid((played - coded - MISSING) / OPENING)
     return there + filled * (wanted - there).clamp_min(0.0)
 
 
