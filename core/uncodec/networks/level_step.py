@@ -29,7 +29,7 @@ Halves = NDArray[np.uint16]
 
 # Single precision throughout: a bare number would make Numba compute in double.
 _ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(4.0)
-_LEANING = np.float32(LevelNetwork.LEANING)
+_LEANING, _SURELY = np.float32(LevelNetwork.LEANING), np.float32(LevelNetwork.SURELY)
 _HALF, _QUARTER, _TEN = np.float32(0.5), np.float32(0.25), np.float32(10.0)
 _FLOOR, _TINY = np.float32(10.0**FLOOR), np.float32(torch.finfo(torch.float32).eps)
 _BELOW, _DROP, _NARROWEST = np.float32(1.5), np.float32(0.05), np.float32(0.02)
@@ -209,7 +209,7 @@ def _play(said: Array, base: Array, coded: Array, held: Array, deep: float, play
             spread = _HALF * soft + _NARROWEST
             cautious = level + _TWO * said[4 * BANDS + place] - _HALF * spread
             there = coded[channel, band]
-            lost = _ONE / (_ONE + np.exp((there + _MISSING - cautious) / _OPENING))
+            lost = _ONE / (_ONE + np.exp((there + _SURELY - cautious) / _OPENING))
             played[channel, band] = cautious + (_ONE - _LEANING) * lost * (level - cautious)
 
 

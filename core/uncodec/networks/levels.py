@@ -20,7 +20,7 @@ import torch
 from torch import Tensor, nn
 
 from uncodec.errors import InvalidValue
-from uncodec.networks.level_errors import DEEP, MISSING, OPENING
+from uncodec.networks.level_errors import DEEP, OPENING
 from uncodec.networks.level_features import BANDS, FEATURES, FLOOR
 
 __all__ = ["LevelConfig", "LevelNetwork"]
@@ -88,6 +88,8 @@ class LevelNetwork(nn.Module):
     # way and half the way score the same ViSQOL and distance, and half the way is the right level
     # more often.
     LEANING = 0.5
+    # Decades above what is there from which on a band is surely missing.
+    SURELY = 1.0
 
     def __init__(self, config: LevelConfig) -> None:
         super().__init__()
@@ -95,7 +97,7 @@ class LevelNetwork(nn.Module):
         # As attributes, for TorchScript knows no module's constants.
         self.bands, self.fall, self.slope = BANDS, self.FALL, self.SLOPE
         self.least, self.deep, self.leaning = self.LEAST, self.DEEP, self.LEANING
-        self.missing, self.opening = MISSING, OPENING
+        self.surely, self.opening = self.SURELY, OPENING
         # Features, the carried outline and what is filled, for mid and side; the reference.
         self.enter = nn.Linear(2 * (FEATURES + 2 * BANDS) + 1, config.width)
         self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
@@ -164,7 +166,7 @@ class LevelNetwork(nn.Module):
         played = level + 2.0 * chosen - 0.5 * spread
         if not self.training:
             # Only in what is missing: a band that is there must not be taken for one that is not.
-            lost = torch.sigmoid((played - levels - self.missing) / self.opening)
+            lost = torch.sigmoid((played - levels - self.surely) / self.opening)
             played = played + (1.0 - self.leaning) * lost * (level - played)
         return level, spread, played, (held, torch.stack(after))
 
