@@ -1,9 +1,9 @@
 """Real lossy codecs, run in memory: encode, decode, and aligned round trips.
 
-Every codec but one comes out of a wheel (PyAV's FFmpeg build or libsndfile); HE-AAC is encoded by
-the program ``fdkaac`` where that is installed. A round trip gives back audio
-of the same rate, shape and length as its input, aligned to the sample, so that the pair can be
-compared or trained on directly.
+Codecs come out of wheels (PyAV's FFmpeg build, libsndfile). HE-AAC is the exception: the program
+``fdkaac`` encodes it, where that is installed. A round trip gives back audio of the same rate,
+shape and length as its input, aligned to the sample, so that the pair can be compared or trained on
+directly.
 """
 
 from __future__ import annotations
