@@ -8,6 +8,7 @@ pub mod effect;
 pub mod link;
 pub mod models;
 pub mod parameters;
+mod passage;
 pub mod state;
 
 use std::fmt::Arguments;
