@@ -137,6 +137,7 @@ class LevelNetwork(nn.Module):
             Mean absolute error to be expected, in decades.
         played : Tensor [shape=(batch, frames, 2, 64)]
             log10 of the mean power to give the band: softer than the median where that is a guess.
+            In evaluation, half as much softer where the band is surely missing.
         state : tuple of Tensor
         """
         held, recurrent = state

@@ -13,6 +13,9 @@ network says:
 * **What is silent stays silent.** A channel, a mid or a side whose mean power in a frame is below
   -113 dBFS, far below the rounding noise of a 16-bit file, gets nothing at all there.
 
+Behind it a frame may be held back before an attack (`uncodec.networks.spectra.hold_back`). The
+power that this takes can be returned to the rest of the frame, by 6 dB at most.
+
 A delta that keeps to this passes bit for bit; that of ordinary recordings does. Where one breaks
 it, its band is turned down, and keeps its waveform.
 

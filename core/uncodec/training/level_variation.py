@@ -46,10 +46,11 @@ def _colour(rng: np.random.Generator) -> NDArray[np.float64]:
 
 
 def _slope(rng: np.random.Generator) -> NDArray[np.float64]:
-    """A straight slope from 1 kHz up, over octaves: by 1.2 dB for each, rather down than up.
+    """A straight slope from 1 kHz up, in decades for each band.
 
-    Dark recordings are rarer among what is learned from than among what people have, and a slope
-    shows in what a codec keeps.
+    It is drawn with a standard deviation of 1.2 dB per octave and falls a little more often than it
+    rises. Dark recordings are rarer here than among what people have, and a slope shows in what a
+    codec keeps.
     """
     octaves = np.maximum(0.0, np.log2((np.arange(BANDS) + 0.5) / 2.9))
     slope: NDArray[np.float64] = rng.normal(-0.03, 0.12) * octaves
