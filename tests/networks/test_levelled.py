@@ -94,6 +94,17 @@ def test_a_band_without_texture_is_not_raised_without_end():
     assert torch.allclose(loud[:, :, :, 1:], delta[:, :, :, 1:] * 30.0, rtol=1e-3)
 
 
+def test_texture_is_learned_also_beside_bands_that_lack_nothing():
+    delta = torch.randn(1, 2, 3, SMALL.bins, 2, requires_grad=True)
+    coded = torch.zeros(1, 3, 2, BANDS)
+    played = coded.clone()
+    played[..., 40:] += 2.0
+    set_levels(delta, coded, played, torch.ones(1, 3)).square().log1p().sum().backward()
+    assert delta.grad is not None
+    assert torch.isfinite(delta.grad).all()
+    assert delta.grad[:, :, :, 400:].abs().sum() > 0
+
+
 @torch.inference_mode()
 def test_frame_by_frame_equals_one_run(levelled):
     inputs = spectra(60)

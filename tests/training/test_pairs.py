@@ -16,7 +16,7 @@ from uncodec.training.pairs import PairSet, build_pairs
 
 def test_some_codings_come_twice_and_the_first_has_the_higher_rate():
     rng = np.random.default_rng(0)
-    drawn = [draw_coding(rng) for _ in range(600)]
+    drawn = [draw_coding(rng, 44100) for _ in range(600)]
     twice = [coding for coding in drawn if coding.before is not None]
     assert 0.04 < len(twice) / len(drawn) < 0.12
     assert all(coding.codec != "clean" and coding.before.kbps >= 96 for coding in twice)

@@ -156,6 +156,24 @@ def test_a_polish_goes_on_from_the_stage_before_and_is_what_is_released(data, tm
     assert not torch.allclose(between, released, atol=1e-5, rtol=0)
 
 
+def test_a_last_stage_learns_texture_at_set_levels(data, tmp_path, tiny):
+    text = tiny.replace("window = 256", "window = 1024").replace("hop = 128", "hop = 512")
+    later = '\n[levelled]\nsteps = 1\nbatch = 1\nseconds = 0.5\nlevels = "live-gan"\n'
+    (tmp_path / "recipe.toml").write_text(text + later)
+    run = Run(tmp_path / "work", tmp_path / "model", steps=1)
+    run_recipe(find_recipe(tmp_path), data, run)
+    after = torch.load(tmp_path / "work" / "levelled" / "checkpoint.pt", weights_only=True)
+    assert torch.equal(load_generator(run.release).gate.weight, after["average"]["gate.weight"])
+
+
+@pytest.mark.parametrize(("stage", "levels"), [("levelled", ""), ("polish", "levels = 'live-gan'")])
+def test_levels_are_set_in_the_stage_that_is_for_it(data, tmp_path, tiny, stage, levels):
+    later = f"\n[{stage}]\nsteps = 1\nbatch = 1\nseconds = 0.5\n{levels}\n"
+    (tmp_path / "recipe.toml").write_text(tiny + later)
+    with pytest.raises(ModelError, match=f"{stage}: levels: must be given for levelled, and"):
+        run_recipe(find_recipe(tmp_path), data, Run(tmp_path / "work", tmp_path / "model"))
+
+
 def test_a_run_begins_with_the_model_it_is_given(recipe, data, tmp_path):
     first = Run(tmp_path / "first", tmp_path / "model", steps=1)
     run_recipe(recipe, data, first)

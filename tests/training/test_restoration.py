@@ -10,6 +10,10 @@ from tests.training.material import rows, weights
 from uncodec.analysis.loudness import loudness_error
 from uncodec.errors import AudioFileError, InvalidValue
 from uncodec.networks import Generator, GeneratorConfig
+from uncodec.networks.level_features import HOP, WINDOW
+from uncodec.networks.levelled import LevelledGenerator, opened
+from uncodec.networks.levels import LevelConfig, LevelNetwork
+from uncodec.networks.spectra import change_to_audio, generator_input, left_right
 from uncodec.training.adversarial_objective import AdversarialObjective, AdversarySettings
 from uncodec.training.codings import Coding, draw_coding
 from uncodec.training.loop import RunSettings, begin, train
@@ -114,13 +118,59 @@ def test_a_weight_brings_its_part_of_the_polish_in(pairs, tmp_path, weight, part
     assert {"unlike", "width"} & set(row) == {part}
 
 
+@pytest.fixture
+def levels():
+    torch.manual_seed(1)
+    return LevelNetwork(LevelConfig(width=16, inner=8, layers=1))
+
+
+@pytest.mark.parametrize("encoder_gain", [False, True])
+@torch.inference_mode()
+def test_levels_are_set_in_training_as_in_use(pairs, levels, encoder_gain):
+    generator = begin(Generator, GeneratorConfig(encoder=16, hidden=16, local=8)).eval()
+    generator.gate.bias.fill_(8.0)
+    coded = torch.from_numpy(np.array(pairs.pair(1)))[1:]
+    got, delta, _ = restore_batch(
+        generator, coded, seed=3, half=False, encoder_gain=encoder_gain, levels=levels.eval()
+    )
+    noise = torch.randn(coded.shape, generator=torch.Generator().manual_seed(3))
+    room = (WINDOW - HOP, 0)
+    frames = generator_input(
+        *(torch.nn.functional.pad(x, room) for x in (coded, noise)), WINDOW, HOP
+    )
+    used = LevelledGenerator(generator, levels)
+    state = (*generator.initial_state(1), *levels.initial_state(1))
+    change, damage, _ = used(frames, state)
+    change, heard = (torch.view_as_complex(x.contiguous()) for x in (change, frames[:, :2]))
+    wanted = left_right(change_to_audio(change, heard, WINDOW, HOP, opened(damage)))
+    wanted = wanted[..., HOP : HOP + delta.shape[-1]]
+    if not encoder_gain:  # Which had nothing to say yet.
+        assert torch.allclose(delta, wanted, atol=1e-4)
+    without, _, _ = restore_batch(generator, coded, seed=3, half=False, encoder_gain=encoder_gain)
+    assert not torch.allclose(without, got, atol=1e-3)
+
+
+def test_texture_is_learned_at_levels_that_stay_as_they_are(pairs, levels, tmp_path):
+    settings = RESTORATIONS["polish"].SETTINGS(batch=2, seconds=0.3)
+    config = GeneratorConfig(encoder=16, hidden=16, local=8)
+    made = RESTORATIONS["polish"](begin(Generator, config), pairs, settings)
+    made.set_levels(levels)
+    before, begun = weights(levels), weights(made.network)
+    trained = train(made, tmp_path, QUICK)
+    assert torch.equal(weights(levels), before)
+    assert not torch.equal(weights(trained), begun)
+    assert all(np.isfinite(row["total"]) and np.isfinite(row["norm"]) for row in rows(tmp_path))
+
+
 def test_codings_are_drawn_over_the_whole_menu():
     rng = np.random.default_rng(0)
-    drawn = [draw_coding(rng) for _ in range(600)]
+    drawn = [draw_coding(rng, 44100) for _ in range(600)]
     assert {coding.codec for coding in drawn} == {"clean", "mp3", "aac", "opus", "vorbis"}
     assert any(coding.vbr_quality is not None for coding in drawn)
     assert any(coding.cutoff_hz for coding in drawn)
     assert any(not coding.joint_stereo for coding in drawn)
+    low = [coding for coding in drawn if coding.codec == "mp3" and 0 < coding.kbps <= 64]
+    assert {coding.codec_rate for coding in low} == {None, 44100}
     audio = np.zeros((2, 10), np.float32)
     np.testing.assert_array_equal(Coding("clean", 0).apply(audio, 44100), audio)
 

@@ -69,7 +69,7 @@ def test_the_command_builds_pairs_and_trains(data, tmp_path, tiny_recipe):
 def test_the_menu_lacks_only_what_needs_it(monkeypatch):
     monkeypatch.setattr(backends, "has_pyav", lambda: False)
     rng = np.random.default_rng(0)
-    drawn = [draw_coding(rng) for _ in range(800)]
+    drawn = [draw_coding(rng, 44100) for _ in range(800)]
     shares = {name: sum(c.codec == name for c in drawn) / 800 for name in ("clean", "mp3", "opus")}
     assert shares == pytest.approx({"clean": 0.122, "mp3": 0.561, "opus": 0.183}, abs=0.05)
     for coding in drawn:

@@ -112,7 +112,8 @@ def set_levels(
     bins = delta[:, :, :, 1:].reshape([batch, channels, frames, coded.shape[3], -1])
     own = bins.square().sum(4) / (bins.shape[4] // 2)
     lacking = (torch.pow(10.0, played) - torch.pow(10.0, coded)).clamp_min(0.0)
-    gain = (lacking / (own + 1e-10)).sqrt().clamp_max(most) * amount[:, None, :, None]
+    # The root of what is lacking apart: where that is nothing, a root of both has no gradient.
+    gain = (lacking.sqrt() * (own + 1e-10).rsqrt()).clamp_max(most) * amount[:, None, :, None]
     filled = torch.sigmoid((played - coded - missing) / opening)
     gain = torch.lerp(torch.ones_like(gain), gain, filled)
     bins = (bins * gain[..., None]).reshape([batch, channels, frames, -1, 2])

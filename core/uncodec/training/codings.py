@@ -97,8 +97,12 @@ class Coding:
         return first if self.codec == "clean" else [*first, encoder_of(self.codec)]
 
 
-def draw_coding(rng: np.random.Generator) -> Coding:
-    """Draw a codec and its settings from the menu, as far as it can be coded here."""
+def draw_coding(rng: np.random.Generator, rate: int) -> Coding:
+    """Draw a codec and its settings from the menu, as far as it can be coded here.
+
+    Half of what goes through MP3 keeps the sample rate of its source, `rate` in Hz, as FFmpeg does;
+    the other half goes down with the bit rate, as LAME does.
+    """
     absent = left_out()
     names = [name for name in CODEC_MENU if name not in absent]
     shares = np.array([CODEC_MENU[name][0] for name in names])
@@ -116,7 +120,8 @@ def draw_coding(rng: np.random.Generator) -> Coding:
         return Coding(codec, 0, vbr_quality=int(rng.integers(2, 10)), before=before)
     cutoff = int(rng.integers(10, 19)) * 1000 if kbps >= 64 and rng.random() < 0.1 else None
     joint = bool(rng.random() < 0.85) or JOINT_ONLY in absent
-    return Coding(codec, kbps, joint_stereo=joint, cutoff_hz=cutoff, before=before)
+    kept = rate if codec == "mp3" and rng.random() < 0.5 else None
+    return Coding(codec, kbps, joint_stereo=joint, cutoff_hz=cutoff, before=before, codec_rate=kept)
 
 
 def left_out() -> list[str]:

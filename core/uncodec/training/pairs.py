@@ -313,7 +313,7 @@ class _Builder:
         for index in indices:
             rng = np.random.default_rng([self.seed, index, 1])
             rate = 48000 if rng.random() < 0.2 else 44100
-            coding = draw_coding(rng)
+            coding = draw_coding(rng, rate)
             clean = self.mixers[rate].mix(index)
             _write_pair(self.folder, index, rate, clean, coding, kind="mix")
         return len(indices)

@@ -14,6 +14,9 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from uncodec.networks.encoder_gain import TURNED_DOWN
 from uncodec.networks.generator import Generator
+from uncodec.networks.level_features import BANDS, level_features
+from uncodec.networks.levelled import opened, set_levels
+from uncodec.networks.levels import LevelNetwork
 from uncodec.networks.spectra import change_to_audio, generator_input, left_right
 from uncodec.training.feed import device_of, to_device
 from uncodec.training.losses import (
@@ -57,6 +60,15 @@ class RestorationObjective(PairObjective[Generator]):
     """
 
     name: str
+    levels: LevelNetwork | None = None
+
+    def set_levels(self, levels: LevelNetwork) -> None:
+        """Have the levels of missing bands set, as they will be where the generator is used.
+
+        What is learned then is the texture there, and all of what the codec kept. The level network
+        does not learn itself.
+        """
+        self.levels = levels.eval().requires_grad_(False)
 
     @abstractmethod
     def sound(self, heard: Heard, step: int) -> dict[str, Tensor]:
@@ -73,7 +85,9 @@ class RestorationObjective(PairObjective[Generator]):
         """Run the generator over the crops of a step."""
         clean, coded, is_clean = batch
         seed = self.settings.seed * 1_000_003 + step
-        restored, delta, damage = restore_batch(self.network, coded, seed=seed, encoder_gain=False)
+        restored, delta, damage = restore_batch(
+            self.network, coded, seed=seed, encoder_gain=False, levels=self.levels
+        )
         clean, coded = clean[..., : restored.shape[-1]], coded[..., : restored.shape[-1]]
         # What is to be filled in is learned at the level that the encoder left; turning the whole
         # up again is another matter (`uncodec.training.encoder_gain_objective`).
@@ -93,11 +107,16 @@ class RestorationObjective(PairObjective[Generator]):
         }
 
     def score(self, network: Generator, pairs: PairSet) -> Mapping[str, Any]:
-        return restoration_scores(network, pairs)
+        return restoration_scores(network, pairs, self.levels)
 
 
 def restore_batch(
-    generator: Generator, coded: Tensor, seed: int, half: bool = True, encoder_gain: bool = True
+    generator: Generator,
+    coded: Tensor,
+    seed: int,
+    half: bool = True,
+    encoder_gain: bool = True,
+    levels: LevelNetwork | None = None,
 ) -> tuple[Tensor, Tensor, Tensor]:
     """Run the generator over whole crops.
 
@@ -112,6 +131,8 @@ def restore_batch(
         Compute the network in bfloat16.
     encoder_gain : bool
         Apply the encoder gain.
+    levels : LevelNetwork, optional
+        Of one direction. Sets the levels of what is missing, as in `LevelledGenerator`.
 
     Returns
     -------
@@ -129,12 +150,24 @@ def restore_batch(
     padded, noise = (torch.nn.functional.pad(audio, (edge, 0)) for audio in (coded, noise))
     frames = generator_input(padded, noise, window, hop)
     with torch.autocast(coded.device.type, torch.bfloat16, enabled=half):
-        step = generator if encoder_gain else generator.repair
-        delta, damage, _ = step(frames, generator.initial_state(coded.shape[0]))
+        delta, damage, state = generator.repair(frames, generator.initial_state(coded.shape[0]))
+        returned = None
+        if levels is not None:
+            returned = opened(damage)
+            delta = _with_levels(levels, delta.float(), frames[:, :2], returned)
+        if encoder_gain:
+            delta, _ = generator.turn_up(frames[:, :2], delta, damage, state[4])
     change, heard = (torch.view_as_complex(part) for part in (delta.float(), frames[:, :2]))
-    delta = left_right(change_to_audio(change, heard, window, hop))[..., edge:-edge]
+    delta = left_right(change_to_audio(change, heard, window, hop, returned))[..., edge:-edge]
     kept = coded[..., : delta.shape[-1]]
     return kept + delta, delta, damage.float()
+
+
+def _with_levels(levels: LevelNetwork, delta: Tensor, coded: Tensor, amount: Tensor) -> Tensor:
+    with torch.no_grad(), torch.autocast(coded.device.type, enabled=False):
+        features = level_features(torch.view_as_complex(coded)).transpose(1, 2)
+        _, _, played, _ = levels(features, levels.initial_state(coded.shape[0]))
+    return set_levels(delta, features[..., :BANDS], played, amount)
 
 
 def _level_db(audio: Tensor, reference: Tensor) -> Tensor:
@@ -142,8 +175,10 @@ def _level_db(audio: Tensor, reference: Tensor) -> Tensor:
 
 
 @torch.inference_mode()
-def restoration_scores(generator: Generator, pairs: PairSet) -> dict[str, dict[str, float]]:
-    """Score a generator on every pair, grouped by codec and rate.
+def restoration_scores(
+    generator: Generator, pairs: PairSet, levels: LevelNetwork | None = None
+) -> dict[str, dict[str, float]]:
+    """Score a generator, with its levels set or not, on every pair, grouped by codec and rate.
 
     Returns
     -------
@@ -155,7 +190,7 @@ def restoration_scores(generator: Generator, pairs: PairSet) -> dict[str, dict[s
     for number, note in enumerate(pairs.notes):
         # A copy: the pair is mapped from its file and may not be written to.
         clean, coded = to_device(np.array(pairs.pair(number))[:, None], device_of(generator))
-        restored, delta, _ = restore_batch(generator, coded, seed=number)
+        restored, delta, _ = restore_batch(generator, coded, seed=number, levels=levels)
         clean, coded = clean[..., : restored.shape[-1]], coded[..., : restored.shape[-1]]
         row = {
             "lsd_in": float(log_spectral_distance(clean, coded, 2048, 512)),

@@ -15,7 +15,13 @@ from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig
 from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.levels import LevelConfig, LevelNetwork
-from uncodec.networks.store import load_codec_net, load_diffusion, load_generator, save_weights
+from uncodec.networks.store import (
+    load_codec_net,
+    load_diffusion,
+    load_generator,
+    load_levels,
+    save_weights,
+)
 from uncodec.networks.study import StudyConfig, StudyNetwork
 from uncodec.training.adversarial_objective import AdversarialObjective, AdversarySettings
 from uncodec.training.checkpoints import read_checkpoint
@@ -125,7 +131,8 @@ class _Trainer:
 
         What several of them have, such as the seed, holds for all.
         """
-        values = {k: v for k, v in self.recipe.tables[table].items() if k != "objective"}
+        taken = ("objective", "levels")
+        values = {k: v for k, v in self.recipe.tables[table].items() if k not in taken}
         if self.run.steps is not None:
             values["steps"] = self.run.steps
         known = [{field.name for field in fields(kind)} for kind in (run, *kinds)]
@@ -169,7 +176,8 @@ class _Trainer:
 
 class _GeneratorTrainer(_Trainer):
     """Trains a live generator: by itself, then, where the recipe has tables for it, with an
-    adversary, then with the losses of its polish, and at last its encoder gain."""
+    adversary, then with the losses of its polish, then with its levels set by a level network, and
+    at last its encoder gain."""
 
     table, config, network = "generator", GeneratorConfig, Generator
     begins = True
@@ -183,7 +191,12 @@ class _GeneratorTrainer(_Trainer):
         self.encoder_gain = (
             EncoderGainSettings(**tables["encoder_gain"]) if "encoder_gain" in tables else None
         )
-        folders = {"training": "checkpoints", "adversary": "adversary", "polish": "polish"}
+        folders = {
+            "training": "checkpoints",
+            "adversary": "adversary",
+            "polish": "polish",
+            "levelled": "levelled",
+        }
         return [
             self._stage(table, self.run.work / folder)
             for table, folder in folders.items()
@@ -191,8 +204,12 @@ class _GeneratorTrainer(_Trainer):
         ]
 
     def _stage(self, table: str, folder: Path) -> _Stage:
-        usual = "polish" if table == "polish" else "distance"
+        usual = "polish" if table in ("polish", "levelled") else "distance"
         name = self.recipe.tables[table].get("objective", usual)
+        levels_of = self.recipe.tables[table].get("levels")
+        if (levels_of is None) == (table == "levelled"):
+            rule = "must be given for levelled, and for no other stage"
+            raise InvalidValue(f"{table}: levels: {rule}, got {levels_of!r}")
         if name not in RESTORATIONS:
             raise InvalidValue(f"objective={name!r}: must be one of {', '.join(RESTORATIONS)}")
         kind = RESTORATIONS[name]
@@ -200,6 +217,8 @@ class _GeneratorTrainer(_Trainer):
 
         def objective(start: Weights | None, judged: bool) -> Objective[Any, Any]:
             base = self.make(kind, own, start, judged)
+            if levels_of is not None:
+                base.set_levels(load_levels(levels_of, self.run.device))
             if adversary.adversary == "none":
                 return base  # type: ignore[no-any-return]
             projected = adversary.adversary != "spectral"
