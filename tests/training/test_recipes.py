@@ -197,7 +197,8 @@ def test_a_start_that_cannot_be_is_refused_before_anything_is_done(recipe, data,
     assert not run.work.exists()
 
 
-def test_a_diffusion_network_begins_with_the_model_it_is_given(data, tmp_path):
+@pytest.mark.parametrize("levels", ["", 'levels = "diffusion"\n'])
+def test_a_diffusion_network_begins_with_the_model_it_is_given(data, tmp_path, levels):
     recipe = find_recipe("diffusion")
     text = recipe.path.read_text()
     for old, new in (("count = 3600", "count = 1"), ("excerpts = 10", "excerpts = 1")):
@@ -205,6 +206,8 @@ def test_a_diffusion_network_begins_with_the_model_it_is_given(data, tmp_path):
         text = text.replace(old, new)
     text = text.replace("batch = 4", "batch = 1").replace("seconds = 4.0", "seconds = 0.7")
     text = text.replace("seconds = 2.0", "seconds = 0.5").replace("lead = 2.0", "lead = 0.1")
+    text = text.replace('levels = "diffusion"\n', "")
+    text = text.replace("[training]\n", f"[training]\n{levels}")
     (tmp_path / "recipe.toml").write_text(text)
     run = Run(tmp_path / "work", tmp_path / "model", steps=1, start="diffusion")
     run_recipe(find_recipe(tmp_path), data, run, only="pairs")

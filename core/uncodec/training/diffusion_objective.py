@@ -13,10 +13,14 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from uncodec.diffusion.flow_path import advance, between, time_grid
+from uncodec.diffusion.level_stage import MOST_GAIN
 from uncodec.errors import InvalidValue
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.diffusion_scene import Scene, compand, look_at
 from uncodec.networks.generator import Generator
+from uncodec.networks.level_features import BANDS, HOP, WINDOW, level_features
+from uncodec.networks.levelled import set_levels
+from uncodec.networks.levels import LevelNetwork
 from uncodec.networks.spectra import (
     audio_to_frames,
     change_to_audio,
@@ -52,6 +56,7 @@ __all__ = [
     "begin_diffusion",
     "diffusion_scores",
     "render_batch",
+    "with_levels",
 ]
 
 # (window, hop, share of the steps): the metric's own resolution most of the time, shorter ones so
@@ -216,6 +221,15 @@ class DiffusionObjective(PairObjective[DiffusionNetwork]):
     RUN = RunSettings(warm=100, average=0.985, decay=0.02)
     # Between weights of one run lie better ones than at its end.
     keeps_marks = True
+    levels: LevelNetwork | None = None
+
+    def set_levels(self, levels: LevelNetwork) -> None:
+        """Have the levels of missing bands set behind the prediction, as they are where it is used.
+
+        What is learned then is texture there, and all of what the codec kept. The level network
+        does not learn itself.
+        """
+        self.levels = levels.eval().requires_grad_(False)
 
     def losses(self, batch: Crops, step: int) -> dict[str, Tensor]:
         network, settings = self.network, self.settings
@@ -234,6 +248,8 @@ class DiffusionObjective(PairObjective[DiffusionNetwork]):
             at, missing, known = _draw_state(network, ground, end, settings, rng)
         delta, damage = _predict(network, scene, missing, at)
         audio = left_right(change_to_audio(delta, scene.coded, window, hop))
+        if self.levels is not None:
+            audio = with_levels(self.levels, audio, coded)
         edge = window - hop
         change = audio[..., edge:-edge]
         span = slice(edge, edge + change.shape[-1])
@@ -275,6 +291,24 @@ class DiffusionObjective(PairObjective[DiffusionNetwork]):
 
     def score(self, network: DiffusionNetwork, pairs: PairSet) -> Mapping[str, Any]:
         return diffusion_scores(network, pairs)
+
+
+def with_levels(levels: LevelNetwork, change: Tensor, coded: Tensor) -> Tensor:
+    """A change whose missing bands have the levels that a network says, as `LevelStage` does it.
+
+    Both are left and right, [shape=(batch, 2, samples)]; the result may end up to a hop sooner.
+    """
+    added, heard = (
+        audio_to_frames(mid_side(audio[..., : change.shape[-1]]), WINDOW, HOP)
+        for audio in (change, coded)
+    )
+    with torch.no_grad():
+        features = level_features(heard).transpose(1, 2)
+        _, _, played, _ = levels(features, levels.initial_state(len(heard)))
+    share = features.new_ones(features.shape[:2])
+    there = features[..., :BANDS]
+    delta = set_levels(torch.view_as_real(added), there, played, share, most=MOST_GAIN)
+    return left_right(change_to_audio(torch.view_as_complex(delta), heard, WINDOW, HOP, share))
 
 
 def _draw_state(

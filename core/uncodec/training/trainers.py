@@ -90,6 +90,8 @@ class _Trainer:
     """Whether training looks at the validation pairs."""
     hears_music = False
     """Whether it also learns from music that was coded before."""
+    apart: tuple[str, ...] = ()
+    """What the table of a run may have besides settings."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
         for name, taken in (("start", self.begins), ("music", self.hears_music)):
@@ -131,8 +133,7 @@ class _Trainer:
 
         What several of them have, such as the seed, holds for all.
         """
-        taken = ("objective", "levels")
-        values = {k: v for k, v in self.recipe.tables[table].items() if k not in taken}
+        values = {k: v for k, v in self.recipe.tables[table].items() if k not in self.apart}
         if self.run.steps is not None:
             values["steps"] = self.run.steps
         known = [{field.name for field in fields(kind)} for kind in (run, *kinds)]
@@ -181,6 +182,7 @@ class _GeneratorTrainer(_Trainer):
 
     table, config, network = "generator", GeneratorConfig, Generator
     begins = True
+    apart = ("objective", "levels")
 
     def plan(self) -> list[_Stage]:
         tables = self.recipe.tables
@@ -254,6 +256,7 @@ class _DiffusionTrainer(_Trainer):
 
     table, config, objective = "diffusion", DiffusionConfig, DiffusionObjective
     begins = True
+    apart = ("levels",)
 
     def plan(self) -> list[_Stage]:
         self.live = str(self.recipe.tables["live"])
@@ -262,6 +265,13 @@ class _DiffusionTrainer(_Trainer):
     def begun(self, start: str) -> tuple[Any, Weights]:
         network = load_diffusion(start).network
         return replace(network.config, live=self.shape.live), network.state_dict()
+
+    def make(self, kind: Any, own: Any, start: Weights | None, judged: bool) -> Any:
+        made = super().make(kind, own, start, judged)
+        levels_of = self.recipe.tables["training"].get("levels")
+        if levels_of is not None:
+            made.set_levels(load_levels(levels_of, self.run.device))
+        return made
 
     def begin(self, seed: int, start: Weights | None) -> Any:
         live = load_generator(self.live)
