@@ -118,6 +118,16 @@ def test_a_weight_brings_its_part_of_the_polish_in(pairs, tmp_path, weight, part
     assert {"unlike", "width"} & set(row) == {part}
 
 
+@pytest.mark.parametrize("name", ["distance", "mse"])
+def test_the_care_for_undamaged_signals_has_weights_of_its_own(pairs, tmp_path, name):
+    for weight in (0.0, 1.0):
+        made = objective(pairs, name, null=weight, gate=weight)
+        train(made, tmp_path / str(weight), replace(QUICK, steps=1))
+        (row,) = rows(tmp_path / str(weight))
+        assert (row["gate"] > 0) == (weight > 0)
+        assert (row["null"] > 0) <= (weight > 0)
+
+
 @pytest.fixture
 def levels():
     torch.manual_seed(1)

@@ -14,8 +14,11 @@ from uncodec.training.losses import (
     level_penalty,
     short_time_spectra,
 )
-from uncodec.training.pair_objective import CropSettings
-from uncodec.training.restoration_objective import Heard, RestorationObjective
+from uncodec.training.restoration_objective import (
+    Heard,
+    RestorationObjective,
+    RestorationSettings,
+)
 
 __all__ = ["DistanceObjective", "DistanceSettings"]
 
@@ -25,7 +28,7 @@ RESOLUTIONS = ((2048, 512, 0.6), (1024, 256, 0.2), (512, 128, 0.2))
 
 
 @dataclass(frozen=True)
-class DistanceSettings(CropSettings):
+class DistanceSettings(RestorationSettings):
     """Crops and weights of the losses.
 
     Attributes

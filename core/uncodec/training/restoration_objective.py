@@ -4,7 +4,7 @@ from __future__ import annotations
 
 from abc import abstractmethod
 from collections.abc import Mapping
-from dataclasses import asdict
+from dataclasses import asdict, dataclass
 from typing import Any, NamedTuple
 
 import numpy as np
@@ -27,13 +27,36 @@ from uncodec.training.losses import (
 )
 from uncodec.training.pair_objective import (
     Crops,
+    CropSettings,
     PairObjective,
     means_by_coding,
     name_of_coding,
 )
 from uncodec.training.pairs import PairSet
 
-__all__ = ["Heard", "RestorationObjective", "restoration_scores", "restore_batch"]
+__all__ = [
+    "Heard",
+    "RestorationObjective",
+    "RestorationSettings",
+    "restoration_scores",
+    "restore_batch",
+]
+
+
+@dataclass(frozen=True)
+class RestorationSettings(CropSettings):
+    """Crops, and how much undamaged signals count.
+
+    Attributes
+    ----------
+    null : float
+        Weight of a dB by which the change of an undamaged signal exceeds -66 dB.
+    gate : float
+        Weight of the cross-entropy of telling damaged signals from undamaged ones.
+    """
+
+    null: float = 0.02
+    gate: float = 0.3
 
 
 class Heard(NamedTuple):
@@ -54,12 +77,13 @@ class RestorationObjective(PairObjective[Generator]):
     ----------
     network : Generator
     pairs : PairSet
-    settings : CropSettings
+    settings : RestorationSettings
     validation : PairSet, optional
         Scored now and then.
     """
 
     name: str
+    SETTINGS = RestorationSettings
     levels: LevelNetwork | None = None
 
     def set_levels(self, levels: LevelNetwork) -> None:
@@ -102,8 +126,8 @@ class RestorationObjective(PairObjective[Generator]):
         target = (1 - heard.is_clean)[:, None].expand_as(heard.damage)
         changed = clean_null_penalty(heard.clean, heard.delta) * heard.is_clean
         return {
-            "null": 0.02 * changed.mean(),
-            "gate": 0.3 * binary_cross_entropy_with_logits(heard.damage, target),
+            "null": self.settings.null * changed.mean(),
+            "gate": self.settings.gate * binary_cross_entropy_with_logits(heard.damage, target),
         }
 
     def score(self, network: Generator, pairs: PairSet) -> Mapping[str, Any]:
