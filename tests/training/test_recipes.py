@@ -163,7 +163,8 @@ def test_a_last_stage_learns_texture_at_set_levels(data, tmp_path, tiny):
     run = Run(tmp_path / "work", tmp_path / "model", steps=1)
     run_recipe(find_recipe(tmp_path), data, run)
     after = torch.load(tmp_path / "work" / "levelled" / "checkpoint.pt", weights_only=True)
-    assert torch.equal(load_generator(run.release).gate.weight, after["average"]["gate.weight"])
+    released = load_generator(run.release).layout.weight
+    assert torch.equal(released, after["average"]["layout.weight"])
 
 
 @pytest.mark.parametrize(("stage", "levels"), [("levelled", ""), ("polish", "levels = 'live-gan'")])

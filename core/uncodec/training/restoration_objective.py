@@ -90,9 +90,12 @@ class RestorationObjective(PairObjective[Generator]):
         """Have the levels of missing bands set, as they will be where the generator is used.
 
         What is learned then is the texture there, and all of what the codec kept. The level network
-        does not learn itself.
+        does not learn itself, and nor does what tells damaged signals from undamaged ones: that
+        gets worse on recordings that are not among the few that are learned from.
         """
         self.levels = levels.eval().requires_grad_(False)
+        for part in (self.network.encode, self.network.recur, self.network.gate):
+            part.requires_grad_(False)
 
     @abstractmethod
     def sound(self, heard: Heard, step: int) -> dict[str, Tensor]:
