@@ -150,7 +150,7 @@ def test_an_evaluation_goes_on_without_it(without_program, noise, caplog):
 
 
 def draws():
-    codings = [draw_coding(np.random.default_rng(seed)) for seed in range(40)]
+    codings = [draw_coding(np.random.default_rng(seed), 44100) for seed in range(40)]
     return codings, [draw_level_coding(np.random.default_rng(seed), RATE) for seed in range(40)]
 
 

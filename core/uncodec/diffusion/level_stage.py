@@ -17,19 +17,17 @@ from uncodec.networks.level_features import (
     WINDOW,
     level_features,
 )
-from uncodec.networks.levelled import set_levels
+from uncodec.networks.levelled import MOST_GAIN_OFFLINE, set_levels
 from uncodec.networks.levels import LevelNetwork
 from uncodec.networks.spectra import audio_to_frames, change_to_audio
 from uncodec.signals import Array
 from uncodec.streams.brightness import Brightness
 from uncodec.streams.delta_bound import DeltaBound
 
-__all__ = ["MOST_GAIN", "LevelStage", "hold_to_bound"]
+__all__ = ["LevelStage", "hold_to_bound"]
 
 _AROUND = 1024
 """Frames on either side of a stretch that are heard with it."""
-MOST_GAIN = 8.0
-"""What amplitudes are raised by at most: where next to nothing was added, that was a decision."""
 
 
 class LevelStage:
@@ -81,7 +79,7 @@ class LevelStage:
             frames = torch.view_as_real(added[None, :, span])
             share = torch.ones(1, last - first, device=self._device)
             levels = features[:, span, :, :BANDS]
-            frames = set_levels(frames, levels, played[:, span], share, most=MOST_GAIN)
+            frames = set_levels(frames, levels, played[:, span], share, most=MOST_GAIN_OFFLINE)
             delta = torch.view_as_complex(frames.contiguous())
             coded_frames = heard[None, :, span].contiguous()
             delta = hold_to_bound(delta, coded_frames, self.brightness)

@@ -16,7 +16,7 @@ from uncodec.networks.level_errors import MISSING, OPENING
 from uncodec.networks.level_features import BAND, BANDS, FLOOR, LOW_BINS
 from uncodec.networks.levels import LevelNetwork
 
-__all__ = ["LevelledGenerator", "opened", "set_levels"]
+__all__ = ["MOST_GAIN_OFFLINE", "LevelledGenerator", "opened", "set_levels"]
 
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
@@ -24,6 +24,8 @@ OPENED_SLOPE, OPENED_AT_EVEN = 0.5, -0.5
 """Share of the amplitude to be added per log odds of damage, and at even odds; from 0 to 1."""
 MOST_GAIN = 30.0
 """What the delta of a band is raised by at most: a band of next to nothing has no texture."""
+MOST_GAIN_OFFLINE = 8.0
+"""The same behind a diffusion network: where that added next to nothing, it decided so."""
 
 
 class LevelledGenerator(nn.Module):

@@ -13,13 +13,12 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from uncodec.diffusion.flow_path import advance, between, time_grid
-from uncodec.diffusion.level_stage import MOST_GAIN
 from uncodec.errors import InvalidValue
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.diffusion_scene import Scene, compand, look_at
 from uncodec.networks.generator import Generator
 from uncodec.networks.level_features import BANDS, HOP, WINDOW, level_features
-from uncodec.networks.levelled import set_levels
+from uncodec.networks.levelled import MOST_GAIN_OFFLINE, set_levels
 from uncodec.networks.levels import LevelNetwork
 from uncodec.networks.spectra import (
     audio_to_frames,
@@ -307,7 +306,7 @@ def with_levels(levels: LevelNetwork, change: Tensor, coded: Tensor) -> Tensor:
         _, _, played, _ = levels(features, levels.initial_state(len(heard)))
     share = features.new_ones(features.shape[:2])
     there = features[..., :BANDS]
-    delta = set_levels(torch.view_as_real(added), there, played, share, most=MOST_GAIN)
+    delta = set_levels(torch.view_as_real(added), there, played, share, most=MOST_GAIN_OFFLINE)
     return left_right(change_to_audio(torch.view_as_complex(delta), heard, WINDOW, HOP, share))
 
 
