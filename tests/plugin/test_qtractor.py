@@ -6,10 +6,12 @@ Qtractor, JACK and a screen that nobody sees.
 """
 
 import base64
+import fcntl
 import os
 import shutil
 import signal
 import subprocess
+import tempfile
 import time
 import zlib
 from collections.abc import Callable, Iterator
@@ -29,6 +31,9 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "target" / "release" / "uncodec-test-core"
 # Qtractor wants ALSA's sequencer, which containers have not.
 SEQUENCER = Path(__file__).parent / "qtractor" / "sequencer.c"
+# JACK knows eight servers of a machine at most, and keeps the place of one that was killed until one
+# of the same name starts.
+SERVER = "uncodec-tests"
 RATE, BLOCK, SECONDS = 48000, 512, 10
 # What is compared: by then the plugin has found its core.
 PLAYED = slice(5 * RATE, 9 * RATE)
@@ -93,7 +98,7 @@ def environment(tmp_path: Path) -> dict[str, str]:
         "HOME": str(tmp_path / "home"),
         "XDG_CONFIG_HOME": str(tmp_path / "home" / ".config"),
         "XDG_RUNTIME_DIR": str(runtime),
-        "JACK_DEFAULT_SERVER": f"uncodec-{os.getpid()}",
+        "JACK_DEFAULT_SERVER": SERVER,
         "JACK_NO_AUDIO_RESERVATION": "1",
         "JACK_NO_START_SERVER": "1",
         "UNCODEC_CORE_SOCKET": str(tmp_path / "core.sock"),
@@ -154,9 +159,11 @@ def jack(environment: dict[str, str], tmp_path: Path) -> Iterator[None]:
     # Synchronous: no block leaves before all clients are done with it, however busy the machine is.
     command = ["jackd", "-n", environment["JACK_DEFAULT_SERVER"], "-r", "-S", "-t", "20000"]
     device = ["-d", "dummy", "-r", str(RATE), "-p", str(BLOCK)]
-    with running(*command, *device, environment=environment, log=log):
-        wait_for(lambda: "system:playback_1" in ports(environment), log)
-        yield
+    with (Path(tempfile.gettempdir()) / f"{SERVER}-{os.getuid()}.lock").open("w") as lock:
+        fcntl.flock(lock, fcntl.LOCK_EX)  # Until it is closed.
+        with running(*command, *device, environment=environment, log=log):
+            wait_for(lambda: "system:playback_1" in ports(environment), log)
+            yield
 
 
 def ports(environment: dict[str, str]) -> str:
