@@ -31,8 +31,8 @@ ROOT = Path(__file__).resolve().parents[2]
 CORE = ROOT / "target" / "release" / "uncodec-test-core"
 # Qtractor wants ALSA's sequencer, which containers have not.
 SEQUENCER = Path(__file__).parent / "qtractor" / "sequencer.c"
-# JACK knows eight servers of a machine at most, and keeps the place of one that was killed until one
-# of the same name starts.
+# JACK knows eight servers of a machine at most, and keeps the place of one that was killed until
+# one of the same name starts.
 SERVER = "uncodec-tests"
 RATE, BLOCK, SECONDS = 48000, 512, 10
 # What is compared: by then the plugin has found its core.
