@@ -96,6 +96,16 @@ def test_a_change_that_goes_with_the_signal_is_left_alone():
     np.testing.assert_allclose(held(change, coded), change, rtol=1e-5)
 
 
+def test_before_an_attack_it_stays_farther_below_than_the_smeared_signal():
+    coded = noise(1, FRAMES * HOP)
+    # 34 dB that a codec left of an attack.
+    coded[:, : 6 * HOP + 64] *= 0.02
+    change = noise(FRAMES, 1, WINDOW, seed=1) * SHAPE
+    left, whole = np.abs(held(change, coded)[6, 0]), np.abs(change[6, 0])
+    before, after = (left[i].sum() / whole[i].sum() for i in (slice(40, 150), slice(200, 240)))
+    assert -60 < 20 * np.log10(before / after) < -40
+
+
 def test_nothing_is_made_louder():
     change = noise(FRAMES, 2, WINDOW, seed=1)
     assert (np.abs(held(change, noise(2, FRAMES * HOP))) <= np.abs(change)).all()

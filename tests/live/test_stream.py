@@ -95,7 +95,8 @@ def test_the_delta_lands_on_the_sample_it_belongs_to(monkeypatch, rate, channels
     # Input plus a delta equal to it is twice the input, if and only if both are aligned.
     expected = 2 * audio[:, : samples - late][:, 1500:]
     error = np.abs(out[:, settled] - expected).max()
-    assert error < 1e-4 * np.abs(audio).max() * 10
+    # Where a frame dips, a little of the delta is held back. A sample off would be ten times that.
+    assert error < 0.03 * np.abs(audio).max()
 
 
 def test_a_clone_goes_its_own_way(model):

@@ -11,7 +11,7 @@ from numpy.typing import NDArray
 from uncodec.cloning import Cloneable
 from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
-from uncodec.networks.spectra import GIVEN_BACK, HELD
+from uncodec.networks.spectra import FLATTENED, GIVEN_BACK, HELD
 from uncodec.signals import Array
 
 __all__ = ["HoldBack"]
@@ -19,7 +19,7 @@ __all__ = ["HoldBack"]
 
 _SIGNATURE = (
     "void(float32[:, :, ::1], float32[:, :], float32[::1], float32[:, ::1], float32[::1], int64,"
-    " float64, float64[:, ::1], float64[::1])"
+    " float64, float64, float64[:, ::1], float64[::1], float64[::1])"
 )
 
 
@@ -31,8 +31,10 @@ def _hold_back(
     shape: Array,
     held: int,
     given_back: float,
+    flattened: float,
     steep: NDArray[np.float64],
     limit: NDArray[np.float64],
+    change_power: NDArray[np.float64],
 ) -> None:
     count, channels, length = frames.shape
     hop = coded.shape[1] // count
@@ -56,7 +58,7 @@ def _hold_back(
                 rise = now - 2.0 * three + four
                 four, three = three, now
                 steep[1, i] += rise * rise
-        # Power of the change in `limit`, then what the coded signal's allows, as running sums.
+        # Powers of the coded signal and of the change, as running sums.
         peak_is, peak_may, sum_is, sum_may = 0.0, 0.0, 0.0, 0.0
         for i in range(half - 1):
             sum_is += steep[0, i]
@@ -70,11 +72,15 @@ def _hold_back(
                 sum_may -= steep[1, i - half - 1]
             peak_is = max(peak_is, sum_is)
             peak_may = max(peak_may, sum_may)
-            limit[i] = max(sum_may, 0.0) / max(sum_is, 1e-14 * held)
-        most = peak_is / max(peak_may, 1e-12 * held)
+            limit[i] = max(sum_may, 0.0)
+            change_power[i] = max(sum_is, 1e-14 * held)
+        peak_may = max(peak_may, 1e-12 * held)
         whole, left = 0.0, 0.0
         for i in range(length):
-            share = min(limit[i] * most, 1.0)
+            share = limit[i] / peak_may
+            # The window's own slopes are no attacks.
+            share *= min(share / max(flattened * shape[i] * shape[i], 1e-6), 1.0)
+            share = min(share * peak_is / change_power[i], 1.0)
             limit[i] = np.sqrt(share)
             whole += steep[0, i]
             left += steep[0, i] * share
@@ -107,6 +113,7 @@ class HoldBack(Cloneable):
         self._heard: Array = np.zeros((channels, len(window)), np.float32)
         self._steep = np.zeros((2, len(window)))
         self._limit = np.zeros(len(window))
+        self._power = np.zeros(len(window))
 
     def hold_into(self, frames: Array, coded: Array, returned: Array) -> None:
         """Limit frames in place; allocates nothing.
@@ -137,5 +144,5 @@ class HoldBack(Cloneable):
             raise InvalidValue(f"returned: must have shape {wanted}, got {returned.shape}")
         if len(frames):
             heard, window = self._heard, self._window
-            room = self._steep, self._limit
-            _kernel(frames, coded, returned, heard, window, HELD, GIVEN_BACK, *room)
+            room = self._steep, self._limit, self._power
+            _kernel(frames, coded, returned, heard, window, HELD, GIVEN_BACK, FLATTENED, *room)
