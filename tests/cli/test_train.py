@@ -93,7 +93,7 @@ def test_checkpoints_of_another_version_are_refused(run, recipe, data, tmp_path)
         (("live-gan", "--threads", 0), "threads=0: must be a positive integer"),
         (("live-gan", "--device", "abacus"), "device='abacus': must be a device of this machine"),
         (("codec-net", "--start", "codec-net"), "start='codec-net': must not be given"),
-        (("live-gan", "--music", "songs"), "music='songs': must not be given for a generator"),
+        (("live-mse", "--music", "songs"), "music='songs': must not be given for a generator"),
         (("live-gan", "--start", "no-such-model"), "no-such-model"),
         (("live-gan", "--only", "release"), "holds no checkpoint to release"),
     ],

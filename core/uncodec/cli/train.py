@@ -46,8 +46,8 @@ def train(
         str | None,
         typer.Option(
             metavar="FOLDER",
-            help="Music that was coded before, with the manifest that make training-data writes; "
-            "a level network learns from it as well.",
+            help="Music as make training-data fetches it. A level network also learns from what "
+            "was coded before, the gate of a live generator from what was not.",
             show_default=False,
         ),
     ] = None,

@@ -281,30 +281,10 @@ class Generator(nn.Module):
         batch, _, frames, bins = real.shape
         patches = self.patches
         power = torch.addcmul(real * real, imag, imag)
-        level = torch.log10(power[:, 0:2] + self.floor)
-
-        # Peak-hold with linear decay, r_t = max(e_t, r_(t-1) - d), as a running maximum over e_t +
-        # d t.
-        slope = torch.arange(1, frames + 1, device=level.device, dtype=level.dtype) * self.decay
-        energy = torch.log10(power[:, 0:2].mean(dim=(1, 3)) + self.floor)
-        ramped = torch.cat([held, energy + slope], dim=1)
-        reference = torch.cummax(ramped, dim=1)[0][:, 1:] - slope
-        held = reference[:, -1:]
-
-        # Levels relative to the reference, scaled for the network's layers.
-        shift = (0.5 - 0.25 * reference)[:, None, :, None]
-        relative = torch.add(shift, level, alpha=0.25).clamp(-1.5, 1.5)
-        outline, content, peaks = self.outline(level, peaks)
-        carried = torch.add(shift, outline, alpha=0.25).clamp(-1.5, 1.5)
-        mean = relative.reshape(batch, 2, frames, patches, 8).mean(-1)
-        coarse = torch.cat([mean, carried[:, :, :, ::2], content[:, :, :, ::2]], dim=1)
-        coarse = coarse.permute(0, 2, 1, 3).reshape(batch, frames, 6 * patches)
-        whole = torch.cat([coarse, reference[:, :, None] * 0.25], dim=2)
-        encoded = torch.nn.functional.silu(self.encode(self.dropout(whole)))
-        recurred, hidden = self.recur(encoded, hidden)
-        both = self.dropout(torch.cat([encoded, recurred.to(encoded.dtype)], dim=2))
-        laid = self.layout(both).reshape(batch, frames, patches, self.context)
-        damage = self.gate(both).reshape(batch, frames).float()
+        whole, relative, carried, outline, content, energy, held, peaks = self.frame_features(
+            power[:, 0:2], held, peaks
+        )
+        laid, damage, hidden = self.judge(whole, hidden)
         # Shut only where an undamaged signal is all but certain, open from even odds upwards.
         gate = (1.0 + 0.25 * damage).clamp(0.0, 1.0)
         # Silence far below the rounding noise of a 16-bit file stays silence.
@@ -320,7 +300,7 @@ class Generator(nn.Module):
         local = torch.nn.functional.silu(self.look(local))
         local = torch.nn.functional.silu(self.fuse(local))
         chosen = self.decide(local).reshape(batch, frames, patches, 6, 8) + laid[..., 0:6, None]
-        chosen = chosen.permute(0, 3, 1, 2, 4).reshape(batch, 6, frames, bins).to(level.dtype)
+        chosen = chosen.permute(0, 3, 1, 2, 4).reshape(batch, 6, frames, bins).to(relative.dtype)
 
         open_ = gate[:, None, :, None]
         # Small changes of what the codec kept are not worth the waveform: up to 3 % there is none.
@@ -343,6 +323,82 @@ class Generator(nn.Module):
         imag = (factors * imag).reshape(batch, 3, 2, frames, bins).sum(1)
         delta = torch.nn.functional.pad(torch.stack([real, imag], dim=-1), [0, 0, 1, 0])
         return delta, damage, (hidden, held, previous, peaks, heard_so_far)
+
+    @torch.jit.export
+    def frame_features(
+        self, power: Tensor, held: Tensor, peaks: Tensor
+    ) -> tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]:
+        """What `repair` hears of a run of frames before anything that was learned.
+
+        Parameters
+        ----------
+        power : Tensor [shape=(batch, 2, frames, bins - 1)]
+            Of coded mid and side, without the bin at 0 Hz.
+        held, peaks : Tensor
+            Level reference and decaying peaks, the second and the fourth tensor of the state.
+
+        Returns
+        -------
+        whole : Tensor [shape=(batch, frames, 6 * patches + 1)]
+            What the recurrent stage hears of a frame, see `judge`.
+        relative : Tensor [shape=(batch, 2, frames, bins - 1)]
+            Levels relative to the reference.
+        carried : Tensor [shape=(batch, 2, frames, bands)]
+            The outline, relative to the reference as well.
+        outline, content : Tensor [shape=(batch, 2, frames, bands)]
+            See `outline`.
+        energy : Tensor [shape=(batch, frames)]
+            log10 of mean power.
+        held, peaks : Tensor
+            For the next call.
+        """
+        batch, _, frames, _ = power.shape
+        patches = self.patches
+        level = torch.log10(power + self.floor)
+
+        # Peak-hold with linear decay, r_t = max(e_t, r_(t-1) - d), as a running maximum over e_t +
+        # d t.
+        slope = torch.arange(1, frames + 1, device=level.device, dtype=level.dtype) * self.decay
+        energy = torch.log10(power.mean(dim=(1, 3)) + self.floor)
+        ramped = torch.cat([held, energy + slope], dim=1)
+        reference = torch.cummax(ramped, dim=1)[0][:, 1:] - slope
+        held = reference[:, -1:]
+
+        # Levels relative to the reference, scaled for the network's layers.
+        shift = (0.5 - 0.25 * reference)[:, None, :, None]
+        relative = torch.add(shift, level, alpha=0.25).clamp(-1.5, 1.5)
+        outline, content, peaks = self.outline(level, peaks)
+        carried = torch.add(shift, outline, alpha=0.25).clamp(-1.5, 1.5)
+        mean = relative.reshape(batch, 2, frames, patches, 8).mean(-1)
+        coarse = torch.cat([mean, carried[:, :, :, ::2], content[:, :, :, ::2]], dim=1)
+        coarse = coarse.permute(0, 2, 1, 3).reshape(batch, frames, 6 * patches)
+        whole = torch.cat([coarse, reference[:, :, None] * 0.25], dim=2)
+        return whole, relative, carried, outline, content, energy, held, peaks
+
+    @torch.jit.export
+    def judge(self, whole: Tensor, hidden: Tensor) -> tuple[Tensor, Tensor, Tensor]:
+        """The recurrent stage: what it lays out for each patch, and whether there is damage.
+
+        Parameters
+        ----------
+        whole : Tensor [shape=(batch, frames, 6 * patches + 1)]
+            From `frame_features`.
+        hidden : Tensor [shape=(1, batch, hidden)]
+
+        Returns
+        -------
+        laid : Tensor [shape=(batch, frames, patches, context)]
+        damage : Tensor [shape=(batch, frames)]
+            Log odds that the signal is damaged.
+        hidden : Tensor [shape=(1, batch, hidden)]
+        """
+        batch, frames, _ = whole.shape
+        encoded = torch.nn.functional.silu(self.encode(self.dropout(whole)))
+        recurred, hidden = self.recur(encoded, hidden)
+        both = self.dropout(torch.cat([encoded, recurred.to(encoded.dtype)], dim=2))
+        laid = self.layout(both).reshape(batch, frames, self.patches, self.context)
+        damage = self.gate(both).reshape(batch, frames).float()
+        return laid, damage, hidden
 
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""

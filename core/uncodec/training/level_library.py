@@ -8,8 +8,6 @@ functions of (recordings, seed, number), so a library grows by going on.
 from __future__ import annotations
 
 import hashlib
-import io
-import json
 from collections.abc import Callable, Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
@@ -45,9 +43,8 @@ from uncodec.training.level_codings import (
 from uncodec.training.level_variation import vary
 from uncodec.training.mixing import Mixer, resample
 from uncodec.training.music import Recording
-from uncodec.training.pairs import Progress, begin_folder, fill_folder, read_json
+from uncodec.training.pairs import Progress, begin_folder, fill_folder, read_json, write_item
 from uncodec.training.recordings import Source
-from uncodec.whole_files import write_whole
 
 __all__ = [
     "Examiner",
@@ -55,6 +52,7 @@ __all__ = [
     "Teacher",
     "as_items",
     "lasting_bands",
+    "read_stretch",
 ]
 
 
@@ -148,7 +146,7 @@ class Examiner:
             place, entry = divmod(number, len(self.codings))
             source = self.clean[place]
             rng = np.random.default_rng([seed, place, 23])
-            clean, rate = _read(rng, [source.path], min(seconds, source.seconds))
+            clean, rate = read_stretch(rng, [source.path], min(seconds, source.seconds))
             codec, kbps, kept = self.codings[entry]
             coding = Coding(codec, kbps, codec_rate=rate if kept else None)
             return clean, rate, rate / 2.0, source.kind, coding, Handling()
@@ -260,9 +258,6 @@ class LevelLibrary:
                 raise UncodecError(f"item {number} ({coding}): {error}") from error
             clean, coded, rate = handling.after(clean, coded, rate)
             data = as_items(clean, coded)
-            content = io.BytesIO()
-            np.save(content, data)
-            write_whole(self.folder / f"{number:06d}.npy", content.getbuffer())
             note = {
                 "number": number,
                 "rate": rate,
@@ -272,7 +267,7 @@ class LevelLibrary:
                 **asdict(coding),
                 "handling": asdict(handling),
             }
-            write_whole(self.folder / f"{number:06d}.json", json.dumps(note).encode())
+            write_item(self.folder, number, data, note)
         return len(missing)
 
     def complete(
@@ -349,7 +344,7 @@ class _Drawer:
             clean, cutoff = self._mixers[rate].mix(number), rate / 2.0
         elif kind == "clean":
             chosen = self.teacher.clean[int(rng.choice(len(self._own), p=self._own))]
-            clean, rate = _read(rng, [chosen.path], self.seconds)
+            clean, rate = read_stretch(rng, [chosen.path], self.seconds)
             cutoff, kind = rate / 2.0, chosen.kind
         else:
             entry = self._music[int(rng.choice(len(self._music), p=self._weights))]
@@ -362,15 +357,25 @@ class _Drawer:
                     if e.path.rpartition("/")[0] == folder and e.rate == entry.rate
                 ]
                 near += [others[int(i)] for i in rng.permutation(len(others))[:24]]
-            clean, rate = _read(rng, [self.teacher.folder / e.path for e in near], self.seconds)
+            clean, rate = read_stretch(
+                rng, [self.teacher.folder / e.path for e in near], self.seconds
+            )
             cutoff, kind = float(min(e.cutoff_hz for e in near)), entry.package
         coding = draw_level_coding(rng, rate, he_aac=self.teacher.he_aac)
         handling = draw_handling(rng, rate)
         return clean, rate, cutoff, kind, coding, handling
 
 
-def _read(rng: np.random.Generator, paths: Sequence[Path], seconds: float) -> tuple[Array, int]:
-    """A stretch of a recording, or several short ones behind one another, at 44.1 or 48 kHz."""
+def read_stretch(
+    rng: np.random.Generator, paths: Sequence[Path], seconds: float
+) -> tuple[Array, int]:
+    """A stretch of a recording, or several short ones behind one another, at 44.1 or 48 kHz.
+
+    Raises
+    ------
+    AudioFileError
+        A recording cannot be read.
+    """
     parts: list[Array] = []
     missing, rate = 0, 0
     for path in paths:

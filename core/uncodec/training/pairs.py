@@ -39,10 +39,12 @@ __all__ = [
     "begin_folder",
     "build_pairs",
     "build_validation",
+    "check_menu",
     "differences",
     "fill_folder",
     "read_ahead",
     "read_json",
+    "write_item",
 ]
 
 Item = TypeVar("Item")
@@ -98,7 +100,7 @@ def build_pairs(
     sources = _recordings(data)
     lacks = begin_folder(root, sources, seconds=seconds, seed=seed)
     build = _Builder(root, seconds, seed, sources).build
-    fill_folder(root, build, count, workers, progress, lambda: _check_menu(root, lacks))
+    fill_folder(root, build, count, workers, progress, lambda: check_menu(root, lacks))
     return PairSet(root)
 
 
@@ -179,8 +181,14 @@ def begin_folder(root: Path, sources: Sequence[Source], **settings: Any) -> list
     return lacks
 
 
-def _check_menu(root: Path, lacks: list[str]) -> None:
-    """Pairs that are to be built now must come out of the menu that the others came out of."""
+def check_menu(root: Path, lacks: list[str]) -> None:
+    """What is to be built now must come out of the menu that the others came out of.
+
+    Raises
+    ------
+    InvalidValue
+        It was begun with other encoders than those that are here.
+    """
     now = left_out()
     if now != lacks:
         was, here = (", ".join(names) or "nothing" for names in (lacks, now))
@@ -281,7 +289,7 @@ def build_validation(
         for first in range(0, len(chosen) * len(VALIDATION_MENU), len(VALIDATION_MENU))
     ]
     if any(missing):
-        _check_menu(root, lacks)
+        check_menu(root, lacks)
     for number, source in enumerate(chosen):
         info = sf.info(str(source.path))
         count = round(seconds * info.samplerate)
@@ -328,13 +336,18 @@ def _write_pair(
     folder: Path, index: int, rate: int, clean: Array, coding: Coding, kind: str
 ) -> None:
     coded = coding.apply(clean, rate)
-    content = io.BytesIO()
-    np.save(content, np.stack([clean, coded]).astype(np.float32))
-    write_whole(folder / f"{index:06d}.npy", content.getbuffer())
     note = {"index": index, "rate": rate, "kind": kind, **asdict(coding)}
     note["encoders"] = coding.encoders()
-    # The note comes last: a pair counts as there only with it.
-    _write_json(folder / f"{index:06d}.json", note)
+    write_item(folder, index, np.stack([clean, coded]).astype(np.float32), note)
+
+
+def write_item(folder: Path, number: int, data: NDArray[Any], note: Mapping[str, Any]) -> None:
+    """Write an item of a folder that `fill_folder` fills: its array, and what tells of it."""
+    content = io.BytesIO()
+    np.save(content, data)
+    write_whole(folder / f"{number:06d}.npy", content.getbuffer())
+    # The note comes last: an item counts as there only with it.
+    _write_json(folder / f"{number:06d}.json", note)
 
 
 class PairSet:

@@ -73,7 +73,8 @@ class Run:
     Attributes
     ----------
     work : Path
-        Takes ``pairs``, ``validation``, ``checkpoints``, and the folders of further stages.
+        Takes ``pairs``, ``validation``, ``checkpoints``, and the folders of further stages, the
+        gate's ``gate-crops`` among them.
     release : Path
         Folder that gets the weights.
     device : str
@@ -84,7 +85,8 @@ class Run:
         Model to begin with instead of random weights: a released one or a folder. A run that is
         gone on with has begun already.
     music : Path or None
-        Music that was coded before, see `uncodec.training.music`, for networks that learn from it.
+        Folder of music, see `uncodec.training.music`, for networks that learn from it: level
+        networks from what was coded before, the gate of a generator from what was not.
     """
 
     work: Path
@@ -173,7 +175,7 @@ def run_recipe(
         with cannot be used or has another shape than the recipe's.
     InvalidValue
         A setting out of its range; a folder of pairs begun with other settings; a start or music
-        for a kind of model that makes no use of it.
+        for a recipe that makes no use of it.
     """
     if only is not None and only not in PARTS:
         raise InvalidValue(f"only={only!r}: must be one of {', '.join(PARTS)}")

@@ -29,6 +29,8 @@ from uncodec.training.codec_objective import CodecObjective
 from uncodec.training.diffusion_objective import DiffusionObjective, begin_diffusion
 from uncodec.training.distance_objective import DistanceObjective
 from uncodec.training.encoder_gain_objective import EncoderGainObjective, EncoderGainSettings
+from uncodec.training.gate_library import GateLibrary, list_lossless
+from uncodec.training.gate_objective import GateObjective, GateSettings
 from uncodec.training.level_library import Examiner, LevelLibrary, Teacher
 from uncodec.training.level_objective import LevelObjective
 from uncodec.training.loop import Objective, RunSettings, begin, train
@@ -88,17 +90,16 @@ class _Trainer:
     """Whether training can begin with another model's weights."""
     judged = True
     """Whether training looks at the validation pairs."""
-    hears_music = False
-    """Whether it also learns from music that was coded before."""
     apart: tuple[str, ...] = ()
     """What the table of a run may have besides settings."""
 
     def __init__(self, recipe: Recipe, run: Run) -> None:
-        for name, taken in (("start", self.begins), ("music", self.hears_music)):
+        self.recipe, self.run = recipe, run
+        for name, taken in (("start", self.begins), ("music", self.hears_music())):
             given = getattr(run, name)
             if given is not None and not taken:
-                raise InvalidValue(f"{name}={str(given)!r}: must not be given for a {recipe.kind}")
-        self.recipe, self.run = recipe, run
+                kind = self.deaf if name == "music" else recipe.kind
+                raise InvalidValue(f"{name}={str(given)!r}: must not be given for a {kind}")
         with recipe.checked():
             self.shape = self.config(**recipe.tables[self.table])
             self.stages = self.plan()
@@ -109,6 +110,15 @@ class _Trainer:
             if config != self.shape:
                 must = f"must be a model of {self.shape}"
                 raise ModelError(f"start={run.start!r}: {must}, got {config}")
+
+    def hears_music(self) -> bool:
+        """Whether it also learns from a folder of music."""
+        return False
+
+    @property
+    def deaf(self) -> str:
+        """What such a recipe is called where it learns from no music."""
+        return self.recipe.kind
 
     def plan(self) -> list[_Stage]:
         """The stages that the recipe asks for."""
@@ -146,6 +156,12 @@ class _Trainer:
     def build(self, data: Path, workers: int, skip: bool, told: Listener) -> None:
         """Build what is learned from and judged by."""
         train, validation = _split(data, skip, told)
+        self.fill(train, validation, workers, told)
+
+    def fill(
+        self, train: list[Source], validation: list[Source], workers: int, told: Listener
+    ) -> None:
+        """Build what is learned from of `train`, and what is judged by of `validation`."""
         work, tell = self.run.work, partial(_progress, told)
         wanted, judged = self.sizes("count", "excerpts")
         build_validation(validation, work / "validation", progress=tell("validation"), **judged)
@@ -177,8 +193,8 @@ class _Trainer:
 
 class _GeneratorTrainer(_Trainer):
     """Trains a live generator: by itself, then, where the recipe has tables for it, with an
-    adversary, then with the losses of its polish, then with its levels set by a level network, and
-    at last its encoder gain."""
+    adversary, then with the losses of its polish, then with its levels set by a level network, then
+    its gate, and at last its encoder gain."""
 
     table, config, network = "generator", GeneratorConfig, Generator
     begins = True
@@ -199,11 +215,23 @@ class _GeneratorTrainer(_Trainer):
             "polish": "polish",
             "levelled": "levelled",
         }
-        return [
+        stages = [
             self._stage(table, self.run.work / folder)
             for table, folder in folders.items()
             if table == "training" or table in tables
         ]
+        # What the gate learns comes after all that is judged by the sound.
+        self.heard = len(stages)
+        if "gate" in tables:
+            stages.append(self._gate_stage())
+        return stages
+
+    def hears_music(self) -> bool:
+        return "gate" in self.recipe.tables
+
+    @property
+    def deaf(self) -> str:
+        return "generator without a table [gate]"
 
     def _stage(self, table: str, folder: Path) -> _Stage:
         usual = "polish" if table in ("polish", "levelled") else "distance"
@@ -229,18 +257,48 @@ class _GeneratorTrainer(_Trainer):
 
         return _Stage(folder, run, objective)
 
+    def _gate_stage(self) -> _Stage:
+        run, own = self.settings("gate", GateObjective.RUN, GateSettings)
+        self.gate: GateSettings = own
+
+        def objective(start: Weights | None, judged: bool) -> Objective[Any, Any]:
+            generator = self.begin(own.seed, start)
+            if start is not None:
+                # What is learned goes with the weights that are released, none of which change
+                # afterwards but for the trim.
+                self._share(generator)
+            validation = PairSet(self.run.work / "validation") if judged else None
+            return GateObjective(generator, self._gate_library(), own, validation)
+
+        return _Stage(self.run.work / "gate", run, objective)
+
+    def _gate_library(self) -> GateLibrary:
+        return GateLibrary(self.run.work / "gate-crops")
+
+    def fill(
+        self, train: list[Source], validation: list[Source], workers: int, told: Listener
+    ) -> None:
+        music = [] if self.run.music is None else list_lossless(self.run.music)
+        super().fill(train, validation, workers, told)
+        if "gate" in self.recipe.tables:
+            own, tell = self.gate, _progress(told, "gate")
+            self._gate_library().complete(
+                [*train, *music],
+                self.shape,
+                own.crops,
+                seed=own.seed,
+                workers=workers,
+                progress=tell,
+            )
+
     def begun(self, start: str) -> tuple[Any, Weights]:
         model = load_generator(start)
         return model.config, model.state_dict()
 
     def finished(self, told: Listener) -> Generator:
         generator: Generator = self.stages[-1].trained()
-        if self.last_share < 1.0 and len(self.stages) > 1:
-            # Between weights of one descent lie better ones than at either end (M. Wortsman et al.,
-            # "Robust fine-tuning of zero-shot models", CVPR 2022).
-            weights = generator.state_dict()
-            for name, before in self.stages[-2].trained().state_dict().items():
-                weights[name].lerp_(before, 1.0 - self.last_share)
+        if "gate" not in self.recipe.tables:
+            self._share(generator)
         generator.trim_excitation(self.trim_db)
         if self.encoder_gain is not None:
             # A minute or two. It hears nothing of what the other stages learned.
@@ -249,6 +307,15 @@ class _GeneratorTrainer(_Trainer):
             made = train(objective, self.run.work / "encoder-gain", objective.run(), told=rows)
             generator.encoder_gain.load_state_dict(objective.fold(made).state_dict())
         return generator
+
+    def _share(self, generator: Generator) -> None:
+        """Take the weights of the last stage before the gate back to a point on their way."""
+        if self.last_share < 1.0 and self.heard > 1:
+            # Between weights of one descent lie better ones than at either end (M. Wortsman et al.,
+            # "Robust fine-tuning of zero-shot models", CVPR 2022).
+            weights = generator.state_dict()
+            for name, before in self.stages[self.heard - 2].trained().state_dict().items():
+                weights[name].lerp_(before.to(weights[name].device), 1.0 - self.last_share)
 
 
 class _DiffusionTrainer(_Trainer):
@@ -315,17 +382,20 @@ class _LevelTrainer(_Trainer):
     """Trains a level network."""
 
     table, config, network, objective = "levels", LevelConfig, LevelNetwork, LevelObjective
-    hears_music = True
+
+    def hears_music(self) -> bool:
+        return True
 
     def make(self, kind: Any, own: Any, start: Weights | None, judged: bool) -> Any:
         validation = LevelLibrary(self.run.work / "validation") if judged else None
         library = LevelLibrary(self.run.work / "pairs")
         return kind(self.begin(own.seed, start), library, own, validation)
 
-    def build(self, data: Path, workers: int, skip: bool, told: Listener) -> None:
+    def fill(
+        self, train: list[Source], validation: list[Source], workers: int, told: Listener
+    ) -> None:
         music = self.run.music or Path()
         listed = read_manifest(music) if self.run.music is not None else []
-        train, validation = _split(data, skip, told)
         wanted, judged = self.sizes("count")
         he_aac = wanted.pop("he_aac", False)
         if not isinstance(he_aac, bool):
