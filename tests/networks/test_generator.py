@@ -2,6 +2,7 @@
 
 import itertools
 import math
+import warnings
 
 import pytest
 import torch
@@ -234,3 +235,20 @@ def test_silence_says_nothing_about_the_makeup_gain(generator):
     resumed = gain_found(generator, paused)[600:]
     assert resumed[0] > 0.03
     assert resumed[-1] == pytest.approx(1 / 0.95 - 1, rel=1e-4)
+
+
+@torch.inference_mode()
+def test_a_compiled_generator_can_be_asked_for_its_features_and_verdict_alone(generator):
+    inputs = spectra(6)
+    with warnings.catch_warnings():
+        warnings.filterwarnings("ignore", message=r".*torch\.jit\..*", category=Warning)
+        compiled = torch.jit.script(generator)
+    state = generator.initial_state(1)
+    power = inputs[:, :2, :, 1:].square().sum(-1)
+    made, wanted = (net.frame_features(power, state[1], state[3]) for net in (compiled, generator))
+    assert all(torch.equal(*both) for both in zip(made, wanted, strict=True))
+    judged, told = (net.judge(wanted[0], state[0]) for net in (compiled, generator))
+    assert all(torch.equal(*both) for both in zip(judged, told, strict=True))
+    _, damage, after = generator.repair(inputs, state)
+    assert torch.allclose(damage, told[1], atol=1e-6)
+    assert torch.allclose(after[0], told[2], atol=1e-6)
