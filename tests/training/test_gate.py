@@ -316,6 +316,17 @@ def test_a_recipe_trains_the_gate_after_the_sound_and_before_the_encoder_gain(re
     )
     assert 0 < moved.abs().max() < 2e-3
 
+    # Or a point on the way to it, and a more cautious one.
+    recipe.tables["release"] |= {"gate_share": 0.5, "gate_caution": 1.5}
+    run_recipe(recipe, None, run, only="release")
+    between = load_generator(run.release).gate
+    started = torch.lerp(first["average"]["gate.weight"], last["average"]["gate.weight"], 0.25)
+    expected = (started + after["average"]["gate.weight"]) / 2
+    assert torch.allclose(between.weight, expected, atol=1e-7, rtol=0)
+    bias = torch.lerp(first["average"]["gate.bias"], last["average"]["gate.bias"], 0.25)
+    lowered = (bias + after["average"]["gate.bias"]) / 2 - 1.5
+    assert torch.allclose(between.bias, lowered, atol=1e-6, rtol=0)
+
 
 def test_a_gate_without_music_learns_from_the_recordings_alone(recipe, tmp_path):
     run = Run(tmp_path / "work", tmp_path / "model")

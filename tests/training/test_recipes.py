@@ -61,6 +61,10 @@ def test_recipes_are_found_by_name_folder_and_file(recipe):
         (("steps = 20", 'objective = "levels"'), "objective='levels': must be one of distance"),
         (("excitation_trim_db", "trim"), "must have 'excitation_trim_db'"),
         (("[release]", "[release]\nlast_stage_share = 0"), "last_stage_share=0.0: must be above 0"),
+        (
+            ("[release]", "[release]\ngate_share = 1.5"),
+            "gate_share=1.5: must be above 0",
+        ),
         (("count = 3", "count = 0"), "count and excerpts must be positive"),
     ],
 )

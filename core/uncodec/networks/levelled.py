@@ -20,7 +20,7 @@ __all__ = ["MOST_GAIN_OFFLINE", "LevelledGenerator", "opened", "set_levels"]
 
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
-OPENED_SLOPE, OPENED_AT_EVEN = 0.5, -0.5
+OPENED_SLOPE, OPENED_AT_EVEN = 0.5, 0.5
 """Share of the amplitude to be added per log odds of damage, and at even odds; from 0 to 1."""
 MOST_GAIN = 30.0
 """What the delta of a band is raised by at most: a band of next to nothing has no texture."""
@@ -72,9 +72,8 @@ class LevelledGenerator(nn.Module):
 def opened(damage: Tensor, slope: float = OPENED_SLOPE, even: float = OPENED_AT_EVEN) -> Tensor:
     """Share of the amplitude to be added, from the log odds that a signal is damaged.
 
-    None up to log odds of 1, all from 3 upwards: a level has nothing of the generator's caution. In
-    the first frames of a signal that was coded the odds are above 2, and above 3 thereafter. Those
-    of clean signals get to 2 in a first frame, and seldom above 1 thereafter.
+    None up to log odds of -1, all from 1 upwards: a level has nothing of the generator's caution,
+    which makes a little of what it adds from odds of -4 on.
     """
     return (slope * damage + even).clamp(0.0, 1.0)
 

@@ -203,9 +203,9 @@ class _GeneratorTrainer(_Trainer):
     def plan(self) -> list[_Stage]:
         tables = self.recipe.tables
         self.trim_db = float(tables["release"]["excitation_trim_db"])
-        self.last_share = float(tables["release"].get("last_stage_share", 1.0))
-        if not 0.0 < self.last_share <= 1.0:
-            raise InvalidValue(f"last_stage_share={self.last_share}: must be above 0 and at most 1")
+        self.last_share = self._release_share("last_stage_share")
+        self.gate_share = self._release_share("gate_share")
+        self.caution = float(tables["release"].get("gate_caution", 0.0))
         self.encoder_gain = (
             EncoderGainSettings(**tables["encoder_gain"]) if "encoder_gain" in tables else None
         )
@@ -232,6 +232,12 @@ class _GeneratorTrainer(_Trainer):
     @property
     def deaf(self) -> str:
         return "generator without a table [gate]"
+
+    def _release_share(self, name: str) -> float:
+        share = float(self.recipe.tables["release"].get(name, 1.0))
+        if not 0.0 < share <= 1.0:
+            raise InvalidValue(f"{name}={share}: must be above 0 and at most 1")
+        return share
 
     def _stage(self, table: str, folder: Path) -> _Stage:
         usual = "polish" if table in ("polish", "levelled") else "distance"
@@ -297,7 +303,12 @@ class _GeneratorTrainer(_Trainer):
 
     def finished(self, told: Listener) -> Generator:
         generator: Generator = self.stages[-1].trained()
-        if "gate" not in self.recipe.tables:
+        if "gate" in self.recipe.tables:
+            before = self.stages[self.heard - 1].trained()
+            self._share(before)
+            _go_back(generator, before, 1.0 - self.gate_share)
+            generator.gate.bias.data -= self.caution
+        else:
             self._share(generator)
         generator.trim_excitation(self.trim_db)
         if self.encoder_gain is not None:
@@ -311,11 +322,19 @@ class _GeneratorTrainer(_Trainer):
     def _share(self, generator: Generator) -> None:
         """Take the weights of the last stage before the gate back to a point on their way."""
         if self.last_share < 1.0 and self.heard > 1:
-            # Between weights of one descent lie better ones than at either end (M. Wortsman et al.,
-            # "Robust fine-tuning of zero-shot models", CVPR 2022).
-            weights = generator.state_dict()
-            for name, before in self.stages[self.heard - 2].trained().state_dict().items():
-                weights[name].lerp_(before.to(weights[name].device), 1.0 - self.last_share)
+            before = self.stages[self.heard - 2].trained()
+            _go_back(generator, before, 1.0 - self.last_share)
+
+
+def _go_back(generator: Generator, before: Generator, share: float) -> None:
+    """Take weights back by a share of the way from those before.
+
+    Between weights of one descent lie better ones than at either end (M. Wortsman et al., "Robust
+    fine-tuning of zero-shot models", CVPR 2022).
+    """
+    weights = generator.state_dict()
+    for name, value in before.state_dict().items():
+        weights[name].lerp_(value.to(weights[name].device), share)
 
 
 class _DiffusionTrainer(_Trainer):
