@@ -29,7 +29,7 @@ SWELL = 48
 HELD = 32
 """Samples over which `hold_back` compares powers."""
 FLATTENED = 0.1
-"""Power below the peak of a frame from which on `hold_back` takes an attack for flattened."""
+"""Share of the peak power of a frame. `hold_back` counts what is softer as softer still."""
 GIVEN_BACK = 2.0
 """What `hold_back` raises the amplitudes of a frame by at most, to give back the power it took."""
 
@@ -122,9 +122,9 @@ def hold_back(change: Tensor, coded: Tensor, returned: Tensor | None = None) -> 
     A frame of spectrum has one level for its whole length, so that what is added for an attack
     starts with the frame that holds it. Within a frame the power of the change, over two thirds of
     a millisecond and with the treble emphasised, is therefore held below that of the coded signal,
-    both relative to their peaks. A codec spreads its noise to before an attack, where its signal is
-    too loud to be a measure: what is a share of the peak below `FLATTENED` counts as that share of
-    it again (with a tenth, -20 dB as -30 dB).
+    both relative to their peaks. A codec spreads noise to before an attack, so the coded signal is
+    too loud there. Where it lies below `FLATTENED`, its distance from there in dB is doubled: with
+    a tenth (-10 dB), -20 dB counts as -30 dB.
 
     That takes power, 0.6 to 1.7 dB of ordinary recordings. A change whose level was chosen should
     keep it: its power can be returned to where it may sound.
