@@ -9,6 +9,7 @@ from uncodec.errors import ModelError
 
 __all__ = [
     "LEVELS",
+    "SECOND_LEVELS",
     "WEIGHTS",
     "find_model",
     "list_models",
@@ -19,6 +20,8 @@ __all__ = [
 
 WEIGHTS = "weights.safetensors"
 LEVELS = "levels.safetensors"
+SECOND_LEVELS = "second-levels.safetensors"
+"""Another level network of a diffusion model: the mean of what both say is played."""
 
 _PACKAGED = Path(__file__).resolve().parent / "weights"
 # A source tree used in place keeps its models two levels above the package.
@@ -70,7 +73,7 @@ def find_model(model: str | os.PathLike[str], file: str = WEIGHTS) -> Path:
 
 
 def weight_files(model: str | os.PathLike[str]) -> list[Path]:
-    """Files that make up a model: its weights, and its level network where it has one.
+    """Files that make up a model: its weights, and its level networks where it has any.
 
     Raises
     ------
@@ -78,4 +81,5 @@ def weight_files(model: str | os.PathLike[str]) -> list[Path]:
         No such model.
     """
     folder = find_model(model)
-    return [folder / name for name in (WEIGHTS, LEVELS) if (folder / name).is_file()]
+    names = (WEIGHTS, LEVELS, SECOND_LEVELS)
+    return [folder / name for name in names if (folder / name).is_file()]

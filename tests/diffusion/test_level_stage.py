@@ -12,6 +12,7 @@ from uncodec import DiffusionRestorer
 from uncodec.diffusion.level_stage import LevelStage
 from uncodec.diffusion.stream import open_diffusion
 from uncodec.errors import ModelError
+from uncodec.model_folders import weight_files
 from uncodec.networks import load_diffusion, save_weights
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.level_features import HOP, band_levels, stream_frames
@@ -20,8 +21,8 @@ from uncodec.networks.levels import LevelConfig, LevelNetwork
 RATE = 44100
 
 
-def network(both=True):
-    torch.manual_seed(2)
+def network(both=True, seed=2):
+    torch.manual_seed(seed)
     return LevelNetwork(LevelConfig(width=16, inner=8, layers=1, both=both)).eval()
 
 
@@ -36,7 +37,7 @@ def noise(seconds, above=0.0, seed=0):
 
 
 def stage_of(coded, missing, both=True):
-    stage = LevelStage(network(both))
+    stage = LevelStage([network(both)])
     count = coded.shape[1] // HOP * HOP
     room = ((0, 0), (stage.margin, stage.margin))
     out = np.empty((2, count), np.float32)
@@ -109,7 +110,7 @@ def test_a_model_with_levels_renders_aligned_and_in_blocks_alike(levelled, plain
 def test_the_digest_tells_levels_apart(levelled, plain):
     with_levels, without = load_diffusion(levelled), load_diffusion(plain)
     assert with_levels.digest != without.digest
-    assert without.levels is None
+    assert without.levels == ()
 
 
 def test_levels_of_another_hop_are_refused(levelled, monkeypatch):
@@ -117,3 +118,30 @@ def test_levels_of_another_hop_are_refused(levelled, monkeypatch):
     (levelled / "levels.safetensors").touch()  # Not to get what was loaded before.
     with pytest.raises(ModelError, match="levels: must go with a hop of 256, got"):
         load_diffusion(levelled)
+
+
+def test_the_mean_of_what_two_networks_say_is_played(levelled, tmp_path):
+    both = tmp_path / "model"
+    shutil.copytree(levelled, both)
+    other = tmp_path / "other"
+    louder = network(both=False, seed=7)
+    torch.nn.init.constant_(louder.leave.bias, 0.1)
+    save_weights(other, louder, name="levels", version="1")
+    shutil.copy(other / "levels.safetensors", both / "second-levels.safetensors")
+    one, two = load_diffusion(levelled), load_diffusion(both)
+    assert len(one.levels) == 1
+    assert len(two.levels) == 2
+    assert two.digest.startswith(one.digest)
+    assert weight_files(both)[-1].name == "second-levels.safetensors"
+
+    coded, missing = noise(3, -0.5), noise(3, 0.5, seed=1)
+    room = ((0, 0), (LevelStage.margin, LevelStage.margin))
+    count = coded.shape[1] // HOP * HOP
+    padded = [np.pad(x[:, :count], room) for x in (coded, missing)]
+    loud = []
+    for networks in (two.levels[:1], two.levels[1:], two.levels):
+        out = np.empty((2, count), np.float32)
+        LevelStage(networks).step_into(*padded, out)
+        loud.append(levels_of(out)[20:-20, :, 40:].mean())
+    assert abs(loud[0] - loud[1]) > 0.1
+    assert abs(loud[2] - (loud[0] + loud[1]) / 2) < 0.02

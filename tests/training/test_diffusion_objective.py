@@ -54,7 +54,7 @@ def test_levels_are_set_in_training_as_in_use():
     coded, change = (torch.fft.irfft(part, 200 * HOP)[None] for part in parts)
     with torch.no_grad():
         got = mid_side(with_levels(levels(), change, coded))[0].numpy()
-    stage = LevelStage(levels())
+    stage = LevelStage([levels()])
     room = ((0, 0), (stage.margin, stage.margin))
     wanted = np.empty((2, 200 * HOP), np.float32)
     padded = (np.pad(mid_side(x)[0].numpy(), room) for x in (coded, change))

@@ -69,8 +69,8 @@ class DiffusionEngine:
     margin : int
         Samples that a call of the network needs on either side of a stretch, a multiple of `hop`.
     margins : tuple of int
-        Those of every step: of the calls, and of the setting of levels where the model has a level
-        network.
+        Those of every step: of the calls, and of the setting of levels where the model has level
+        networks.
     piece : int
         Becomes smaller when memory runs out.
     on_memory : callable or None
@@ -98,7 +98,7 @@ class DiffusionEngine:
         # The frames that hold a sample reach so far beyond it.
         self.margin = (model.config.reach + window // self.hop - 1) * self.hop
         self._near = (model.config.reach - JUDGED) * self.hop
-        self._levels = None if model.levels is None else LevelStage(model.levels, sample_rate)
+        self._levels = LevelStage(model.levels, sample_rate) if model.levels else None
         self._brightness = Brightness(model.config.bins, sample_rate)
         self.margins = (self.margin,) * steps
         if self._levels is not None:

@@ -1,10 +1,12 @@
-"""The stage behind a sampler's steps: what was added gets the levels that a level network says.
+"""The stage behind a sampler's steps: what was added gets the levels that level networks say.
 
-The network hears what comes as well as what was. It hears a stretch with twelve seconds on either
+A network may hear what comes as well as what was. It hears a stretch with twelve seconds on either
 side, so that the levels of two stretches differ by little where they meet.
 """
 
 from __future__ import annotations
+
+from collections.abc import Sequence
 
 import numpy as np
 import torch
@@ -35,8 +37,9 @@ class LevelStage:
 
     Parameters
     ----------
-    network : LevelNetwork
-        Of one direction or of both.
+    networks : sequence of LevelNetwork
+        Of one direction or of both, at least one. The mean of the levels that they say is played:
+        two that were trained apart err less together (docs/research/2026-11-29-level-limits.md).
     sample_rate : float
         In Hz; `brightness` alone needs to know it.
 
@@ -50,10 +53,10 @@ class LevelStage:
 
     margin = _AROUND * HOP
 
-    def __init__(self, network: LevelNetwork, sample_rate: float = 44100) -> None:
+    def __init__(self, networks: Sequence[LevelNetwork], sample_rate: float = 44100) -> None:
         self.brightness = Brightness(WINDOW // 2 + 1, sample_rate)
-        self._network = network
-        self._device = network.leave.weight.device
+        self._networks = tuple(networks)
+        self._device = self._networks[0].leave.weight.device
 
     def step_into(self, coded: Array, missing: Array, out: Array) -> None:
         """Set the levels of a stretch.
@@ -88,12 +91,13 @@ class LevelStage:
 
     def _played(self, features: Tensor, heard: Tensor) -> Tensor:
         """Levels to be played, from the first frame that sounds to the last."""
-        # The network learned from music, not from silence before it and behind it.
+        # The networks learned from music, not from silence before it and behind it.
         found = torch.nonzero((heard != 0).any(2).any(0))
         sounding = slice(int(found[0]), int(found[-1]) + 1)
         played = torch.full_like(features[..., :BANDS], FLOOR)
-        state = self._network.initial_state(1)
-        _, _, played[:, sounding], _ = self._network(features[:, sounding], state)
+        around = features[:, sounding]
+        said = [network(around, network.initial_state(1))[2] for network in self._networks]
+        played[:, sounding] = torch.stack(said).mean(0)
         return played
 
     def _tensor(self, audio: Array) -> Tensor:

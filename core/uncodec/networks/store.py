@@ -3,7 +3,8 @@
 A model is a folder with ``weights.safetensors``, see `uncodec.model_folders`. Its header holds the
 configuration needed to build the network and a digest over configuration and tensors, so that a
 damaged or edited file is refused instead of sounding wrong. A generator's folder may also hold
-``levels.safetensors``: a level network, which says how loud its delta should be.
+``levels.safetensors``: a level network, which says how loud its delta should be. A diffusion
+model's may hold a second one, ``second-levels.safetensors``.
 
 Where this module was imported, forked children compute with one thread each.
 """
@@ -27,7 +28,14 @@ from safetensors.torch import save
 from torch import Tensor, nn
 
 from uncodec.errors import ModelError
-from uncodec.model_folders import LEVELS, WEIGHTS, find_model, list_models, weight_files
+from uncodec.model_folders import (
+    LEVELS,
+    SECOND_LEVELS,
+    WEIGHTS,
+    find_model,
+    list_models,
+    weight_files,
+)
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig
@@ -123,9 +131,10 @@ class LoadedDiffusion:
         The generator whose restoration it starts from.
     device : str
     digest : str
-        SHA-256 over configuration and weights, the level network's too.
-    levels : LevelNetwork or None
-        Sets the levels of what was added, in evaluation mode.
+        SHA-256 over configuration and weights, the level networks' too.
+    levels : tuple of LevelNetwork
+        Set the levels of what was added to the mean of what they say, in evaluation mode; may be
+        none.
     """
 
     name: str
@@ -135,7 +144,7 @@ class LoadedDiffusion:
     live: LoadedModel
     device: str
     digest: str
-    levels: LevelNetwork | None = None
+    levels: tuple[LevelNetwork, ...] = ()
 
 
 def verify_weights(path: Path) -> dict[str, str]:
@@ -258,7 +267,7 @@ def _locate(model: str | os.PathLike[str], device: str, file: str = WEIGHTS) -> 
         raise ModelError(
             f"device={device!r}: must be a device of this machine ({reason})"
         ) from error
-    parts = (path, path.with_name(LEVELS))
+    parts = (path, path.with_name(LEVELS), path.with_name(SECOND_LEVELS))
     return str(path), sum(part.stat().st_mtime_ns for part in parts if part.is_file())
 
 
@@ -269,9 +278,9 @@ def _load_generator(path: str, _modified: int, device: str) -> LoadedModel:
     return _ready(cast(Generator, network), levels, header, path, device)
 
 
-def _levels_beside(path: str, device: str) -> tuple[LevelNetwork | None, str]:
+def _levels_beside(path: str, device: str, file: str = LEVELS) -> tuple[LevelNetwork | None, str]:
     """The level network beside other weights, if there is one, and its digest."""
-    beside = Path(path).with_name(LEVELS)
+    beside = Path(path).with_name(file)
     if not beside.is_file():
         return None, ""
     network, header = _build(str(beside), "levels", device)
@@ -321,8 +330,9 @@ def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
     network, header = _build(path, "diffusion", device)
     diffusion = cast(DiffusionNetwork, network)
     live = _ready(diffusion.live, None, header, path, device)
-    levels, digest = _levels_beside(path, device)
-    if levels is not None and diffusion.config.hop != HOP:
+    beside = [_levels_beside(path, device, file) for file in (LEVELS, SECOND_LEVELS)]
+    levels = tuple(network for network, _ in beside if network is not None)
+    if levels and diffusion.config.hop != HOP:
         rule = f"levels: must go with a hop of {HOP}"
         raise ModelError(f"{Path(path).with_name(LEVELS)}: {rule}, got {diffusion.config.hop}")
     return LoadedDiffusion(
@@ -332,7 +342,7 @@ def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
         network=diffusion.requires_grad_(False),
         live=live,
         device=device,
-        digest=header["sha256"] + digest,
+        digest=header["sha256"] + "".join(digest for _, digest in beside),
         levels=levels,
     )
 
