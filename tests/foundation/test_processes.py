@@ -28,10 +28,10 @@ def wait_long(*_):
 """
 POOLS = {
     "pairs": """
-from uncodec.training import pairs
+from uncodec.training import item_folders
 
 if __name__ == "__main__":
-    pairs.fill_folder(FOLDER, wait_long, 100, 2, None, lambda: None)
+    item_folders.fill_folder(FOLDER, wait_long, 100, 2, None, lambda: None)
 """,
     "evaluation": """
 from uncodec.analysis import campaign

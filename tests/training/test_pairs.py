@@ -9,7 +9,7 @@ import pytest
 import soundfile as sf
 
 from uncodec.errors import InvalidValue, UncodecError
-from uncodec.training import pairs as pairs_module
+from uncodec.training import item_folders
 from uncodec.training.codings import Coding, draw_coding
 from uncodec.training.pairs import PairSet, build_pairs
 
@@ -71,7 +71,7 @@ def test_workers_ignore_ctrl_c_where_the_first_process_does():
             (signal.default_int_handler, signal.SIG_DFL),
         ):
             signal.signal(signal.SIGINT, handler)
-            pairs_module._begin_worker()
+            item_folders._begin_worker()
             assert signal.getsignal(signal.SIGINT) is wanted
     finally:
         signal.signal(signal.SIGINT, kept)
@@ -85,6 +85,6 @@ def test_a_process_that_dies_is_told(tmp_path, monkeypatch):
     data.mkdir(parents=True)
     audio = 0.1 * np.random.default_rng(0).standard_normal((11 * 44100, 2))
     sf.write(data / "a.wav", audio, 44100)
-    monkeypatch.setattr(pairs_module, "as_completed", die)
-    with pytest.raises(UncodecError, match="a process that builds pairs died"):
+    monkeypatch.setattr(item_folders, "as_completed", die)
+    with pytest.raises(UncodecError, match="a process that builds items died"):
         build_pairs(data, tmp_path / "pairs", count=17, seconds=0.5, workers=2)

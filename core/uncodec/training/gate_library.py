@@ -12,7 +12,6 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
-from typing import Any
 
 import numpy as np
 import pedalboard as pb
@@ -30,16 +29,17 @@ from uncodec.rates import NETWORK_RATES
 from uncodec.signals import Array
 from uncodec.training import renderings
 from uncodec.training.codings import Coding, draw_coding, left_out
-from uncodec.training.level_codings import draw_level_coding
-from uncodec.training.level_library import read_stretch
-from uncodec.training.pairs import (
+from uncodec.training.item_folders import (
+    ItemFolder,
     Progress,
     begin_folder,
     check_menu,
     fill_folder,
-    read_json,
+    missing_items,
     write_item,
 )
+from uncodec.training.level_codings import draw_level_coding
+from uncodec.training.level_library import read_stretch
 from uncodec.training.recordings import Source
 
 __all__ = ["GateLibrary", "Tone", "draw_tone", "gate_features", "list_lossless", "rounded"]
@@ -170,7 +170,7 @@ def list_lossless(music: Path) -> list[Source]:
     return found
 
 
-class GateLibrary:
+class GateLibrary(ItemFolder):
     """A folder of items, to build and to draw from.
 
     Parameters
@@ -180,22 +180,6 @@ class GateLibrary:
         first version is clean and the others are coded, and one ``.json``, which tells what the
         crop is and what it went through.
     """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.notes: list[dict[str, Any]] = []
-        self.refresh()
-
-    def refresh(self) -> int:
-        """Read the notes; returns how many items there are."""
-        self.notes = [read_json(path) for path in sorted(self.folder.glob("[0-9]*.json"))]
-        return len(self.notes)
-
-    def item(self, place: int) -> NDArray[np.float16]:
-        """Item at a place of `notes`, [shape=(versions, frames, features)], memory mapped."""
-        path = self.folder / f"{self.notes[place]['number']:06d}.npy"
-        data: NDArray[np.float16] = np.load(path, mmap_mode="r")
-        return data
 
     def batch(self, step: int, size: int, frames: int, seed: int = 0) -> NDArray[np.float16]:
         """Draw the crops of a step, a pure function of the arguments.
@@ -266,7 +250,7 @@ class GateLibrary:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         generator = Generator(shape).eval()
-        missing = [n for n in numbers if not (self.folder / f"{n:06d}.json").exists()]
+        missing = missing_items(self.folder, numbers)
         for number in missing:
             rng = np.random.default_rng([seed, number, 24])
             source, clean, rate = _draw_crop(rng, recordings, seconds)

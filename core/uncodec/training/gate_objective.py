@@ -21,11 +21,11 @@ from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from uncodec.errors import InvalidValue
 from uncodec.networks.generator import Generator
-from uncodec.training.feed import device_of, readers_for, to_device
+from uncodec.training.feed import device_of, read_ahead, readers_for, to_device
 from uncodec.training.gate_library import GateLibrary, gate_features
 from uncodec.training.loop import Objective, RunSettings
 from uncodec.training.pair_objective import means_by_coding, name_of_coding
-from uncodec.training.pairs import PairSet, read_ahead
+from uncodec.training.pairs import PairSet
 
 __all__ = ["GateObjective", "GateSettings", "gate_scores"]
 

@@ -33,6 +33,14 @@ from uncodec.networks.level_features import (
 from uncodec.rates import NETWORK_RATES
 from uncodec.signals import Array
 from uncodec.training.codings import Coding, left_out
+from uncodec.training.item_folders import (
+    ItemFolder,
+    Progress,
+    begin_folder,
+    fill_folder,
+    missing_items,
+    write_item,
+)
 from uncodec.training.level_codings import (
     HE_AAC_CODINGS,
     VALIDATION_CODINGS,
@@ -43,7 +51,6 @@ from uncodec.training.level_codings import (
 from uncodec.training.level_variation import vary
 from uncodec.training.mixing import Mixer, resample
 from uncodec.training.music import Recording
-from uncodec.training.pairs import Progress, begin_folder, fill_folder, read_json, write_item
 from uncodec.training.recordings import Source
 
 __all__ = [
@@ -174,36 +181,18 @@ def as_items(clean: Array, coded: Array) -> NDArray[np.float16]:
         return both.to(torch.float16).contiguous().numpy()
 
 
-class LevelLibrary:
+class LevelLibrary(ItemFolder):
     """A folder of items, to build and to draw from.
 
     Parameters
     ----------
     folder : path
+        Each item has [shape=(frames, 2, 224)], see `as_items`.
     """
-
-    def __init__(self, folder: str | Path) -> None:
-        self.folder = Path(folder)
-        self.notes: list[dict[str, Any]] = []
-        self.refresh()
-
-    def refresh(self) -> int:
-        """Look for items that came since; returns how many there are."""
-        known = {note["number"] for note in self.notes}
-        for path in sorted(self.folder.glob("[0-9]*.json")):
-            if int(path.stem) not in known:
-                self.notes.append(read_json(path))
-        return len(self.notes)
 
     def seconds(self) -> float:
         """Music in all items."""
         return float(sum(note["frames"] * (WINDOW // 2) / note["rate"] for note in self.notes))
-
-    def item(self, place: int) -> NDArray[np.float16]:
-        """Item at a place of `notes`, [shape=(frames, 2, 224)], memory mapped."""
-        path = self.folder / f"{self.notes[place]['number']:06d}.npy"
-        data: NDArray[np.float16] = np.load(path, mmap_mode="r")
-        return data
 
     def batch(
         self, step: int, size: int, frames: int, seed: int = 0
@@ -248,7 +237,7 @@ class LevelLibrary:
         """
         self.folder.mkdir(parents=True, exist_ok=True)
         draw = teacher.drawer(seconds, seed)
-        missing = [n for n in numbers if not (self.folder / f"{n:06d}.json").exists()]
+        missing = missing_items(self.folder, numbers)
         for number in missing:
             clean, rate, cutoff, kind, coding, handling = draw(number)
             clean = handling.before(clean)

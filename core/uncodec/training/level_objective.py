@@ -15,11 +15,10 @@ from torch import Tensor
 from uncodec.networks.level_errors import missing_errors, weigh
 from uncodec.networks.level_features import BANDS, FEATURES
 from uncodec.networks.levels import LevelNetwork
-from uncodec.training.feed import device_of, readers_for, to_device
+from uncodec.training.feed import device_of, read_ahead, readers_for, to_device
 from uncodec.training.level_hearing import level_dissimilarity, level_distance, played_power
 from uncodec.training.level_library import LevelLibrary
 from uncodec.training.loop import Objective, RunSettings
-from uncodec.training.pairs import read_ahead
 
 __all__ = ["LevelObjective", "LevelSettings", "level_scores"]
 

@@ -21,7 +21,7 @@ from torch import Tensor, nn
 
 from uncodec.errors import InvalidValue, ModelError
 from uncodec.training.checkpoints import Average, Due, Log, read_checkpoint, write_checkpoint
-from uncodec.training.pairs import differences
+from uncodec.training.item_folders import differences
 
 __all__ = ["Objective", "RunSettings", "begin", "train"]
 

@@ -6,54 +6,37 @@ Building a set again, or a larger one, therefore only adds what is missing.
 
 from __future__ import annotations
 
-import hashlib
-import io
-import json
-import logging
-from collections import deque
-from collections.abc import Callable, Iterator, Mapping, Sequence
-from concurrent.futures import ProcessPoolExecutor, ThreadPoolExecutor, as_completed
-from concurrent.futures.process import BrokenProcessPool
+from collections.abc import Iterator, Sequence
 from dataclasses import asdict
-from itertools import islice
 from pathlib import Path
-from typing import Any, TypeVar
 
 import numpy as np
 import soundfile as sf
 from numpy.typing import NDArray
 
-from uncodec.codecs import backends
-from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.processes import leave_on_ctrl_c, leave_with_parent
+from uncodec.errors import AudioFileError, InvalidValue
 from uncodec.rates import NETWORK_RATES
 from uncodec.signals import Array
 from uncodec.training.codings import VALIDATION_MENU, Coding, draw_coding, left_out
+from uncodec.training.feed import read_ahead
+from uncodec.training.item_folders import (
+    ItemFolder,
+    Progress,
+    begin_folder,
+    check_menu,
+    fill_folder,
+    missing_items,
+    write_item,
+)
 from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source, scan_folder
 from uncodec.training.synthesis import smooth_gains
-from uncodec.whole_files import write_whole
 
 __all__ = [
     "PairSet",
-    "begin_folder",
     "build_pairs",
     "build_validation",
-    "check_menu",
-    "differences",
-    "fill_folder",
-    "read_ahead",
-    "read_json",
-    "write_item",
 ]
-
-Item = TypeVar("Item")
-Progress = Callable[[int, int], None]
-"""Called with what is done and what is wanted."""
-FORMAT = 3
-_CHUNK = 16
-
-_log = logging.getLogger(__name__)
 
 
 def build_pairs(
@@ -104,142 +87,8 @@ def build_pairs(
     return PairSet(root)
 
 
-def fill_folder(
-    root: Path,
-    build: Callable[[Sequence[int]], int],
-    count: int,
-    workers: int,
-    progress: Progress | None,
-    check: Callable[[], None],
-) -> None:
-    """Build what has no note yet of the numbers below `count`, in so many processes.
-
-    `build` is given some numbers at a time and returns how many it built; `check` is called before,
-    if there is anything to build.
-
-    Raises
-    ------
-    UncodecError
-        A process died.
-    """
-    missing = [i for i in range(count) if not (root / f"{i:06d}.json").exists()]
-    if not missing:
-        return
-    check()
-    done = count - len(missing)
-    chunks = [missing[i : i + _CHUNK] for i in range(0, len(missing), _CHUNK)]
-    for built in _built(build, chunks, workers):
-        done += built
-        if progress is not None:
-            progress(done, count)
-
-
-def _built(
-    build: Callable[[Sequence[int]], int], chunks: list[list[int]], workers: int
-) -> Iterator[int]:
-    """Build chunk after chunk in so many processes; yields how many there are more."""
-    if min(workers, len(chunks)) < 2:
-        yield from map(build, chunks)
-        return
-    pool = ProcessPoolExecutor(workers, initializer=_begin_worker)
-    try:
-        for future in as_completed([pool.submit(build, chunk) for chunk in chunks]):
-            yield future.result()
-    except BrokenProcessPool as error:
-        raise UncodecError(
-            "a process that builds pairs died (out of memory?); try fewer workers"
-        ) from error
-    finally:
-        pool.shutdown(cancel_futures=True)
-
-
-def begin_folder(root: Path, sources: Sequence[Source], **settings: Any) -> list[str]:
-    """Note what a folder is made of, or check that it goes on with the same.
-
-    Returns what was left out of the menu when it was begun.
-    """
-    root.mkdir(parents=True, exist_ok=True)
-    wanted = {
-        "format": FORMAT,
-        **settings,
-        "recordings": len(sources),
-        "digest": _digest(sources),
-    }
-    head = root / "pairs.json"
-    if head.exists():
-        begun = read_json(head)
-        lacks: list[str] = begun.pop("left_out", [])
-        if begun != wanted:
-            was, now = differences(begun, wanted)
-            raise InvalidValue(
-                f"{root}: was begun with {was}, now asked for {now}: must go on with the same, or "
-                "in another folder"
-            )
-        return lacks
-    lacks = left_out()
-    _write_json(head, wanted | ({"left_out": lacks} if lacks else {}))
-    return lacks
-
-
-def check_menu(root: Path, lacks: list[str]) -> None:
-    """What is to be built now must come out of the menu that the others came out of.
-
-    Raises
-    ------
-    InvalidValue
-        It was begun with other encoders than those that are here.
-    """
-    now = left_out()
-    if now != lacks:
-        was, here = (", ".join(names) or "nothing" for names in (lacks, now))
-        raise InvalidValue(
-            f"{root}: was begun with {was} left out, now with {here}: must go on with the "
-            "libraries that it was begun with (PyAV: pip install av), or in another folder"
-        )
-    if now:
-        _log.warning(
-            "PyAV is not installed: %s codes the pairs, with %s left out (pip install av)",
-            backends.version_of("soundfile"),
-            ", ".join(now),
-        )
-
-
-def differences(begun: Mapping[str, Any], wanted: Mapping[str, Any]) -> tuple[str, str]:
-    """What two sets of settings do not share, as text: ``("seed=1", "seed=2")``."""
-    keys = [key for key in {**begun, **wanted} if begun.get(key) != wanted.get(key)]
-    was, now = (
-        ", ".join(f"{key}={values.get(key)!r}" for key in keys) for values in (begun, wanted)
-    )
-    return was, now
-
-
-def _write_json(path: Path, content: Any) -> None:
-    write_whole(path, json.dumps(content).encode())
-
-
-def read_json(path: Path) -> dict[str, Any]:
-    """Read a note.
-
-    Raises
-    ------
-    AudioFileError
-        It is damaged.
-    """
-    try:
-        content: dict[str, Any] = json.loads(path.read_text())
-    except ValueError as error:
-        raise AudioFileError(f"{path}: is damaged ({error}); remove it") from error
-    return content
-
-
 def _recordings(data: str | Path | Sequence[Source]) -> tuple[Source, ...]:
     return tuple(scan_folder(data) if isinstance(data, str | Path) else data)
-
-
-def _digest(sources: Sequence[Source]) -> str:
-    """Tells recordings apart by kind, name and length, wherever the folder lies."""
-    lines = sorted(f"{s.kind}/{s.path.name} {s.seconds:.3f}" for s in sources)
-    return hashlib.sha256("\n".join(lines).encode()).hexdigest()[:16]
 
 
 def build_validation(
@@ -285,7 +134,7 @@ def build_validation(
     absent = left_out()
     menu = [place for place, (codec, _) in enumerate(VALIDATION_MENU) if codec not in absent]
     missing = [
-        [i for i in (first + place for place in menu) if not (root / f"{i:06d}.json").exists()]
+        missing_items(root, [first + place for place in menu])
         for first in range(0, len(chosen) * len(VALIDATION_MENU), len(VALIDATION_MENU))
     ]
     if any(missing):
@@ -327,11 +176,6 @@ class _Builder:
         return len(indices)
 
 
-def _begin_worker() -> None:
-    leave_with_parent()
-    leave_on_ctrl_c()
-
-
 def _write_pair(
     folder: Path, index: int, rate: int, clean: Array, coding: Coding, kind: str
 ) -> None:
@@ -341,16 +185,7 @@ def _write_pair(
     write_item(folder, index, np.stack([clean, coded]).astype(np.float32), note)
 
 
-def write_item(folder: Path, number: int, data: NDArray[Any], note: Mapping[str, Any]) -> None:
-    """Write an item of a folder that `fill_folder` fills: its array, and what tells of it."""
-    content = io.BytesIO()
-    np.save(content, data)
-    write_whole(folder / f"{number:06d}.npy", content.getbuffer())
-    # The note comes last: an item counts as there only with it.
-    _write_json(folder / f"{number:06d}.json", note)
-
-
-class PairSet:
+class PairSet(ItemFolder):
     """Reads crops out of a folder of pairs.
 
     Parameters
@@ -364,21 +199,14 @@ class PairSet:
     def __init__(self, folder: str | Path, readers: int = 1) -> None:
         if readers < 1:
             raise InvalidValue(f"readers={readers}: must be a positive integer")
-        self.folder, self.readers = Path(folder), readers
-        self.notes: list[dict[str, Any]] = [
-            read_json(path) for path in sorted(self.folder.glob("[0-9]*.json"))
-        ]
+        super().__init__(folder)
+        self.readers = readers
         if not self.notes:
             raise AudioFileError(f"{self.folder}: holds no training pairs")
 
-    def __len__(self) -> int:
-        return len(self.notes)
-
     def pair(self, number: int) -> Array:
         """Pair `number` as [shape=(2, 2, samples)]: clean and coded, memory mapped."""
-        path = self.folder / f"{self.notes[number]['index']:06d}.npy"
-        data: Array = np.load(path, mmap_mode="r")
-        return data
+        return self.item(number)
 
     def numbers(self, step: int, size: int, seed: int = 0) -> NDArray[np.int64]:
         """Numbers of the pairs in the batch of a step, [shape=(size,)]."""
@@ -424,28 +252,6 @@ class PairSet:
         return read_ahead(
             lambda step: self.batch(step, size, samples, seed), first, stop, self.readers
         )
-
-
-def read_ahead(
-    read: Callable[[int], Item], first: int, stop: int, readers: int = 1
-) -> Iterator[Item]:
-    """``read(number)`` for the numbers from `first` up to `stop`, in order.
-
-    Parameters
-    ----------
-    read : callable
-        A function of its argument alone.
-    first, stop : int
-    readers : int
-        Threads at work side by side; each is one item ahead.
-    """
-    numbers = iter(range(first, stop))
-    with ThreadPoolExecutor(readers) as pool:
-        ahead = deque(pool.submit(read, number) for number in islice(numbers, readers))
-        while ahead:
-            ready = ahead.popleft().result()
-            ahead.extend(pool.submit(read, number) for number in islice(numbers, 1))
-            yield ready
 
 
 def _vary(rng: np.random.Generator, clean: Array, coded: Array) -> None:
