@@ -12,6 +12,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uncodec.networks.level_errors import MISSING
 from uncodec.networks.level_features import (
     BANDS,
     FLOOR,
@@ -82,7 +83,9 @@ class LevelStage:
             frames = torch.view_as_real(added[None, :, span])
             share = torch.ones(1, last - first, device=self._device)
             levels = features[:, span, :, :BANDS]
-            frames = set_levels(frames, levels, played[:, span], share, most=MOST_GAIN_OFFLINE)
+            frames = set_levels(
+                frames, levels, played[:, span], share, missing=MISSING, most=MOST_GAIN_OFFLINE
+            )
             delta = torch.view_as_complex(frames.contiguous())
             coded_frames = heard[None, :, span].contiguous()
             delta = hold_to_bound(delta, coded_frames, self.brightness)

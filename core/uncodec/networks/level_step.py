@@ -16,9 +16,9 @@ from torch import Tensor
 
 from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
-from uncodec.networks.level_errors import MISSING, OPENING
+from uncodec.networks.level_errors import OPENING
 from uncodec.networks.level_features import BAND, BANDS, FEATURES, FLOOR, LOW_BINS
-from uncodec.networks.levelled import MOST_GAIN
+from uncodec.networks.levelled import FILLED_FROM, MOST_GAIN
 from uncodec.networks.levels import LevelNetwork
 from uncodec.signals import Array
 
@@ -33,7 +33,7 @@ _LEANING, _SURELY = np.float32(LevelNetwork.LEANING), np.float32(LevelNetwork.SU
 _HALF, _QUARTER, _TEN = np.float32(0.5), np.float32(0.25), np.float32(10.0)
 _FLOOR, _TINY = np.float32(10.0**FLOOR), np.float32(torch.finfo(torch.float32).eps)
 _BELOW, _DROP, _NARROWEST = np.float32(1.5), np.float32(0.05), np.float32(0.02)
-_MISSING, _OPENING, _MOST = np.float32(MISSING), np.float32(OPENING), np.float32(MOST_GAIN)
+_FILLED, _OPENING, _MOST = np.float32(FILLED_FROM), np.float32(OPENING), np.float32(MOST_GAIN)
 _NOTHING = np.float32(1e-10)
 _HEARD = FEATURES + 2 * BANDS
 """Numbers that the first layer hears of mid or of side."""
@@ -234,7 +234,7 @@ def _fill(
         out, coded = delta[channel, 1:], spectra[channel, 1:]
         for band in range(BANDS):
             there, wanted = levels[channel, band], played[channel, band]
-            filled = _ONE / (_ONE + np.exp((there + _MISSING - wanted) / _OPENING))
+            filled = _ONE / (_ONE + np.exp((there + _FILLED - wanted) / _OPENING))
             own = _ZERO
             for i in range(BAND * band, BAND * band + BAND):
                 added = out[i] - raised * coded[i]

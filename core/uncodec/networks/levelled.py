@@ -12,16 +12,19 @@ from torch import Tensor, nn
 
 from uncodec.networks.generator import Generator
 from uncodec.networks.generator import State as GeneratorState
-from uncodec.networks.level_errors import MISSING, OPENING
+from uncodec.networks.level_errors import OPENING
 from uncodec.networks.level_features import BAND, BANDS, FLOOR, LOW_BINS
 from uncodec.networks.levels import LevelNetwork
 
-__all__ = ["MOST_GAIN_OFFLINE", "LevelledGenerator", "opened", "set_levels"]
+__all__ = ["FILLED_FROM", "MOST_GAIN_OFFLINE", "LevelledGenerator", "opened", "set_levels"]
 
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 OPENED_SLOPE, OPENED_AT_EVEN = 0.5, 0.5
 """Share of the amplitude to be added per log odds of damage, and at even odds; from 0 to 1."""
+FILLED_FROM = 1.0
+"""Decades that a band must lie below what is said, or it keeps the generator's delta: nearer than
+that it may not be missing, and a wrong level costs its fidelity."""
 MOST_GAIN = 30.0
 """What the delta of a band is raised by at most: a band of next to nothing has no texture."""
 MOST_GAIN_OFFLINE = 8.0
@@ -83,7 +86,7 @@ def set_levels(
     coded: Tensor,
     played: Tensor,
     amount: Tensor,
-    missing: float = MISSING,
+    missing: float = FILLED_FROM,
     opening: float = OPENING,
     most: float = MOST_GAIN,
 ) -> Tensor:

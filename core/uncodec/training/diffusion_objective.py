@@ -17,6 +17,7 @@ from uncodec.errors import InvalidValue
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.diffusion_scene import Scene, compand, look_at
 from uncodec.networks.generator import Generator
+from uncodec.networks.level_errors import MISSING
 from uncodec.networks.level_features import BANDS, HOP, WINDOW, level_features
 from uncodec.networks.levelled import MOST_GAIN_OFFLINE, set_levels
 from uncodec.networks.levels import LevelNetwork
@@ -306,7 +307,9 @@ def with_levels(levels: LevelNetwork, change: Tensor, coded: Tensor) -> Tensor:
         _, _, played, _ = levels(features, levels.initial_state(len(heard)))
     share = features.new_ones(features.shape[:2])
     there = features[..., :BANDS]
-    delta = set_levels(torch.view_as_real(added), there, played, share, most=MOST_GAIN_OFFLINE)
+    delta = set_levels(
+        torch.view_as_real(added), there, played, share, missing=MISSING, most=MOST_GAIN_OFFLINE
+    )
     return left_right(change_to_audio(torch.view_as_complex(delta), heard, WINDOW, HOP, share))
 
 
