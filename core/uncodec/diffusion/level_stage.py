@@ -12,7 +12,6 @@ import numpy as np
 import torch
 from torch import Tensor
 
-from uncodec.networks.level_errors import MISSING
 from uncodec.networks.level_features import (
     BANDS,
     FLOOR,
@@ -20,7 +19,7 @@ from uncodec.networks.level_features import (
     WINDOW,
     level_features,
 )
-from uncodec.networks.levelled import MOST_GAIN_OFFLINE, set_levels
+from uncodec.networks.levelled import set_levels_offline
 from uncodec.networks.levels import LevelNetwork
 from uncodec.networks.spectra import audio_to_frames, change_to_audio
 from uncodec.signals import Array
@@ -83,9 +82,7 @@ class LevelStage:
             frames = torch.view_as_real(added[None, :, span])
             share = torch.ones(1, last - first, device=self._device)
             levels = features[:, span, :, :BANDS]
-            frames = set_levels(
-                frames, levels, played[:, span], share, missing=MISSING, most=MOST_GAIN_OFFLINE
-            )
+            frames = set_levels_offline(frames, levels, played[:, span], share)
             delta = torch.view_as_complex(frames.contiguous())
             coded_frames = heard[None, :, span].contiguous()
             delta = hold_to_bound(delta, coded_frames, self.brightness)

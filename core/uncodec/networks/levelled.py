@@ -12,19 +12,19 @@ from torch import Tensor, nn
 
 from uncodec.networks.generator import Generator
 from uncodec.networks.generator import State as GeneratorState
-from uncodec.networks.level_errors import OPENING
+from uncodec.networks.level_errors import MISSING, OPENING
 from uncodec.networks.level_features import BAND, BANDS, FLOOR, LOW_BINS
 from uncodec.networks.levels import LevelNetwork
 
-__all__ = ["FILLED_FROM", "MOST_GAIN_OFFLINE", "LevelledGenerator", "opened", "set_levels"]
+__all__ = ["FILLED_FROM", "LevelledGenerator", "opened", "set_levels", "set_levels_offline"]
 
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
 
 OPENED_SLOPE, OPENED_AT_EVEN = 0.5, 0.5
 """Share of the amplitude to be added per log odds of damage, and at even odds; from 0 to 1."""
 FILLED_FROM = 1.0
-"""Decades that a band must lie below what is said, or it keeps the generator's delta: nearer than
-that it may not be missing, and a wrong level costs its fidelity."""
+"""Decades that a band must lie below what is said to get its level. A band that lies nearer may not
+be missing. It keeps the generator's delta, for a wrong level would cost its fidelity."""
 MOST_GAIN = 30.0
 """What the delta of a band is raised by at most: a band of next to nothing has no texture."""
 MOST_GAIN_OFFLINE = 8.0
@@ -122,3 +122,8 @@ def set_levels(
     gain = torch.lerp(torch.ones_like(gain), gain, filled)
     bins = (bins * gain[..., None]).reshape([batch, channels, frames, -1, 2])
     return torch.cat([delta[:, :, :, :1], bins], dim=3)
+
+
+def set_levels_offline(delta: Tensor, coded: Tensor, played: Tensor, amount: Tensor) -> Tensor:
+    """`set_levels` behind a diffusion network, which leaves less to a level network."""
+    return set_levels(delta, coded, played, amount, missing=MISSING, most=MOST_GAIN_OFFLINE)

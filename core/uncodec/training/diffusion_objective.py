@@ -17,9 +17,8 @@ from uncodec.errors import InvalidValue
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
 from uncodec.networks.diffusion_scene import Scene, compand, look_at
 from uncodec.networks.generator import Generator
-from uncodec.networks.level_errors import MISSING
 from uncodec.networks.level_features import BANDS, HOP, WINDOW, level_features
-from uncodec.networks.levelled import MOST_GAIN_OFFLINE, set_levels
+from uncodec.networks.levelled import set_levels_offline
 from uncodec.networks.levels import LevelNetwork
 from uncodec.networks.spectra import (
     audio_to_frames,
@@ -307,9 +306,7 @@ def with_levels(levels: LevelNetwork, change: Tensor, coded: Tensor) -> Tensor:
         _, _, played, _ = levels(features, levels.initial_state(len(heard)))
     share = features.new_ones(features.shape[:2])
     there = features[..., :BANDS]
-    delta = set_levels(
-        torch.view_as_real(added), there, played, share, missing=MISSING, most=MOST_GAIN_OFFLINE
-    )
+    delta = set_levels_offline(torch.view_as_real(added), there, played, share)
     return left_right(change_to_audio(torch.view_as_complex(delta), heard, WINDOW, HOP, share))
 
 
