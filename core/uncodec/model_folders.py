@@ -8,6 +8,7 @@ from pathlib import Path
 from uncodec.errors import ModelError
 
 __all__ = [
+    "GATE",
     "LEVELS",
     "SECOND_LEVELS",
     "WEIGHTS",
@@ -22,6 +23,8 @@ WEIGHTS = "weights.safetensors"
 LEVELS = "levels.safetensors"
 SECOND_LEVELS = "second-levels.safetensors"
 """Another level network of a diffusion model: the mean of what both say is played."""
+GATE = "gate.safetensors"
+"""A network that tells a diffusion model whether there is anything to restore."""
 
 _PACKAGED = Path(__file__).resolve().parent / "weights"
 # A source tree used in place keeps its models two levels above the package.
@@ -73,7 +76,7 @@ def find_model(model: str | os.PathLike[str], file: str = WEIGHTS) -> Path:
 
 
 def weight_files(model: str | os.PathLike[str]) -> list[Path]:
-    """Files that make up a model: its weights, and its level networks where it has any.
+    """Files that make up a model: its weights, and its level networks and gate if it has any.
 
     Raises
     ------
@@ -81,5 +84,5 @@ def weight_files(model: str | os.PathLike[str]) -> list[Path]:
         No such model.
     """
     folder = find_model(model)
-    names = (WEIGHTS, LEVELS, SECOND_LEVELS)
+    names = (WEIGHTS, LEVELS, SECOND_LEVELS, GATE)
     return [folder / name for name in names if (folder / name).is_file()]

@@ -15,6 +15,7 @@ from uncodec.errors import ModelError
 from uncodec.model_folders import weight_files
 from uncodec.networks import load_diffusion, save_weights
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
+from uncodec.networks.gate import GateConfig, GateNetwork
 from uncodec.networks.level_features import HOP, band_levels, stream_frames
 from uncodec.networks.levels import LevelConfig, LevelNetwork
 
@@ -145,3 +146,51 @@ def test_the_mean_of_what_two_networks_say_is_played(levelled, tmp_path):
         loud.append(levels_of(out)[20:-20, :, 40:].mean())
     assert abs(loud[0] - loud[1]) > 0.1
     assert abs(loud[2] - (loud[0] + loud[1]) / 2) < 0.02
+
+
+def gate_of(odds):
+    """A gate that is as sure of everything."""
+    made = GateNetwork(GateConfig(width=8, inner=4, layers=1)).eval()
+    torch.nn.init.zeros_(made.leave.weight)
+    torch.nn.init.constant_(made.leave.bias, odds)
+    return made
+
+
+def gated(coded, missing, gate):
+    count = coded.shape[1] // HOP * HOP
+    room = ((0, 0), (LevelStage.margin, LevelStage.margin))
+    out = np.empty((2, count), np.float32)
+    padded = [np.pad(x[:, :count], room) for x in (coded, missing)]
+    LevelStage([network()], gate=gate).step_into(*padded, out)
+    return out
+
+
+def test_where_nothing_was_coded_nothing_is_added():
+    coded, missing = noise(2, -0.5), noise(2, 0.5, seed=1)
+    whole = gated(coded, missing, None)
+    np.testing.assert_array_equal(gated(coded, missing, gate_of(3.0)), whole)
+    assert not gated(coded, missing, gate_of(-3.0)).any()
+    half = gated(coded, missing, gate_of(-1.0))
+    np.testing.assert_allclose(half[:, 4096:-4096], 0.5 * whole[:, 4096:-4096], atol=1e-4)
+
+
+def test_a_gate_goes_with_a_model_and_its_verdict_is_heard(levelled, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(levelled, folder)
+    save_weights(folder, gate_of(-3.0), name="gate", version="1")
+    loaded, without = load_diffusion(folder), load_diffusion(levelled)
+    assert isinstance(loaded.gate, GateNetwork)
+    assert without.gate is None
+    assert loaded.digest != without.digest
+    assert weight_files(folder)[-1].name == "gate.safetensors"
+    coded = noise(2, -0.4)
+    assert not np.array_equal(DiffusionRestorer(model=levelled)(coded, RATE), coded)
+    np.testing.assert_array_equal(DiffusionRestorer(model=folder)(coded, RATE), coded)
+
+
+def test_a_gate_without_level_networks_is_refused(plain, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(plain, folder)
+    save_weights(folder, gate_of(0.0), name="gate", version="1")
+    with pytest.raises(ModelError, match=r"gate: must go with level networks, got no levels\.saf"):
+        load_diffusion(folder)

@@ -16,6 +16,7 @@ from uncodec.networks.spectra import generator_input
 from uncodec.networks.store import load_generator
 from uncodec.training.gate_library import (
     GateLibrary,
+    GeneratorHearing,
     Tone,
     draw_tone,
     gate_features,
@@ -28,6 +29,7 @@ from uncodec.training.recipes import Run, find_recipe, run_recipe
 from uncodec.training.recordings import Source
 
 SMALL = GeneratorConfig(window=256, hop=128, encoder=16, hidden=16, local=8)
+HEARD = GeneratorHearing(SMALL)
 LEARNING = ("encode.", "recur.", "gate.", "layout.")
 
 
@@ -153,14 +155,14 @@ def test_settings_out_of_range_are_refused(values, message):
 
 def test_a_library_is_the_same_for_the_same_seed_and_goes_on(recordings, tmp_path):
     whole = GateLibrary(tmp_path / "whole")
-    whole.complete(recordings, SMALL, 6, seconds=2.7, seed=3)
+    whole.complete(recordings, HEARD, 6, seconds=2.7, seed=3)
     part = GateLibrary(tmp_path / "part")
-    part.complete(recordings, SMALL, 2, seconds=2.7, seed=3)
-    part.complete(recordings, SMALL, 6, seconds=2.7, seed=3)
+    part.complete(recordings, HEARD, 2, seconds=2.7, seed=3)
+    part.complete(recordings, HEARD, 6, seconds=2.7, seed=3)
     assert part.notes == whole.notes
     assert all(np.array_equal(part.item(n), whole.item(n)) for n in range(6))
     other = GateLibrary(tmp_path / "other")
-    other.complete(recordings, SMALL, 1, seconds=2.7, seed=4)
+    other.complete(recordings, HEARD, 1, seconds=2.7, seed=4)
     assert not np.array_equal(other.item(0)[0], whole.item(0)[0])
     for place, note in enumerate(whole.notes):
         item = whole.item(place)
@@ -170,35 +172,37 @@ def test_a_library_is_the_same_for_the_same_seed_and_goes_on(recordings, tmp_pat
         assert all(coding["codec"] != "clean" for coding in note["codings"])
     assert any(note["codings"] for note in whole.notes)
     with pytest.raises(InvalidValue, match=r"was begun with .*seed=3, .*now asked for .*seed=4"):
-        part.complete(recordings, SMALL, 7, seconds=2.7, seed=4)
+        part.complete(recordings, HEARD, 7, seconds=2.7, seed=4)
     with pytest.raises(InvalidValue, match=r"was begun with window=256, now asked for window=512"):
-        part.complete(recordings, replace(SMALL, window=512), 7, seconds=2.7, seed=3)
+        part.complete(
+            recordings, GeneratorHearing(replace(SMALL, window=512)), 7, seconds=2.7, seed=3
+        )
 
 
 def test_he_aac_is_a_part_of_a_library_where_its_program_is(recordings, tmp_path, monkeypatch):
     monkeypatch.setenv("PATH", "")
     library = GateLibrary(tmp_path)
-    library.complete(recordings, SMALL, 1, seconds=2.7)
+    library.complete(recordings, HEARD, 1, seconds=2.7)
     assert json.loads((tmp_path / "pairs.json").read_text())["he_aac"] is False
     monkeypatch.undo()
     if "he-aac" not in available():
         pytest.skip("the program fdkaac is not on PATH")
     with pytest.raises(InvalidValue, match="was begun with he_aac=False, now asked for he_aac=Tr"):
-        library.complete(recordings, SMALL, 2, seconds=2.7)
+        library.complete(recordings, HEARD, 2, seconds=2.7)
 
 
 def test_what_cannot_be_built_from_or_learned_from_says_why(recordings, library, tmp_path):
     empty = GateLibrary(tmp_path / "empty")
     with pytest.raises(InvalidValue, match="count=0, workers=1: must be positive"):
-        empty.complete(recordings, SMALL, 0)
+        empty.complete(recordings, HEARD, 0)
     with pytest.raises(InvalidValue, match=r"seconds=1.0: must be from 2.6 to 60"):
-        empty.complete(recordings, SMALL, 1, seconds=1.0)
+        empty.complete(recordings, HEARD, 1, seconds=1.0)
     short = [replace(recordings[0], seconds=1.0)]
     for none, count in (([], 0), (short, 1)):
         with pytest.raises(
             AudioFileError, match=f"must hold one of 2.6 s.* got none among {count}"
         ):
-            empty.complete(none, SMALL, 1)
+            empty.complete(none, HEARD, 1)
     assert not empty.folder.exists()
     with pytest.raises(AudioFileError, match="empty: holds no crops to learn from"):
         empty.batch(0, 2, 50)
@@ -207,7 +211,7 @@ def test_what_cannot_be_built_from_or_learned_from_says_why(recordings, library,
     sf.write(tmp_path / "silent.flac", np.zeros((4 * 44100, 2)), 44100)
     silent = Source(tmp_path / "silent.flac", "solo", 4.0)
     with pytest.raises(AudioFileError, match=r"must sound, got silence .*silent\.flac"):
-        empty.complete([silent], SMALL, 1, seconds=2.7)
+        empty.complete([silent], HEARD, 1, seconds=2.7)
 
 
 def test_a_library_without_coded_crops_is_told(tmp_path):

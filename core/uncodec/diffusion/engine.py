@@ -98,7 +98,9 @@ class DiffusionEngine:
         # The frames that hold a sample reach so far beyond it.
         self.margin = (model.config.reach + window // self.hop - 1) * self.hop
         self._near = (model.config.reach - JUDGED) * self.hop
-        self._levels = LevelStage(model.levels, sample_rate) if model.levels else None
+        self._levels = None
+        if model.levels:
+            self._levels = LevelStage(model.levels, sample_rate, model.gate)
         self._brightness = Brightness(model.config.bins, sample_rate)
         self.margins = (self.margin,) * steps
         if self._levels is not None:

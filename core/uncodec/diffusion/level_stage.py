@@ -1,7 +1,8 @@
 """The stage behind a sampler's steps: what was added gets the levels that level networks say.
 
 A network may hear what comes as well as what was. It hears a stretch with twelve seconds on either
-side, so that the levels of two stretches differ by little where they meet.
+side, so that the levels of two stretches differ by little where they meet. From as much a gate
+tells whether there was a codec at all; where there was none, nothing is added.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ import numpy as np
 import torch
 from torch import Tensor
 
+from uncodec.networks.gate import GateNetwork, gate_opening, trace_features
 from uncodec.networks.level_features import (
     BANDS,
     FLOOR,
@@ -42,6 +44,8 @@ class LevelStage:
         two that were trained apart err less together (docs/research/2026-11-29-level-limits.md).
     sample_rate : float
         In Hz; `brightness` alone needs to know it.
+    gate : GateNetwork, optional
+        Shuts off what was added to a signal that was not coded.
 
     Attributes
     ----------
@@ -53,9 +57,14 @@ class LevelStage:
 
     margin = _AROUND * HOP
 
-    def __init__(self, networks: Sequence[LevelNetwork], sample_rate: float = 44100) -> None:
+    def __init__(
+        self,
+        networks: Sequence[LevelNetwork],
+        sample_rate: float = 44100,
+        gate: GateNetwork | None = None,
+    ) -> None:
         self.brightness = Brightness(WINDOW // 2 + 1, sample_rate)
-        self._networks = tuple(networks)
+        self._networks, self._gate = tuple(networks), gate
         self._device = self._networks[0].leave.weight.device
 
     def step_into(self, coded: Array, missing: Array, out: Array) -> None:
@@ -74,31 +83,45 @@ class LevelStage:
             return
         # The frames that hold a sample of the stretch, and those around it that are heard.
         with torch.inference_mode():
-            heard, added = (audio_to_frames(self._tensor(x), WINDOW, HOP) for x in (coded, missing))
-            first, last = _AROUND - 1, _AROUND + out.shape[1] // HOP
+            audio = self._tensor(coded)
+            heard, added = (audio_to_frames(x, WINDOW, HOP) for x in (audio, self._tensor(missing)))
+            # The networks learned from music, not from silence before it and behind it.
+            found = torch.nonzero((heard != 0).any(2).any(0))
+            sounding = slice(int(found[0]), int(found[-1]) + 1)
+            span = slice(_AROUND - 1, _AROUND + out.shape[1] // HOP)
+            opening = self._opening(audio, sounding)[:, span]
+            if not opening.any():
+                out[:] = 0.0
+                return
             features = level_features(heard).transpose(0, 1)[None]
-            played = self._played(features, heard)
-            span = slice(first, last)
+            played = self._played(features, sounding)
             frames = torch.view_as_real(added[None, :, span])
-            share = torch.ones(1, last - first, device=self._device)
+            share = torch.ones_like(opening)
             levels = features[:, span, :, :BANDS]
             frames = set_levels_offline(frames, levels, played[:, span], share)
+            frames = frames * opening[:, None, :, None, None]
             delta = torch.view_as_complex(frames.contiguous())
             coded_frames = heard[None, :, span].contiguous()
             delta = hold_to_bound(delta, coded_frames, self.brightness)
             samples = change_to_audio(delta, coded_frames, WINDOW, HOP, share)
             out[:] = samples[0, :, HOP:-HOP].cpu().numpy()
 
-    def _played(self, features: Tensor, heard: Tensor) -> Tensor:
-        """Levels to be played, from the first frame that sounds to the last."""
-        # The networks learned from music, not from silence before it and behind it.
-        found = torch.nonzero((heard != 0).any(2).any(0))
-        sounding = slice(int(found[0]), int(found[-1]) + 1)
+    def _played(self, features: Tensor, sounding: slice) -> Tensor:
+        """Levels to be played of the frames that sound."""
         played = torch.full_like(features[..., :BANDS], FLOOR)
         around = features[:, sounding]
         said = [network(around, network.initial_state(1))[2] for network in self._networks]
         played[:, sounding] = torch.stack(said).mean(0)
         return played
+
+    def _opening(self, audio: Tensor, sounding: slice) -> Tensor:
+        """Share of what was added that is kept, [shape=(1, frames)]."""
+        opening = audio.new_ones(1, audio.shape[1] // HOP - 1)
+        if self._gate is not None:
+            opening[:, sounding] = gate_opening(
+                self._gate(trace_features(audio[None])[:, sounding])
+            )
+        return opening
 
     def _tensor(self, audio: Array) -> Tensor:
         return torch.from_numpy(np.ascontiguousarray(audio)).to(self._device)

@@ -5,10 +5,8 @@ with how sure it is. It also says which level to play: a guess sounds better whe
 the likeliest level. It knows nothing of texture, so that it can learn from far more music than a
 network that makes sound, and from music that was coded well.
 
-A stack of gated linear recurrences (minimal GRUs: L. Feng et al., "Were RNNs all we needed?", 2024;
-of the same family: S. De et al., "Griffin", 2024) and feed-forward layers. Nearly all of its work
-is in products of matrices over many frames at once. With `both` directions every recurrence has a
-twin that runs backwards, for whole files.
+A stack of recurrent layers (`uncodec.networks.recurrences`). With `both` directions every
+recurrence has a twin that runs backwards, for whole files.
 """
 
 from __future__ import annotations
@@ -22,6 +20,7 @@ from torch import Tensor, nn
 from uncodec.errors import InvalidValue
 from uncodec.networks.level_errors import DEEP, OPENING
 from uncodec.networks.level_features import BANDS, FEATURES, FLOOR
+from uncodec.networks.recurrences import RecurrentLayer
 
 __all__ = ["LevelConfig", "LevelNetwork"]
 
@@ -100,7 +99,9 @@ class LevelNetwork(nn.Module):
         self.surely, self.opening = self.SURELY, OPENING
         # Features, the carried outline and what is filled, for mid and side; the reference.
         self.enter = nn.Linear(2 * (FEATURES + 2 * BANDS) + 1, config.width)
-        self.layers = nn.ModuleList(_Layer(config) for _ in range(config.layers))
+        self.layers = nn.ModuleList(
+            RecurrentLayer(config.width, config.inner, config.both) for _ in range(config.layers)
+        )
         self.norm = nn.RMSNorm(config.width)
         # Level and the logarithm of its width, for mid and side.
         self.leave = nn.Linear(config.width, 4 * BANDS)
@@ -192,54 +193,3 @@ class LevelNetwork(nn.Module):
     def describe(self) -> dict[str, Any]:
         """Configuration as plain numbers, for the header of a weights file."""
         return asdict(self.config)
-
-
-class _Layer(nn.Module):
-    """A recurrence and a feed-forward layer, both around what runs through."""
-
-    def __init__(self, config: LevelConfig) -> None:
-        super().__init__()
-        self.both, self.inner = config.both, config.inner
-        ways = 2 if config.both else 1
-        self.norm = nn.RMSNorm(config.width)
-        # Candidate and gate for each direction, and one gate for what comes out.
-        self.mix = nn.Linear(config.width, ways * 3 * config.inner)
-        self.out = nn.Linear(ways * config.inner, config.width)
-        self.norm_forward = nn.RMSNorm(config.width)
-        self.up = nn.Linear(config.width, 2 * config.width)
-        self.down = nn.Linear(2 * config.width, config.width)
-        self.dropout = nn.Dropout(0.05)
-        with torch.no_grad():
-            self.out.weight.mul_(0.5)
-            self.down.weight.mul_(0.5)
-            # Memories from a frame to some ten seconds.
-            gates = self.mix.bias.view(ways, 3, config.inner)[:, 1]
-            gates.copy_(torch.linspace(0.0, -7.0, config.inner).expand_as(gates))
-
-    def forward(self, x: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-        mixed = self.mix(self.norm(x)).unflatten(2, [-1, 3, self.inner])
-        candidate, gate, open_ = mixed.unbind(3)
-        update = torch.sigmoid(gate.float())
-        value = update * candidate.float()
-        keep = 1.0 - update
-        run, last = _recur(keep[:, :, 0], value[:, :, 0], before)
-        if self.both:
-            back, _ = _recur(keep[:, :, 1].flip(1), value[:, :, 1].flip(1), before)
-            run = torch.stack([run, back.flip(1)], dim=2)
-        else:
-            run = run[:, :, None]
-        passed = (run.to(open_.dtype) * torch.nn.functional.silu(open_)).flatten(2)
-        x = x + self.dropout(self.out(passed))
-        fed = torch.nn.functional.silu(self.up(self.norm_forward(x)))
-        return x + self.dropout(self.down(fed)), last
-
-
-def _recur(keep: Tensor, value: Tensor, before: Tensor) -> tuple[Tensor, Tensor]:
-    """h[t] = keep[t] * h[t - 1] + value[t] along dimension 1."""
-    state = before
-    states: list[Tensor] = []
-    kept, fresh = keep.unbind(1), value.unbind(1)
-    for frame in range(keep.shape[1]):
-        state = torch.addcmul(fresh[frame], kept[frame], state)
-        states.append(state)
-    return torch.stack(states, dim=1), state

@@ -4,7 +4,8 @@ A model is a folder with ``weights.safetensors``, see `uncodec.model_folders`. I
 configuration needed to build the network and a digest over configuration and tensors, so that a
 damaged or edited file is refused instead of sounding wrong. A generator's folder may also hold
 ``levels.safetensors``: a level network, which says how loud its delta should be. A diffusion
-model's may hold a second one, ``second-levels.safetensors``.
+model's may hold a second one, ``second-levels.safetensors``, and ``gate.safetensors``: a network
+that says whether anything was coded at all.
 
 Where this module was imported, forked children compute with one thread each.
 """
@@ -29,6 +30,7 @@ from torch import Tensor, nn
 
 from uncodec.errors import ModelError
 from uncodec.model_folders import (
+    GATE,
     LEVELS,
     SECOND_LEVELS,
     WEIGHTS,
@@ -38,6 +40,7 @@ from uncodec.model_folders import (
 )
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
+from uncodec.networks.gate import GateConfig, GateNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.hop_step import HopStep
 from uncodec.networks.level_features import HOP, WINDOW
@@ -72,7 +75,10 @@ KINDS: dict[str, tuple[type[Any], type[Any], torch.dtype]] = {
     "codec-net": (CodecNetConfig, CodecNet, torch.float32),
     "study": (StudyConfig, StudyNetwork, torch.float16),
     "levels": (LevelConfig, LevelNetwork, torch.float16),
+    "gate": (GateConfig, GateNetwork, torch.float16),
 }
+# Networks that go beside the weights of another, and where.
+BESIDE: tuple[tuple[type[nn.Module], str], ...] = ((LevelNetwork, LEVELS), (GateNetwork, GATE))
 
 
 @dataclass(frozen=True)
@@ -131,10 +137,12 @@ class LoadedDiffusion:
         The generator whose restoration it starts from.
     device : str
     digest : str
-        SHA-256 over configuration and weights, the level networks' too.
+        SHA-256 over configuration and weights, the level networks' and the gate's too.
     levels : tuple of LevelNetwork
         Set the levels of what was added to the mean of what they say, in evaluation mode; may be
         none.
+    gate : GateNetwork or None
+        Says whether anything was coded at all, in evaluation mode. It needs level networks.
     """
 
     name: str
@@ -145,6 +153,7 @@ class LoadedDiffusion:
     device: str
     digest: str
     levels: tuple[LevelNetwork, ...] = ()
+    gate: GateNetwork | None = None
 
 
 def verify_weights(path: Path) -> dict[str, str]:
@@ -165,21 +174,23 @@ def verify_weights(path: Path) -> dict[str, str]:
 
 def save_weights(
     folder: str | os.PathLike[str],
-    network: Generator | DiffusionNetwork | CodecNet | StudyNetwork | LevelNetwork,
+    network: Generator | DiffusionNetwork | CodecNet | StudyNetwork | LevelNetwork | GateNetwork,
     *,
     name: str,
     version: str,
 ) -> Path:
     """Write the weights of `network` into `folder`, whole or not at all.
 
-    A level network becomes ``levels.safetensors``, which goes beside a generator's weights.
+    A level network becomes ``levels.safetensors``, which goes beside a generator's weights, and a
+    gate network ``gate.safetensors``.
 
     Returns
     -------
     Path
         The weights file.
     """
-    target = Path(folder) / (LEVELS if isinstance(network, LevelNetwork) else WEIGHTS)
+    file = next((name for shape, name in BESIDE if isinstance(network, shape)), WEIGHTS)
+    target = Path(folder) / file
     target.parent.mkdir(parents=True, exist_ok=True)
     kind, precision = next(
         (kind, kept) for kind, (_, shape, kept) in KINDS.items() if isinstance(network, shape)
@@ -267,24 +278,24 @@ def _locate(model: str | os.PathLike[str], device: str, file: str = WEIGHTS) -> 
         raise ModelError(
             f"device={device!r}: must be a device of this machine ({reason})"
         ) from error
-    parts = (path, path.with_name(LEVELS), path.with_name(SECOND_LEVELS))
+    parts = (path, *(path.with_name(name) for name in (LEVELS, SECOND_LEVELS, GATE)))
     return str(path), sum(part.stat().st_mtime_ns for part in parts if part.is_file())
 
 
 @lru_cache(maxsize=4)
 def _load_generator(path: str, _modified: int, device: str) -> LoadedModel:
     network, header = _build(path, "generator", device)
-    levels, _ = _levels_beside(path, device)
+    levels, _ = _beside(path, "levels", LEVELS, device)
     return _ready(cast(Generator, network), levels, header, path, device)
 
 
-def _levels_beside(path: str, device: str, file: str = LEVELS) -> tuple[LevelNetwork | None, str]:
-    """The level network beside other weights, if there is one, and its digest."""
+def _beside(path: str, kind: str, file: str, device: str) -> tuple[Any, str]:
+    """The network of some kind beside other weights, if there is one, and its digest."""
     beside = Path(path).with_name(file)
     if not beside.is_file():
         return None, ""
-    network, header = _build(str(beside), "levels", device)
-    return cast(LevelNetwork, network).requires_grad_(False), header["sha256"]
+    network, header = _build(str(beside), kind, device)
+    return network.requires_grad_(False), header["sha256"]
 
 
 def _ready(
@@ -330,11 +341,15 @@ def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
     network, header = _build(path, "diffusion", device)
     diffusion = cast(DiffusionNetwork, network)
     live = _ready(diffusion.live, None, header, path, device)
-    beside = [_levels_beside(path, device, file) for file in (LEVELS, SECOND_LEVELS)]
+    beside = [_beside(path, "levels", file, device) for file in (LEVELS, SECOND_LEVELS)]
     levels = tuple(network for network, _ in beside if network is not None)
+    gate, gate_digest = _beside(path, "gate", GATE, device)
     if levels and diffusion.config.hop != HOP:
         rule = f"levels: must go with a hop of {HOP}"
         raise ModelError(f"{Path(path).with_name(LEVELS)}: {rule}, got {diffusion.config.hop}")
+    if gate is not None and not levels:
+        rule = f"gate: must go with level networks, got no {LEVELS} beside it"
+        raise ModelError(f"{Path(path).with_name(GATE)}: {rule}")
     return LoadedDiffusion(
         name=live.name,
         version=live.version,
@@ -342,8 +357,9 @@ def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
         network=diffusion.requires_grad_(False),
         live=live,
         device=device,
-        digest=header["sha256"] + "".join(digest for _, digest in beside),
+        digest=header["sha256"] + "".join(digest for _, digest in beside) + gate_digest,
         levels=levels,
+        gate=gate,
     )
 
 

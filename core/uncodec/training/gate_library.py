@@ -1,9 +1,10 @@
-"""The library of the gate: what a generator hears of clean recordings, and of coded ones.
+"""The library of a gate: what it hears of clean recordings, and of coded ones.
 
 An item is a crop of a lossless recording, once clean and up to twice coded. Some crops are made
 dark beforehand by gentle filters, and are rounded to 16 bits afterwards, the clean and the coded
 ones alike: neither tells that there was a codec. Items are pure functions of (recordings, seed,
-number), so a library grows by going on. A thousand crops of 5 s take some 0.9 GB.
+number), so a library grows by going on. A thousand crops of 5 s take some 0.9 GB of a generator's
+gate; of 8 s some 1.3 GB of the offline engine's.
 """
 
 from __future__ import annotations
@@ -12,6 +13,7 @@ from collections.abc import Sequence
 from dataclasses import asdict, dataclass
 from functools import partial
 from pathlib import Path
+from typing import Any, Protocol
 
 import numpy as np
 import pedalboard as pb
@@ -23,6 +25,7 @@ from torch import Tensor
 
 from uncodec.codecs import available
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
+from uncodec.networks.gate import trace_features
 from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.spectra import audio_to_frames, mid_side
 from uncodec.rates import NETWORK_RATES
@@ -38,11 +41,22 @@ from uncodec.training.item_folders import (
     missing_items,
     write_item,
 )
-from uncodec.training.level_codings import draw_level_coding
+from uncodec.training.level_codings import draw_handling, draw_level_coding
 from uncodec.training.level_library import read_stretch
+from uncodec.training.mixing import Mixer
 from uncodec.training.recordings import Source
 
-__all__ = ["GateLibrary", "Tone", "draw_tone", "gate_features", "list_lossless", "rounded"]
+__all__ = [
+    "GateLibrary",
+    "GeneratorHearing",
+    "Hearing",
+    "Tone",
+    "TraceHearing",
+    "draw_tone",
+    "gate_features",
+    "list_lossless",
+    "rounded",
+]
 
 PACKAGES = (renderings.NAME, "sonic-pi-samples")
 """Folders of music, as `uncodec.training.music` fetches it, that hold lossless recordings."""
@@ -131,6 +145,42 @@ def gate_features(generator: Generator, audio: Tensor) -> Tensor:
     state = generator.initial_state(len(audio))
     power = torch.addcmul(real * real, imag, imag)
     return generator.frame_features(power, state[1], state[3])[0]
+
+
+class Hearing(Protocol):
+    """What a gate hears of signals, before anything that was learned."""
+
+    def describe(self) -> dict[str, Any]:
+        """What a library that was made with it has to go on with."""
+        ...
+
+    def __call__(self, audio: Tensor) -> Tensor:
+        """[shape=(batch, 2, samples)], left and right, to [shape=(batch, frames, features)]."""
+        ...
+
+
+@dataclass(frozen=True)
+class GeneratorHearing:
+    """What the recurrent stage of a generator of some shape hears, see `gate_features`."""
+
+    shape: GeneratorConfig
+
+    def describe(self) -> dict[str, Any]:
+        return {"window": self.shape.window, "hop": self.shape.hop}
+
+    def __call__(self, audio: Tensor) -> Tensor:
+        return gate_features(Generator(self.shape).eval(), audio)
+
+
+@dataclass(frozen=True)
+class TraceHearing:
+    """What the gate of the offline engine hears, see `uncodec.networks.gate.trace_features`."""
+
+    def describe(self) -> dict[str, Any]:
+        return {"heard": "traces"}
+
+    def __call__(self, audio: Tensor) -> Tensor:
+        return trace_features(mid_side(audio)).flatten(2)
 
 
 def list_lossless(music: Path) -> list[Source]:
@@ -234,12 +284,14 @@ class GateLibrary(ItemFolder):
     def build(
         self,
         recordings: Sequence[Source],
-        shape: GeneratorConfig,
+        hearing: Hearing,
         numbers: Sequence[int],
         *,
         seconds: float,
         seed: int,
         he_aac: bool = False,
+        mixes: float = 0.0,
+        handled: float = 0.0,
     ) -> int:
         """Build items that are not there yet; returns how many.
 
@@ -249,11 +301,19 @@ class GateLibrary(ItemFolder):
             A recording cannot be read, coded or written; what was built is kept.
         """
         self.folder.mkdir(parents=True, exist_ok=True)
-        generator = Generator(shape).eval()
+        mixers = {
+            rate: Mixer(list(recordings), sample_rate=rate, seconds=seconds, seed=seed)
+            for rate in NETWORK_RATES
+        }
         missing = missing_items(self.folder, numbers)
         for number in missing:
             rng = np.random.default_rng([seed, number, 24])
-            source, clean, rate = _draw_crop(rng, recordings, seconds)
+            if mixes > 0.0 and rng.random() < mixes:
+                rate = int(rng.choice(NETWORK_RATES))
+                name, kind, clean = f"mix {number}", "mix", mixers[rate].mix(number)
+            else:
+                source, clean, rate = _draw_crop(rng, recordings, seconds)
+                name, kind = source.path.name, source.kind
             tone = draw_tone(rng)
             clean = tone.apply(clean, rate)
             peak_db = float(rng.uniform(*_PEAK_DB))
@@ -265,14 +325,17 @@ class GateLibrary(ItemFolder):
                     made = coding.apply(clean, rate)
                 except UncodecError as error:
                     raise UncodecError(f"crop {number} ({coding}): {error}") from error
+                if handled > 0.0 and rng.random() < handled:
+                    _, made, _ = draw_handling(rng, rate).after(clean, made, rate)
                 if rng.random() < _ROUNDED[coding.codec != "clean"]:
                     made = rounded(rng, made)
                 versions.append(np.ascontiguousarray(made, np.float32))
-            heard = gate_features(generator, torch.from_numpy(np.stack(versions)))
+            samples = min(made.shape[1] for made in versions)
+            heard = hearing(torch.from_numpy(np.stack([made[:, :samples] for made in versions])))
             note = {
                 "number": number,
-                "recording": source.path.name,
-                "kind": source.kind,
+                "recording": name,
+                "kind": kind,
                 "rate": rate,
                 "frames": heard.shape[1],
                 "tone": asdict(tone),
@@ -284,11 +347,13 @@ class GateLibrary(ItemFolder):
     def complete(
         self,
         recordings: Sequence[Source],
-        shape: GeneratorConfig,
+        hearing: Hearing,
         count: int,
         *,
         seconds: float = SECONDS,
         seed: int = 0,
+        mixes: float = 0.0,
+        handled: float = 0.0,
         workers: int = 1,
         progress: Progress | None = None,
     ) -> None:
@@ -301,13 +366,18 @@ class GateLibrary(ItemFolder):
         ----------
         recordings : sequence of Source
             Lossless; those shorter than 2.6 s are left out.
-        shape : GeneratorConfig
-            Of the generator that hears them.
+        hearing : Hearing
+            Of the gate that is to learn.
         count : int
             At least 1.
         seconds : float
             Length of a crop, at least 2.6. Shorter recordings are taken whole.
         seed, workers : int
+        mixes : float
+            Share of the crops that are mixes of recordings.
+        handled : float
+            How often a crop, clean or coded, went through what people do with a sound, see
+            `uncodec.training.level_codings.draw_handling`.
         progress : callable, optional
             Called with the crops that are there and those wanted, now and then.
 
@@ -322,6 +392,8 @@ class GateLibrary(ItemFolder):
         """
         if count < 1 or workers < 1:
             raise InvalidValue(f"count={count}, workers={workers}: must be positive")
+        if not (0.0 <= mixes <= 1.0 and 0.0 <= handled <= 1.0):
+            raise InvalidValue(f"mixes={mixes}, handled={handled}: must be from 0 to 1")
         if not LEAST_SECONDS <= seconds <= 60:
             raise InvalidValue(f"seconds={seconds}: must be from {LEAST_SECONDS:g} to 60")
         long_enough = [source for source in recordings if source.seconds > LEAST_SECONDS]
@@ -330,10 +402,11 @@ class GateLibrary(ItemFolder):
                 f"recordings: must hold one of {LEAST_SECONDS:g} s or more for the gate to learn "
                 f"from, got none among {len(recordings)}"
             )
-        made = {"seconds": seconds, "seed": seed, "window": shape.window, "hop": shape.hop}
-        he_aac = "he-aac" in available()
-        lacks = begin_folder(self.folder, long_enough, **made, he_aac=he_aac)
-        build = partial(self.build, long_enough, shape, seconds=seconds, seed=seed, he_aac=he_aac)
+        made: dict[str, Any] = {"seconds": seconds, "seed": seed, "he_aac": "he-aac" in available()}
+        # Libraries without them say nothing of them, as those from before there were any.
+        made |= {name: x for name, x in (("mixes", mixes), ("handled", handled)) if x > 0.0}
+        lacks = begin_folder(self.folder, long_enough, **made, **hearing.describe())
+        build = partial(self.build, long_enough, hearing, **made)
         check = partial(check_menu, self.folder, lacks)
         fill_folder(self.folder, build, count, workers, progress, check)
         self.refresh()

@@ -13,6 +13,7 @@ from torch import Tensor
 from uncodec.errors import InvalidValue, ModelError
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig
+from uncodec.networks.gate import GateConfig, GateNetwork
 from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.levels import LevelConfig, LevelNetwork
 from uncodec.networks.store import (
@@ -29,7 +30,13 @@ from uncodec.training.codec_objective import CodecObjective
 from uncodec.training.diffusion_objective import DiffusionObjective, begin_diffusion
 from uncodec.training.distance_objective import DistanceObjective
 from uncodec.training.encoder_gain_objective import EncoderGainObjective, EncoderGainSettings
-from uncodec.training.gate_library import GateLibrary, list_lossless
+from uncodec.training.gate_library import (
+    GateLibrary,
+    GeneratorHearing,
+    TraceHearing,
+    list_lossless,
+)
+from uncodec.training.gate_network_objective import GateNetworkObjective
 from uncodec.training.gate_objective import GateObjective, GateSettings
 from uncodec.training.level_library import Examiner, LevelLibrary, Teacher
 from uncodec.training.level_objective import LevelObjective
@@ -290,7 +297,7 @@ class _GeneratorTrainer(_Trainer):
             own, tell = self.gate, _progress(told, "gate")
             self._gate_library().complete(
                 [*train, *music],
-                self.shape,
+                GeneratorHearing(self.shape),
                 own.crops,
                 seed=own.seed,
                 workers=workers,
@@ -428,12 +435,39 @@ class _LevelTrainer(_Trainer):
             library.complete(teacher, **table, workers=workers, progress=tell)
 
 
+class _GateTrainer(_Trainer):
+    """Trains the gate of the offline engine."""
+
+    table, config, network, objective = "gate", GateConfig, GateNetwork, GateNetworkObjective
+
+    def hears_music(self) -> bool:
+        return True
+
+    def make(self, kind: Any, own: Any, start: Weights | None, judged: bool) -> Any:
+        validation = GateLibrary(self.run.work / "validation") if judged else None
+        library = GateLibrary(self.run.work / "pairs")
+        return kind(self.begin(own.seed, start), library, own, validation)
+
+    def fill(
+        self, train: list[Source], validation: list[Source], workers: int, told: Listener
+    ) -> None:
+        music = [] if self.run.music is None else list_lossless(self.run.music)
+        wanted, judged = self.sizes("count")
+        for name, recordings, table in (
+            ("validation", validation, judged),
+            ("pairs", [*train, *music], wanted),
+        ):
+            library, tell = GateLibrary(self.run.work / name), _progress(told, name)
+            library.complete(recordings, TraceHearing(), **table, workers=workers, progress=tell)
+
+
 TRAINERS: dict[str, type[_Trainer]] = {
     "generator": _GeneratorTrainer,
     "diffusion": _DiffusionTrainer,
     "codec-net": _CodecNetTrainer,
     "study": _StudyTrainer,
     "levels": _LevelTrainer,
+    "gate": _GateTrainer,
 }
 """By the kind that a recipe names."""
 

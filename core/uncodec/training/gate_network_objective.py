@@ -1,0 +1,124 @@
+"""What the gate of the offline engine learns: to tell coded stretches from clean ones."""
+
+from __future__ import annotations
+
+from collections.abc import Iterator, Mapping
+from dataclasses import dataclass
+from typing import Any
+
+import numpy as np
+import torch
+from numpy.typing import NDArray
+from torch import Tensor
+from torch.nn.functional import binary_cross_entropy_with_logits
+
+from uncodec.errors import InvalidValue
+from uncodec.networks.gate import TRACES, GateNetwork, gate_opening
+from uncodec.training.feed import device_of, read_ahead, readers_for, to_device
+from uncodec.training.gate_library import GateLibrary
+from uncodec.training.loop import Objective, RunSettings
+
+__all__ = ["GateNetworkObjective", "GateNetworkSettings", "gate_network_scores"]
+
+
+@dataclass(frozen=True)
+class GateNetworkSettings:
+    """Crops.
+
+    Attributes
+    ----------
+    batch : int
+        Crops per step, an even number: one half is clean, the other coded.
+    frames : int
+        Of a crop.
+    seed : int
+        Of the batches.
+    """
+
+    batch: int = 32
+    frames: int = 430
+    seed: int = 0
+
+    def __post_init__(self) -> None:
+        if self.batch < 2 or self.batch % 2:
+            raise InvalidValue(f"batch={self.batch}: must be a positive even number")
+        if self.frames < 1:
+            raise InvalidValue(f"frames={self.frames}: must be a positive integer")
+
+
+class GateNetworkObjective(Objective[GateNetwork, Tensor]):
+    """Cross-entropy of telling coded from clean, in every frame.
+
+    Parameters
+    ----------
+    network : GateNetwork
+    library : GateLibrary
+        Of `TraceHearing`.
+    settings : GateNetworkSettings
+    validation : GateLibrary, optional
+        Scored now and then.
+    """
+
+    SETTINGS = GateNetworkSettings
+    RUN = RunSettings(warm=50, average=0.99, decay=1e-2)
+
+    def __init__(
+        self,
+        network: GateNetwork,
+        library: GateLibrary,
+        settings: GateNetworkSettings,
+        validation: GateLibrary | None = None,
+    ) -> None:
+        self.network, self.library, self.settings = network, library, settings
+        self.validation = validation
+
+    def batches(self, first: int, stop: int) -> Iterator[Tensor]:
+        device = device_of(self.network)
+        for arrays in read_ahead(self._read, first, stop, readers_for(str(device))):
+            (items,) = to_device(arrays, device)
+            yield items.float()
+
+    def _read(self, step: int) -> list[NDArray[np.float16]]:
+        own = self.settings
+        return [self.library.batch(step, own.batch, own.frames, own.seed)]
+
+    def losses(self, batch: Tensor, step: int) -> dict[str, Tensor]:
+        odds = self.network(batch.reshape(*batch.shape[:2], 2, TRACES))
+        target = torch.zeros_like(odds)
+        target[len(batch) // 2 :] = 1.0
+        return {"gate": binary_cross_entropy_with_logits(odds, target)}
+
+    def validate(self, network: GateNetwork) -> Mapping[str, Any] | None:
+        return None if self.validation is None else gate_network_scores(network, self.validation)
+
+
+@torch.inference_mode()
+def gate_network_scores(network: GateNetwork, library: GateLibrary) -> dict[str, dict[str, float]]:
+    """How far the gate opens, grouped by codec; clean crops by their kind.
+
+    Returns
+    -------
+    dict
+        For each group, such as ``"mp3"`` or ``"clean solo"``: the number of ``crops``; ``open``,
+        the mean opening from 0 to 1; ``wrong``, the share of clean crops that are open by more than
+        0.01 on average, and of coded ones that are open by less than 0.5.
+    """
+    groups: dict[str, list[float]] = {}
+    for place, note in enumerate(library.notes):
+        item = library.item(place)
+        names = [f"clean {note['kind']}", *(coding["codec"] for coding in note["codings"])]
+        for name, version in zip(names, item, strict=True):
+            traces = torch.from_numpy(version.astype(np.float32)).reshape(1, -1, 2, TRACES)
+            opening = gate_opening(network(traces.to(device_of(network))))
+            groups.setdefault(name, []).append(float(opening.mean()))
+    return {
+        name: {
+            "crops": float(len(means)),
+            "open": round(float(np.mean(means)), 4),
+            "wrong": round(
+                float(np.mean([x > 0.01 if name.startswith("clean ") else x < 0.5 for x in means])),
+                4,
+            ),
+        }
+        for name, means in sorted(groups.items())
+    }
