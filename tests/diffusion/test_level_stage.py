@@ -170,7 +170,7 @@ def test_where_nothing_was_coded_nothing_is_added():
     whole = gated(coded, missing, None)
     np.testing.assert_array_equal(gated(coded, missing, gate_of(3.0)), whole)
     assert not gated(coded, missing, gate_of(-3.0)).any()
-    half = gated(coded, missing, gate_of(-1.0))
+    half = gated(coded, missing, gate_of(0.5))
     np.testing.assert_allclose(half[:, 4096:-4096], 0.5 * whole[:, 4096:-4096], atol=1e-4)
 
 
@@ -186,6 +186,22 @@ def test_a_gate_goes_with_a_model_and_its_verdict_is_heard(levelled, tmp_path):
     coded = noise(2, -0.4)
     assert not np.array_equal(DiffusionRestorer(model=levelled)(coded, RATE), coded)
     np.testing.assert_array_equal(DiffusionRestorer(model=folder)(coded, RATE), coded)
+
+
+def test_no_verdict_before_that_of_a_gate_counts(levelled, tmp_path):
+    folder = tmp_path / "model"
+    shutil.copytree(levelled, folder)
+    shut = load_diffusion(levelled).network
+    made = DiffusionNetwork(shut.config)
+    made.load_state_dict(shut.state_dict())
+    for gate in (made.gate, made.live.gate):
+        torch.nn.init.zeros_(gate.weight)
+        torch.nn.init.constant_(gate.bias, -9.0)
+    save_weights(folder, made, name="small", version="1")
+    coded = noise(2, -0.4)
+    np.testing.assert_array_equal(DiffusionRestorer(model=folder)(coded, RATE), coded)
+    save_weights(folder, gate_of(3.0), name="gate", version="1")
+    assert not np.array_equal(DiffusionRestorer(model=folder)(coded, RATE), coded)
 
 
 def test_a_gate_without_level_networks_is_refused(plain, tmp_path):

@@ -81,6 +81,20 @@ def test_a_shut_gate_leaves_the_signal_alone(network):
     assert delta.abs().max() == 0
 
 
+@torch.inference_mode()
+def test_where_a_gate_network_decides_its_own_verdict_does_not_count(network):
+    torch.nn.init.zeros_(network.gate.weight)
+    scene = look_at(frames_of(noise(20_000)))
+    missing = 0.3 * frames_of(noise(20_000, 7))
+    made = []
+    for odds in (-2.0, 5.0):
+        torch.nn.init.constant_(network.gate.bias, odds)
+        made.append(network(scene, missing, torch.tensor([0.0]), gated=False)[0])
+    gated, _ = network(scene, missing, torch.tensor([0.0]))
+    assert torch.equal(made[0], made[1])
+    assert torch.equal(made[1], gated)
+
+
 def test_trusted_bins_stay(network):
     with torch.no_grad():
         network.decide.bias[:2] = 1e4

@@ -47,7 +47,7 @@ def train(
         typer.Option(
             metavar="FOLDER",
             help="Music as make training-data fetches it. A level network also learns from what "
-            "was coded before, the gate of a live generator from what was not.",
+            "was coded before, a gate from what was not.",
             show_default=False,
         ),
     ] = None,

@@ -214,7 +214,7 @@ class DiffusionEngine:
             state = audio_to_frames(added, window, hop)
             at = torch.full((1,), now, dtype=torch.float32, device=device)
             with torch.autocast(torch.device(device).type, torch.bfloat16, enabled=self._half):
-                delta, _ = self.model.network(scene, state, at)
+                delta, _ = self.model.network(scene, state, at, self.model.gate is None)
             noise = None
             if self.sampler == "sde" and later < 1.0:
                 white = self._white(number, first + span.start, coded.shape[1])

@@ -205,7 +205,9 @@ class DiffusionNetwork(nn.Module):
         self.live.eval()
         return self
 
-    def forward(self, scene: Scene, missing: Tensor, time: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, scene: Scene, missing: Tensor, time: Tensor, gated: bool = True
+    ) -> tuple[Tensor, Tensor]:
         """Predict the restored signal.
 
         Parameters
@@ -216,13 +218,17 @@ class DiffusionNetwork(nn.Module):
             What the restoration has added to it so far.
         time : Tensor [shape=(batch,)]
             How far it is, from 0 (the start) to 1 (restored).
+        gated : bool
+            Whether the network's own verdict counts. Where a gate network decides afterwards, it
+            does not.
 
         Returns
         -------
         delta : Tensor [shape=(batch, 2, frames, bins)], complex
             Restored less coded.
         damage : Tensor [shape=(batch, frames)]
-            Log odds that the signal is damaged. At -1 and below the delta is exactly 0.
+            Log odds that the signal is damaged. If it counts, the delta is exactly 0 at -1 and
+            below.
         """
         features = self._features(scene, missing)
         tokens = self._enter(features)
@@ -236,7 +242,9 @@ class DiffusionNetwork(nn.Module):
         del features, tokens
         # Over two seconds the odds of damaged and undamaged recordings hardly meet: of the
         # validation set's, the least sure were at +3 (Opus 64 kb/s) and at -3.
-        gate = (0.5 + 0.5 * damage).clamp(0.0, 1.0) * scene.sounding
+        gate = scene.sounding
+        if gated:
+            gate = gate * (0.5 + 0.5 * damage).clamp(0.0, 1.0)
         trust = torch.sigmoid(chosen[:, 0:2] + (4.0 * scene.content - 2.0))
         open_ = gate[:, None, :, None] * (1.0 - trust)
         gain = torch.expm1(1.5 * torch.tanh(chosen[:, 2:4])) * (1.0 - trust)

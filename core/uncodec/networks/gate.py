@@ -26,8 +26,10 @@ WINDOW = 2048
 TRACES = 3 * BANDS
 """Numbers that describe one frame of mid or of side."""
 
-# Log odds of damage at which nothing is changed, and from which on all is.
-_SHUT, _OPEN = -2.0, 0.0
+# Log odds of damage up to which nothing is changed, and from which on all is; frames to either side
+# that they are averaged over (four seconds).
+_SHUT, _OPEN = 0.0, 1.0
+_AROUND = 344
 
 
 @dataclass(frozen=True)
@@ -136,5 +138,20 @@ class GateNetwork(nn.Module):
 
 
 def gate_opening(odds: Tensor) -> Tensor:
-    """Share of a change that is kept, from log odds of damage: none up to -2, all from 0 on."""
-    return ((odds - _SHUT) / (_OPEN - _SHUT)).clamp(0.0, 1.0)
+    """Share of a change that is kept: none up to even odds around a frame, all from 1 on.
+
+    Parameters
+    ----------
+    odds : Tensor [shape=(batch, frames)]
+        From `GateNetwork`. Averaged over four seconds to either side: a recording is told apart
+        more surely than a frame.
+
+    Returns
+    -------
+    Tensor [shape=(batch, frames)]
+        From 0 to 1.
+    """
+    around = torch.nn.functional.avg_pool1d(
+        odds[:, None], 2 * _AROUND + 1, stride=1, padding=_AROUND, count_include_pad=False
+    )[:, 0]
+    return ((around - _SHUT) / (_OPEN - _SHUT)).clamp(0.0, 1.0)

@@ -77,6 +77,8 @@ KINDS: dict[str, tuple[type[Any], type[Any], torch.dtype]] = {
     "levels": (LevelConfig, LevelNetwork, torch.float16),
     "gate": (GateConfig, GateNetwork, torch.float16),
 }
+# Log odds that make a generator take everything for damaged.
+SURELY = 30.0
 # Networks that go beside the weights of another, and where.
 BESIDE: tuple[tuple[type[nn.Module], str], ...] = ((LevelNetwork, LEVELS), (GateNetwork, GATE))
 
@@ -340,10 +342,14 @@ def _check_levels(levels: LevelConfig, generator: GeneratorConfig, path: str) ->
 def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
     network, header = _build(path, "diffusion", device)
     diffusion = cast(DiffusionNetwork, network)
+    gate, gate_digest = _beside(path, "gate", GATE, device)
+    if gate is not None:
+        # It decides at the end, and no verdict before counts.
+        with torch.no_grad():
+            diffusion.live.gate.bias.fill_(SURELY)
     live = _ready(diffusion.live, None, header, path, device)
     beside = [_beside(path, "levels", file, device) for file in (LEVELS, SECOND_LEVELS)]
     levels = tuple(network for network, _ in beside if network is not None)
-    gate, gate_digest = _beside(path, "gate", GATE, device)
     if levels and diffusion.config.hop != HOP:
         rule = f"levels: must go with a hop of {HOP}"
         raise ModelError(f"{Path(path).with_name(LEVELS)}: {rule}, got {diffusion.config.hop}")

@@ -14,8 +14,10 @@ from torch.nn.functional import binary_cross_entropy_with_logits
 
 from uncodec.errors import InvalidValue
 from uncodec.networks.gate import TRACES, GateNetwork, gate_opening
+from uncodec.networks.level_features import BANDS, FLOOR
 from uncodec.training.feed import device_of, read_ahead, readers_for, to_device
 from uncodec.training.gate_library import GateLibrary
+from uncodec.training.level_variation import draw_colour
 from uncodec.training.loop import Objective, RunSettings
 
 __all__ = ["GateNetworkObjective", "GateNetworkSettings", "gate_network_scores"]
@@ -31,12 +33,15 @@ class GateNetworkSettings:
         Crops per step, an even number: one half is clean, the other coded.
     frames : int
         Of a crop.
+    varied : bool
+        Crops are given other colours and other levels, so that no recording is learned by heart.
     seed : int
         Of the batches.
     """
 
     batch: int = 32
     frames: int = 430
+    varied: bool = True
     seed: int = 0
 
     def __post_init__(self) -> None:
@@ -80,7 +85,12 @@ class GateNetworkObjective(Objective[GateNetwork, Tensor]):
 
     def _read(self, step: int) -> list[NDArray[np.float16]]:
         own = self.settings
-        return [self.library.batch(step, own.batch, own.frames, own.seed)]
+        crops = self.library.batch(step, own.batch, own.frames, own.seed)
+        if own.varied:
+            rng = np.random.default_rng([own.seed, step, 26])
+            for levels in crops.reshape(*crops.shape[:2], 2, TRACES)[..., :BANDS]:
+                _vary(rng, levels)
+        return [crops]
 
     def losses(self, batch: Tensor, step: int) -> dict[str, Tensor]:
         odds = self.network(batch.reshape(*batch.shape[:2], 2, TRACES))
@@ -90,6 +100,16 @@ class GateNetworkObjective(Objective[GateNetwork, Tensor]):
 
     def validate(self, network: GateNetwork) -> Mapping[str, Any] | None:
         return None if self.validation is None else gate_network_scores(network, self.validation)
+
+
+def _vary(rng: np.random.Generator, levels: NDArray[np.float16]) -> None:
+    """Give a crop's levels, [shape=(frames, 2, 64)], another colour, in place; never a louder one.
+
+    What lies at the floor would rise from it, as no recording's does.
+    """
+    colour = draw_colour(rng)
+    levels += (colour - colour.max() - rng.uniform(0.0, 1.0)).astype(np.float16)
+    np.maximum(levels, np.float16(FLOOR), out=levels)
 
 
 @torch.inference_mode()

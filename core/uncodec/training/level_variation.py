@@ -7,7 +7,7 @@ from numpy.typing import NDArray
 
 from uncodec.networks.level_features import BAND, BANDS, FEATURES, FLOOR, LOW_BINS
 
-__all__ = ["vary"]
+__all__ = ["draw_colour", "vary"]
 
 
 def vary(rng: np.random.Generator, item: NDArray[np.float16], bands: int, is_clean: bool) -> int:
@@ -17,7 +17,7 @@ def vary(rng: np.random.Generator, item: NDArray[np.float16], bands: int, is_cle
     lies below is what is to be learned; another slope; at times a lower cut-off. Returns the bands
     to trust then.
     """
-    gain = rng.uniform(-1.5, 0.5) + _colour(rng) + _slope(rng)
+    gain = rng.uniform(-1.5, 0.5) + draw_colour(rng)
     item[..., :BANDS] += gain.astype(np.float16)
     item[..., 2 * BANDS : FEATURES] += np.interp(
         (np.arange(LOW_BINS) - BAND / 2) / BAND, np.arange(BANDS), gain
@@ -34,7 +34,12 @@ def vary(rng: np.random.Generator, item: NDArray[np.float16], bands: int, is_cle
     return bands
 
 
-def _colour(rng: np.random.Generator) -> NDArray[np.float64]:
+def draw_colour(rng: np.random.Generator) -> NDArray[np.float64]:
+    """Draw another colour for a recording: what to add to the levels of its bands, in decades."""
+    return _curve(rng) + _slope(rng)
+
+
+def _curve(rng: np.random.Generator) -> NDArray[np.float64]:
     """A smooth curve over the bands, some 1.5 dB up and down, in decades."""
     place = np.sqrt((np.arange(BANDS) + 0.5) / BANDS)
     waves = [

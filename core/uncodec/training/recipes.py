@@ -86,7 +86,7 @@ class Run:
         gone on with has begun already.
     music : Path or None
         Folder of music, see `uncodec.training.music`, for networks that learn from it: level
-        networks from what was coded before, the gate of a generator from what was not.
+        networks from what was coded before, gates from what was not.
     """
 
     work: Path
