@@ -170,7 +170,7 @@ def test_where_nothing_was_coded_nothing_is_added():
     whole = gated(coded, missing, None)
     np.testing.assert_array_equal(gated(coded, missing, gate_of(3.0)), whole)
     assert not gated(coded, missing, gate_of(-3.0)).any()
-    half = gated(coded, missing, gate_of(0.5))
+    half = gated(coded, missing, gate_of(-0.5))
     np.testing.assert_allclose(half[:, 4096:-4096], 0.5 * whole[:, 4096:-4096], atol=1e-4)
 
 

@@ -63,8 +63,8 @@ def test_a_quieter_recording_is_judged_alike():
         assert (loud - soft).abs().max() < 0.3 * loud.std() + 0.1
 
 
-def test_the_gate_is_shut_below_even_odds_and_open_above():
-    odds = torch.tensor([-9.0, 0.0, 0.5, 1.0, 9.0])[:, None].expand(5, 30)
+def test_the_gate_is_open_from_even_odds_upwards():
+    odds = torch.tensor([-9.0, -1.0, -0.5, 0.0, 9.0])[:, None].expand(5, 30)
     assert gate_opening(odds)[:, 7].tolist() == [0.0, 0.0, 0.5, 1.0, 1.0]
 
 
@@ -72,8 +72,8 @@ def test_what_lies_seconds_away_counts_and_what_lies_further_does_not():
     odds = torch.full((1, 4000), -3.0)
     odds[:, 2000:] = 3.0
     opening = gate_opening(odds)[0]
-    assert not opening[:1990].any()
-    assert (opening[2200:] == 1.0).all()
+    assert not opening[:1850].any()
+    assert (opening[2010:] == 1.0).all()
     lone = torch.full((1, 4000), -3.0)
     lone[:, 2000] = 9.0
     assert not gate_opening(lone).any()

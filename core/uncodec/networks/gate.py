@@ -28,7 +28,7 @@ TRACES = 3 * BANDS
 
 # Log odds of damage up to which nothing is changed, and from which on all is; frames to either side
 # that they are averaged over (four seconds).
-_SHUT, _OPEN = 0.0, 1.0
+_SHUT, _OPEN = -1.0, 0.0
 _AROUND = 344
 
 
@@ -138,7 +138,7 @@ class GateNetwork(nn.Module):
 
 
 def gate_opening(odds: Tensor) -> Tensor:
-    """Share of a change that is kept: none up to even odds around a frame, all from 1 on.
+    """Share of a change that is kept: none up to log odds of -1 around a frame, all from 0 on.
 
     Parameters
     ----------
