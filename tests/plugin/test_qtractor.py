@@ -172,11 +172,31 @@ def ports(environment: dict[str, str]) -> str:
     ).stdout
 
 
-def wait_for(condition: Callable[[], bool], log: Path) -> None:
-    end = time.monotonic() + 60
+def comes_within(seconds: float, condition: Callable[[], bool]) -> bool:
+    end = time.monotonic() + seconds
     while not condition():
-        assert time.monotonic() < end, log.read_text(errors="replace")
+        if time.monotonic() > end:
+            return False
         time.sleep(0.1)
+    return True
+
+
+def wait_for(condition: Callable[[], bool], log: Path) -> None:
+    assert comes_within(60, condition), log.read_text(errors="replace")
+
+
+@contextmanager
+def qtractor(session: Path, environment: dict[str, str], log: Path) -> Iterator[None]:
+    """Qtractor with the ports of a session, which come before its tracks and their plugins.
+
+    Now and then it hangs before that, and is started again.
+    """
+    for _ in range(3):
+        with running("qtractor", session, environment=environment, log=log):
+            if comes_within(40, lambda: all(port in ports(environment) for port in PORTS)):
+                yield
+                return
+    pytest.fail(f"Qtractor never had its ports: {log.read_text(errors='replace')}")
 
 
 def state(clap: str, **settings: float) -> str:
@@ -209,8 +229,7 @@ def play(
     subprocess.run(["cc", "-shared", "-fPIC", "-o", library, SEQUENCER], check=True)
     shown = environment | {"DISPLAY": screen, "LD_PRELOAD": str(library)}
     log = folder / "qtractor.log"
-    with running("qtractor", folder / "null.qtr", environment=shown, log=log):
-        wait_for(lambda: all(port in ports(environment) for port in PORTS), log)
+    with qtractor(folder / "null.qtr", shown, log):
         # The ports come before the tracks.
         time.sleep(2)
         # The buffer holds all of it, lest a busy machine lose any.
