@@ -2,7 +2,7 @@
 
 from __future__ import annotations
 
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
@@ -12,46 +12,33 @@ from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
-from uncodec.errors import InvalidValue
 from uncodec.networks.gate import TRACES, GateNetwork, gate_opening
 from uncodec.networks.level_features import BANDS, FLOOR
-from uncodec.training.feed import device_of, read_ahead, readers_for, to_device
+from uncodec.training.feed import device_of
+from uncodec.training.gate_crops import GateCropObjective, GateCrops
 from uncodec.training.gate_library import GateLibrary
 from uncodec.training.level_variation import draw_colour
-from uncodec.training.loop import Objective, RunSettings
+from uncodec.training.loop import RunSettings
 
 __all__ = ["GateNetworkObjective", "GateNetworkSettings", "gate_network_scores"]
 
 
 @dataclass(frozen=True)
-class GateNetworkSettings:
-    """Crops.
+class GateNetworkSettings(GateCrops):
+    """Crops, and whether they are varied.
 
     Attributes
     ----------
-    batch : int
-        Crops per step, an even number: one half is clean, the other coded.
-    frames : int
-        Of a crop.
+    batch, frames, seed : int
+        See `GateCrops`.
     varied : bool
         Crops are given other colours and other levels, so that no recording is learned by heart.
-    seed : int
-        Of the batches.
     """
 
-    batch: int = 32
-    frames: int = 430
     varied: bool = True
-    seed: int = 0
-
-    def __post_init__(self) -> None:
-        if self.batch < 2 or self.batch % 2:
-            raise InvalidValue(f"batch={self.batch}: must be a positive even number")
-        if self.frames < 1:
-            raise InvalidValue(f"frames={self.frames}: must be a positive integer")
 
 
-class GateNetworkObjective(Objective[GateNetwork, Tensor]):
+class GateNetworkObjective(GateCropObjective[GateNetwork]):
     """Cross-entropy of telling coded from clean, in every frame.
 
     Parameters
@@ -77,20 +64,13 @@ class GateNetworkObjective(Objective[GateNetwork, Tensor]):
         self.network, self.library, self.settings = network, library, settings
         self.validation = validation
 
-    def batches(self, first: int, stop: int) -> Iterator[Tensor]:
-        device = device_of(self.network)
-        for arrays in read_ahead(self._read, first, stop, readers_for(str(device))):
-            (items,) = to_device(arrays, device)
-            yield items.float()
-
-    def _read(self, step: int) -> list[NDArray[np.float16]]:
-        own = self.settings
-        crops = self.library.batch(step, own.batch, own.frames, own.seed)
-        if own.varied:
-            rng = np.random.default_rng([own.seed, step, 26])
+    def crops(self, step: int) -> NDArray[np.float16]:
+        crops = super().crops(step)
+        if self.settings.varied:
+            rng = np.random.default_rng([self.settings.seed, step, 26])
             for levels in crops.reshape(*crops.shape[:2], 2, TRACES)[..., :BANDS]:
                 _vary(rng, levels)
-        return [crops]
+        return crops
 
     def losses(self, batch: Tensor, step: int) -> dict[str, Tensor]:
         odds = self.network(batch.reshape(*batch.shape[:2], 2, TRACES))

@@ -9,21 +9,21 @@ from __future__ import annotations
 
 import copy
 import math
-from collections.abc import Iterator, Mapping
+from collections.abc import Mapping
 from dataclasses import dataclass
 from typing import Any
 
 import numpy as np
 import torch
-from numpy.typing import NDArray
 from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits, mse_loss
 
 from uncodec.errors import InvalidValue
 from uncodec.networks.generator import Generator
-from uncodec.training.feed import device_of, read_ahead, readers_for, to_device
+from uncodec.training.feed import device_of, to_device
+from uncodec.training.gate_crops import GateCropObjective, GateCrops
 from uncodec.training.gate_library import GateLibrary, gate_features
-from uncodec.training.loop import Objective, RunSettings
+from uncodec.training.loop import RunSettings
 from uncodec.training.pair_objective import means_by_coding, name_of_coding
 from uncodec.training.pairs import PairSet
 
@@ -34,15 +34,13 @@ FIRST = 20
 
 
 @dataclass(frozen=True)
-class GateSettings:
+class GateSettings(GateCrops):
     """Crops, and how far the other layers are kept to what they heard.
 
     Attributes
     ----------
-    batch : int
-        Crops per step, an even number: one half is clean, the other coded.
-    frames : int
-        Of a crop.
+    batch, frames : int
+        See `GateCrops`; more frames than the first ones, which nothing is asked of.
     weight : float
         Of the mean square by which what is laid out for coded crops differs from what it was.
     crops : int
@@ -51,15 +49,12 @@ class GateSettings:
         Of the library and of the batches.
     """
 
-    batch: int = 32
     frames: int = 215
     weight: float = 1.0
     crops: int = 2000
-    seed: int = 0
 
     def __post_init__(self) -> None:
-        if self.batch < 2 or self.batch % 2:
-            raise InvalidValue(f"batch={self.batch}: must be a positive even number")
+        super().__post_init__()
         if self.frames <= FIRST:
             raise InvalidValue(f"frames={self.frames}: must be more than {FIRST}")
         if not 0 <= self.weight < math.inf:
@@ -68,7 +63,7 @@ class GateSettings:
             raise InvalidValue(f"crops={self.crops}: must be a positive integer")
 
 
-class GateObjective(Objective[Generator, Tensor]):
+class GateObjective(GateCropObjective[Generator]):
     """Cross-entropy of telling coded from clean, while what is laid out stays as it was.
 
     Parameters
@@ -97,16 +92,6 @@ class GateObjective(Objective[Generator, Tensor]):
         network.requires_grad_(False)
         for part in (network.encode, network.recur, network.gate, network.layout):
             part.requires_grad_(True)
-
-    def batches(self, first: int, stop: int) -> Iterator[Tensor]:
-        device = device_of(self.network)
-        for arrays in read_ahead(self._read, first, stop, readers_for(str(device))):
-            (items,) = to_device(arrays, device)
-            yield items.float()
-
-    def _read(self, step: int) -> list[NDArray[np.float16]]:
-        own = self.settings
-        return [self.library.batch(step, own.batch, own.frames, own.seed)]
 
     def losses(self, batch: Tensor, step: int) -> dict[str, Tensor]:
         network, coded = self.network, batch[len(batch) // 2 :]
