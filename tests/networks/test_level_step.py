@@ -40,8 +40,8 @@ def spectra(seed=0, channels=2):
 @torch.inference_mode()
 def whole(network, frames):
     heard = level_features(torch.from_numpy(frames[:, :2].transpose(1, 0, 2).copy()))
-    _, _, played, state = network(heard.transpose(0, 1)[None], network.initial_state(1))
-    return played[0].numpy(), state
+    level, spread, played, state = network(heard.transpose(0, 1)[None], network.initial_state(1))
+    return played[0].numpy(), network.loudest(level, spread)[0].numpy(), state
 
 
 def heard(step, frames):
@@ -54,7 +54,7 @@ def heard(step, frames):
 
 def test_frames_give_the_levels_of_a_run(network):
     frames, step = spectra(channels=6), LevelStep(network)
-    played, state = whole(network, frames)
+    played, _, state = whole(network, frames)
     assert np.allclose(heard(step, frames), played, atol=1e-4)
     for got, wanted in zip(step.state(), state, strict=True):
         assert torch.allclose(got, wanted, atol=1e-4)
@@ -84,11 +84,12 @@ def test_a_delta_is_filled_as_in_runs(network, channels, amount, gain):
     delta = spectra(7)[:, :channels]
     delta[:, :, 300:] = delta[:, :, 200:413]
     coded = torch.view_as_real(torch.from_numpy(frames)).transpose(0, 1)[None, :channels]
-    played, _ = whole(network, frames)
-    said = torch.from_numpy(played)[None, :, :channels]
+    said, loudest = (
+        torch.from_numpy(levels)[None, :, :channels] for levels in whole(network, frames)[:2]
+    )
     there = band_levels(torch.from_numpy(frames))[None, :, :channels]
     own = torch.view_as_real(torch.from_numpy(delta)).transpose(0, 1)[None]
-    wanted = set_levels(own, there, said, torch.full((1, FRAMES), amount))
+    wanted = set_levels(own, there, said, loudest, torch.full((1, FRAMES), amount))
     wanted = wanted + gain * (wanted + coded)
     wanted[:, :, :, 0] = own[:, :, :, 0]
     got = (delta + gain * (delta + frames[:, :channels])).astype(np.complex64)

@@ -74,8 +74,22 @@ def test_what_sounds_in_an_empty_band_has_the_level_that_was_said(levelled, gene
 def test_what_the_codec_kept_keeps_the_generators_delta(generator):
     delta = generator(spectra(), generator.initial_state(1))[0]
     coded = torch.zeros(1, 12, 2, BANDS)
-    same = set_levels(delta, coded, coded, torch.ones(1, 12))
+    same = set_levels(delta, coded, coded, coded + 9.0, torch.ones(1, 12))
     assert torch.allclose(same, delta, rtol=0.02, atol=1e-6)
+
+
+@torch.inference_mode()
+def test_what_is_not_missing_is_not_filled_louder_than_is_likely():
+    delta = torch.randn(1, 2, 3, SMALL.bins, 2)
+    coded = torch.full((1, 3, 2, BANDS), -4.0)
+    loudest = coded + torch.linspace(-2.0, 2.0, BANDS)
+    held = power_levels(set_levels(delta, coded, coded, loudest, torch.ones(1, 3)))
+    lacking = torch.log10((torch.pow(10.0, loudest) - 1e-4).clamp_min(1e-4)).transpose(1, 2)
+    own = power_levels(delta)
+    assert torch.allclose(held, torch.minimum(own, lacking), atol=1e-2)
+    assert torch.allclose(held[..., :32], torch.tensor(-4.0), atol=1e-2)
+    as_it_was = set_levels(delta, coded, coded, torch.full_like(coded, 9.0), torch.ones(1, 3))
+    assert torch.allclose(as_it_was, delta, rtol=1e-3)
 
 
 @torch.inference_mode()
@@ -90,7 +104,8 @@ def test_an_undamaged_signal_gets_nothing(levelled):
 def test_a_band_without_texture_is_not_raised_without_end():
     delta = torch.full((1, 2, 3, SMALL.bins, 2), 1e-4)
     coded = torch.full((1, 3, 2, BANDS), -8.0)
-    loud = set_levels(delta, coded, torch.full_like(coded, 3.0), torch.ones(1, 3))
+    wanted = torch.full_like(coded, 3.0)
+    loud = set_levels(delta, coded, wanted, wanted, torch.ones(1, 3))
     assert torch.allclose(loud[:, :, :, 1:], delta[:, :, :, 1:] * 30.0, rtol=1e-3)
 
 
@@ -99,7 +114,7 @@ def test_texture_is_learned_also_beside_bands_that_lack_nothing():
     coded = torch.zeros(1, 3, 2, BANDS)
     played = coded.clone()
     played[..., 40:] += 2.0
-    set_levels(delta, coded, played, torch.ones(1, 3)).square().log1p().sum().backward()
+    set_levels(delta, coded, played, played, torch.ones(1, 3)).square().log1p().sum().backward()
     assert delta.grad is not None
     assert torch.isfinite(delta.grad).all()
     assert delta.grad[:, :, :, 400:].abs().sum() > 0

@@ -54,6 +54,15 @@ def test_a_manifest_lists_what_was_unpacked(tmp_path):
     assert listed[0].cutoff_hz == pytest.approx(10000 * 0.96, rel=0.03)
 
 
+def test_what_no_codec_touched_teaches_all_of_its_bands(tmp_path):
+    rendered = tmp_path / "renderings"
+    rendered.mkdir()
+    (rendered / ".unpacked").write_text("1\n")
+    flute = shaped(8, [(0, 0), (9900, -20), (10100, -120), (22050, -120)])
+    sf.write(rendered / "solo-0.flac", flute, RATE)
+    assert [entry.cutoff_hz for entry in list_music(tmp_path)] == [RATE // 2]
+
+
 def test_a_folder_without_a_manifest_is_refused(tmp_path):
     with pytest.raises(AudioFileError, match="must be a manifest of music"):
         read_manifest(tmp_path)

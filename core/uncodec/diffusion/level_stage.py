@@ -94,11 +94,11 @@ class LevelStage:
                 out[:] = 0.0
                 return
             features = level_features(heard).transpose(0, 1)[None]
-            played = self._played(features, sounding)
+            played, loudest = (x[:, span] for x in self._said(features, sounding))
             frames = torch.view_as_real(added[None, :, span])
             share = torch.ones_like(opening)
             levels = features[:, span, :, :BANDS]
-            frames = set_levels_offline(frames, levels, played[:, span], share)
+            frames = set_levels_offline(frames, levels, played, loudest, share)
             frames = frames * opening[:, None, :, None, None]
             delta = torch.view_as_complex(frames.contiguous())
             coded_frames = heard[None, :, span].contiguous()
@@ -106,13 +106,15 @@ class LevelStage:
             samples = change_to_audio(delta, coded_frames, WINDOW, HOP, share)
             out[:] = samples[0, :, HOP:-HOP].cpu().numpy()
 
-    def _played(self, features: Tensor, sounding: slice) -> Tensor:
-        """Levels to be played of the frames that sound."""
-        played = torch.full_like(features[..., :BANDS], FLOOR)
+    def _said(self, features: Tensor, sounding: slice) -> tuple[Tensor, Tensor]:
+        """Levels to be played, and those not likely to have been exceeded, of frames that sound."""
+        played, loudest = (torch.full_like(features[..., :BANDS], FLOOR) for _ in range(2))
         around = features[:, sounding]
-        said = [network(around, network.initial_state(1))[2] for network in self._networks]
-        played[:, sounding] = torch.stack(said).mean(0)
-        return played
+        for network in self._networks:
+            level, spread, wanted, _ = network(around, network.initial_state(1))
+            played[:, sounding] += (wanted - FLOOR) / len(self._networks)
+            loudest[:, sounding] += (network.loudest(level, spread) - FLOOR) / len(self._networks)
+        return played, loudest
 
     def _opening(self, audio: Tensor, sounding: slice) -> Tensor:
         """Share of what was added that is kept, [shape=(1, frames)]."""

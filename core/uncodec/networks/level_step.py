@@ -30,6 +30,7 @@ Halves = NDArray[np.uint16]
 # Single precision throughout: a bare number would make Numba compute in double.
 _ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(4.0)
 _LEANING, _SURELY = np.float32(LevelNetwork.LEANING), np.float32(LevelNetwork.SURELY)
+_LIKELY = np.float32(LevelNetwork.LIKELY)
 _HALF, _QUARTER, _TEN = np.float32(0.5), np.float32(0.25), np.float32(10.0)
 _FLOOR, _TINY = np.float32(10.0**FLOOR), np.float32(torch.finfo(torch.float32).eps)
 _BELOW, _DROP, _NARROWEST = np.float32(1.5), np.float32(0.05), np.float32(0.02)
@@ -197,8 +198,16 @@ _think_kernel = compiled(
 )
 
 
-def _play(said: Array, base: Array, coded: Array, held: Array, deep: float, played: Array) -> None:
-    """Write the levels to be played."""
+def _play(
+    said: Array,
+    base: Array,
+    coded: Array,
+    held: Array,
+    deep: float,
+    played: Array,
+    loudest: Array,
+) -> None:
+    """Write the levels to be played, and those that are not likely to have been exceeded."""
     bottom = held[0] - np.float32(deep)
     for channel in range(2):
         for band in range(BANDS):
@@ -211,10 +220,12 @@ def _play(said: Array, base: Array, coded: Array, held: Array, deep: float, play
             there = coded[channel, band]
             lost = _ONE / (_ONE + np.exp((there + _SURELY - cautious) / _OPENING))
             played[channel, band] = cautious + (_ONE - _LEANING) * lost * (level - cautious)
+            loudest[channel, band] = level + _LIKELY * spread
 
 
 _play_kernel = compiled(
-    "void(float32[::1], float32[:, ::1], float32[:, ::1], float32[::1], float64, float32[:, ::1])",
+    "void(float32[::1], float32[:, ::1], float32[:, ::1], float32[::1], float64, float32[:, ::1],"
+    " float32[:, ::1])",
     _play,
     fastmath={"reassoc", "contract"},
 )
@@ -225,6 +236,7 @@ def _fill(
     delta: Spectrum,
     levels: Array,
     played: Array,
+    loudest: Array,
     amount: float,
     gain: float,
 ) -> None:
@@ -240,15 +252,19 @@ def _fill(
                 added = out[i] - raised * coded[i]
                 own += added.real * added.real + added.imag * added.imag
             own /= np.float32(BAND) * (_ONE + raised) * (_ONE + raised)
-            lacking = max(_TEN**wanted - _TEN**there, _ZERO)
+            present = _TEN**there
+            lacking = max(_TEN**wanted - present, _ZERO)
             factor = min(np.sqrt(lacking / (own + _NOTHING)), _MOST) * share
-            factor = _ONE + filled * (factor - _ONE)
+            allowed = max(_TEN ** loudest[channel, band] - present, present)
+            held = min(np.sqrt(allowed / (own + _NOTHING)), _ONE)
+            factor = held + filled * (factor - held)
             for i in range(BAND * band, BAND * band + BAND):
                 out[i] = factor * (out[i] - raised * coded[i]) + raised * coded[i]
 
 
 _fill_kernel = compiled(
-    "void(complex64[:, :], complex64[:, :], float32[:, ::1], float32[:, ::1], float64, float64)",
+    "void(complex64[:, :], complex64[:, :], float32[:, ::1], float32[:, ::1], float32[:, ::1],"
+    " float64, float64)",
     _fill,
     fastmath={"reassoc", "contract"},
 )
@@ -288,6 +304,7 @@ class LevelStep:
         self._base: Array = np.zeros((2, BANDS), np.float32)
         self.coded: Array = np.zeros((2, BANDS), np.float32)
         self.played: Array = np.zeros((2, BANDS), np.float32)
+        self._loudest: Array = np.zeros((2, BANDS), np.float32)
         self.load(config.initial_state(1))
 
     def load(self, state: tuple[Tensor, Tensor]) -> None:
@@ -324,7 +341,7 @@ class LevelStep:
         _hear_kernel(spectra, self._numbers, self._held, self.coded, self._base, self._heard)
         _think_kernel(self._heard, self._recurrent, *self._weights, *self._room)
         said, deep = self._room[-1], LevelNetwork.DEEP
-        _play_kernel(said, self._base, self.coded, self._held, deep, self.played)
+        _play_kernel(said, self._base, self.coded, self._held, deep, self.played, self._loudest)
 
     def fill_into(self, spectra: Spectrum, delta: Spectrum, amount: float, gain: float) -> None:
         """Give the delta of the frame last heard the levels to be played, see `set_levels`.
@@ -339,7 +356,7 @@ class LevelStep:
         gain : float
             The encoder gain less 1.
         """
-        _fill_kernel(spectra, delta, self.coded, self.played, amount, gain)
+        _fill_kernel(spectra, delta, self.coded, self.played, self._loudest, amount, gain)
 
 
 def _packed(network: LevelNetwork) -> tuple[Any, ...]:

@@ -24,7 +24,8 @@ OPENED_SLOPE, OPENED_AT_EVEN = 0.5, 0.5
 """Share of the amplitude to be added per log odds of damage, and at even odds; from 0 to 1."""
 FILLED_FROM = 1.0
 """Decades that a band must lie below what is said to get its level. A band that lies nearer may not
-be missing. It keeps the generator's delta, for a wrong level would cost its fidelity."""
+be missing. It keeps the generator's delta, for a wrong level would cost its fidelity; but not where
+that is louder than both what is there and what is likely."""
 MOST_GAIN = 30.0
 """What the delta of a band is raised by at most: a band of next to nothing has no texture."""
 MOST_GAIN_OFFLINE = 8.0
@@ -56,8 +57,10 @@ class LevelledGenerator(nn.Module):
         delta, damage, own = self.generator.repair(spectra, own)
         coded = spectra[:, 0:2]
         features = self.features(coded)
-        _, _, played, (held, recurrent) = self.levels(features, (state[5], state[6]))
-        delta = set_levels(delta, features[..., : self.bands], played, opened(damage))
+        level, spread, played, (held, recurrent) = self.levels(features, (state[5], state[6]))
+        loudest = self.levels.loudest(level, spread)
+        there = features[..., : self.bands]
+        delta = set_levels(delta, there, played, loudest, opened(damage))
         delta, heard = self.generator.turn_up(coded, delta, damage, own[4])
         return delta, damage, (own[0], own[1], own[2], own[3], heard, held, recurrent)
 
@@ -85,6 +88,7 @@ def set_levels(
     delta: Tensor,
     coded: Tensor,
     played: Tensor,
+    loudest: Tensor,
     amount: Tensor,
     missing: float = FILLED_FROM,
     opening: float = OPENING,
@@ -96,8 +100,9 @@ def set_levels(
     ----------
     delta : Tensor [shape=(batch, channels, frames, 513, 2)]
         Real view of the spectra of what is added.
-    coded, played : Tensor [shape=(batch, frames, channels, 64)]
-        log10 of mean power of what the codec left and of what is to be heard.
+    coded, played, loudest : Tensor [shape=(batch, frames, channels, 64)]
+        log10 of mean power of what the codec left, of what is to be heard, and of what is not
+        likely to have been exceeded.
     amount : Tensor [shape=(batch, frames)]
         Share of the amplitude to be added, from 0 to 1.
     missing, opening : float
@@ -109,21 +114,30 @@ def set_levels(
     -------
     Tensor [shape=(batch, channels, frames, 513, 2)]
         Where a band lies `missing` below what is to be heard, a texture of the power that it lacks;
-        elsewhere `delta`.
+        elsewhere `delta`, as loud as what is there at most, or as what it lacks of `loudest`.
     """
     batch, channels, frames = delta.shape[:3]
-    coded, played = coded.transpose(1, 2), played.transpose(1, 2)
+    coded, played, loudest = (x.transpose(1, 2) for x in (coded, played, loudest))
     bins = delta[:, :, :, 1:].reshape([batch, channels, frames, coded.shape[3], -1])
     own = bins.square().sum(4) / (bins.shape[4] // 2)
-    lacking = (torch.pow(10.0, played) - torch.pow(10.0, coded)).clamp_min(0.0)
+    there = torch.pow(10.0, coded)
+    lacking = (torch.pow(10.0, played) - there).clamp_min(0.0)
     # The root of what is lacking apart: where that is nothing, a root of both has no gradient.
-    gain = (lacking.sqrt() * (own + 1e-10).rsqrt()).clamp_max(most) * amount[:, None, :, None]
+    unit = (own + 1e-10).rsqrt()
+    gain = (lacking.sqrt() * unit).clamp_max(most) * amount[:, None, :, None]
+    # The generator fills bands that the level network takes for complete or empty, too.
+    allowed = torch.maximum(torch.pow(10.0, loudest) - there, there)
+    held = (allowed.sqrt() * unit).clamp_max(1.0)
     filled = torch.sigmoid((played - coded - missing) / opening)
-    gain = torch.lerp(torch.ones_like(gain), gain, filled)
+    gain = torch.lerp(held, gain, filled)
     bins = (bins * gain[..., None]).reshape([batch, channels, frames, -1, 2])
     return torch.cat([delta[:, :, :, :1], bins], dim=3)
 
 
-def set_levels_offline(delta: Tensor, coded: Tensor, played: Tensor, amount: Tensor) -> Tensor:
+def set_levels_offline(
+    delta: Tensor, coded: Tensor, played: Tensor, loudest: Tensor, amount: Tensor
+) -> Tensor:
     """`set_levels` behind a diffusion network, which leaves less to a level network."""
-    return set_levels(delta, coded, played, amount, missing=MISSING, most=MOST_GAIN_OFFLINE)
+    return set_levels(
+        delta, coded, played, loudest, amount, missing=MISSING, most=MOST_GAIN_OFFLINE
+    )

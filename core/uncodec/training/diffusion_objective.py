@@ -303,10 +303,11 @@ def with_levels(levels: LevelNetwork, change: Tensor, coded: Tensor) -> Tensor:
     )
     with torch.no_grad():
         features = level_features(heard).transpose(1, 2)
-        _, _, played, _ = levels(features, levels.initial_state(len(heard)))
+        level, spread, played, _ = levels(features, levels.initial_state(len(heard)))
+        loudest = levels.loudest(level, spread)
     share = features.new_ones(features.shape[:2])
     there = features[..., :BANDS]
-    delta = set_levels_offline(torch.view_as_real(added), there, played, share)
+    delta = set_levels_offline(torch.view_as_real(added), there, played, loudest, share)
     return left_right(change_to_audio(torch.view_as_complex(delta), heard, WINDOW, HOP, share))
 
 

@@ -30,7 +30,6 @@ from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.spectra import audio_to_frames, mid_side
 from uncodec.rates import NETWORK_RATES
 from uncodec.signals import Array
-from uncodec.training import renderings
 from uncodec.training.codings import Coding, draw_coding, left_out
 from uncodec.training.item_folders import (
     ItemFolder,
@@ -44,6 +43,7 @@ from uncodec.training.item_folders import (
 from uncodec.training.level_codings import draw_handling, draw_level_coding
 from uncodec.training.level_library import read_stretch
 from uncodec.training.mixing import Mixer
+from uncodec.training.music import LOSSLESS
 from uncodec.training.recordings import Source
 
 __all__ = [
@@ -57,9 +57,6 @@ __all__ = [
     "list_lossless",
     "rounded",
 ]
-
-PACKAGES = (renderings.NAME, "sonic-pi-samples")
-"""Folders of music, as `uncodec.training.music` fetches it, that hold lossless recordings."""
 
 SECONDS = 5.0
 LEAST_SECONDS = 2.6
@@ -201,7 +198,7 @@ def list_lossless(music: Path) -> list[Source]:
         There are none, or one cannot be read.
     """
     found = []
-    for package in PACKAGES:
+    for package in LOSSLESS:
         for path in sorted((music / package).rglob("*.flac")):
             if not path.is_file():
                 continue
@@ -215,7 +212,7 @@ def list_lossless(music: Path) -> list[Source]:
     if not found:
         raise AudioFileError(
             f"music={music}: must hold FLAC files of {LEAST_SECONDS:g} s or more in "
-            f"{' or '.join(PACKAGES)} (make training-data), got none"
+            f"{' or '.join(LOSSLESS)} (make training-data), got none"
         )
     return found
 

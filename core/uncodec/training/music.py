@@ -27,6 +27,7 @@ from uncodec.training import renderings
 from uncodec.whole_files import write_whole
 
 __all__ = [
+    "LOSSLESS",
     "PACKAGES",
     "Recording",
     "fetch_packages",
@@ -147,6 +148,10 @@ PACKAGES = (
 )
 """Debian packages with licensed music and, five of them, voices."""
 
+LOSSLESS = (renderings.NAME, "sonic-pi-samples")
+"""Folders of those that hold recordings which no codec has touched: whatever their treble lacks was
+never there, so that they teach all of their bands."""
+
 SUFFIXES = frozenset({".ogg", ".opus", ".mp3", ".flac", ".wav"})
 # Single words and calls are voice, which there is least of.
 LEAST_BYTES = 16_000
@@ -170,7 +175,8 @@ class Recording:
     seconds : float
     rate, channels : int
     cutoff_hz : int
-        Where an encoder's low-pass ended it, see `uncodec.cutoff.cut_off`.
+        Where an encoder's low-pass ended it, see `uncodec.cutoff.cut_off`; half the rate of what is
+        lossless.
     sha256 : str
     """
 
@@ -285,7 +291,7 @@ def list_music(folder: Path) -> list[Recording]:
                 continue
             if path.stat().st_size < LEAST_BYTES:
                 continue
-            examined = _examine(path)
+            examined = _examine(path, root.name in LOSSLESS)
             if examined is not None:
                 seconds, rate, channels, cutoff = examined
                 digest = hashlib.sha256(path.read_bytes()).hexdigest()
@@ -331,13 +337,15 @@ def read_manifest(folder: Path) -> list[Recording]:
         raise AudioFileError(f"{place}: must be a manifest of music ({error})") from error
 
 
-def _examine(path: Path) -> tuple[float, int, int, int] | None:
+def _examine(path: Path, lossless: bool) -> tuple[float, int, int, int] | None:
     """Seconds, rate, channels and cut-off in Hz; None for what cannot teach."""
     try:
         with sf.SoundFile(str(path)) as file:
             rate, channels, frames = file.samplerate, file.channels, file.frames
             if rate not in NETWORK_RATES or channels > 2 or frames < LEAST_SECONDS * rate:
                 return None
+            if lossless:
+                return round(frames / rate, 3), rate, channels, rate // 2
             # Whole frames, so that none holds the join of two looks.
             size = int(min(_LOOK_SECONDS * rate, frames)) // FRAME * FRAME
             looks = []

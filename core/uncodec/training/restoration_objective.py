@@ -193,8 +193,9 @@ def restore_batch(
 def _with_levels(levels: LevelNetwork, delta: Tensor, coded: Tensor, amount: Tensor) -> Tensor:
     with torch.no_grad(), torch.autocast(coded.device.type, enabled=False):
         features = level_features(torch.view_as_complex(coded)).transpose(1, 2)
-        _, _, played, _ = levels(features, levels.initial_state(coded.shape[0]))
-    return set_levels(delta, features[..., :BANDS], played, amount)
+        level, spread, played, _ = levels(features, levels.initial_state(coded.shape[0]))
+        loudest = levels.loudest(level, spread)
+    return set_levels(delta, features[..., :BANDS], played, loudest, amount)
 
 
 def _level_db(audio: Tensor, reference: Tensor) -> Tensor:
