@@ -61,6 +61,10 @@ def test_what_no_codec_touched_teaches_all_of_its_bands(tmp_path):
     flute = shaped(8, [(0, 0), (9900, -20), (10100, -120), (22050, -120)])
     sf.write(rendered / "solo-0.flac", flute, RATE)
     assert [entry.cutoff_hz for entry in list_music(tmp_path)] == [RATE // 2]
+    older = tmp_path / "manifest.csv"
+    older.write_text(older.read_text().replace(f",{RATE // 2},", ",9600,"))
+    assert [entry.cutoff_hz for entry in read_manifest(tmp_path)] == [9600]
+    assert [entry.cutoff_hz for entry in list_music(tmp_path)] == [RATE // 2]
 
 
 def test_a_folder_without_a_manifest_is_refused(tmp_path):

@@ -276,7 +276,12 @@ def list_music(folder: Path) -> list[Recording]:
     """
     known: dict[str, Recording] = {}
     if (folder / MANIFEST).exists():
-        known = {entry.path: entry for entry in read_manifest(folder)}
+        # Manifests were made before that had a cut-off for what is lossless, too.
+        known = {
+            entry.path: entry
+            for entry in read_manifest(folder)
+            if entry.package not in LOSSLESS or entry.cutoff_hz == entry.rate // 2
+        }
     found: list[Recording] = []
     for mark in sorted(folder.glob("*/.unpacked")):
         root = mark.parent
