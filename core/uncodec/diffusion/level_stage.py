@@ -108,13 +108,14 @@ class LevelStage:
 
     def _said(self, features: Tensor, sounding: slice) -> tuple[Tensor, Tensor]:
         """Levels to be played, and those not likely to have been exceeded, of frames that sound."""
-        played, loudest = (torch.full_like(features[..., :BANDS], FLOOR) for _ in range(2))
         around = features[:, sounding]
+        said = []
         for network in self._networks:
-            level, spread, wanted, _ = network(around, network.initial_state(1))
-            played[:, sounding] += (wanted - FLOOR) / len(self._networks)
-            loudest[:, sounding] += (network.loudest(level, spread) - FLOOR) / len(self._networks)
-        return played, loudest
+            level, spread, played, _ = network(around, network.initial_state(1))
+            said.append(torch.stack([played, network.loudest(level, spread)]))
+        both = features.new_full((2, *features.shape[:-1], BANDS), FLOOR)
+        both[:, :, sounding] = torch.stack(said).mean(0)
+        return both[0], both[1]
 
     def _opening(self, audio: Tensor, sounding: slice) -> Tensor:
         """Share of what was added that is kept, [shape=(1, frames)]."""

@@ -24,8 +24,8 @@ OPENED_SLOPE, OPENED_AT_EVEN = 0.5, 0.5
 """Share of the amplitude to be added per log odds of damage, and at even odds; from 0 to 1."""
 FILLED_FROM = 1.0
 """Decades that a band must lie below what is said to get its level. A band that lies nearer may not
-be missing. It keeps the generator's delta, for a wrong level would cost its fidelity; but not where
-that is louder than both what is there and what is likely."""
+be missing. It keeps the generator's delta, for a wrong level would cost its fidelity. That delta is
+no louder than what is there, or than what the level network takes for likely."""
 MOST_GAIN = 30.0
 """What the delta of a band is raised by at most: a band of next to nothing has no texture."""
 MOST_GAIN_OFFLINE = 8.0

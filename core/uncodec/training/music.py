@@ -149,8 +149,8 @@ PACKAGES = (
 """Debian packages with licensed music and, five of them, voices."""
 
 LOSSLESS = (renderings.NAME, "sonic-pi-samples")
-"""Folders of those that hold recordings which no codec has touched: whatever their treble lacks was
-never there, so that they teach all of their bands."""
+"""Folders of recordings that no codec has touched. What their treble lacks was never there, so they
+teach all of their bands."""
 
 SUFFIXES = frozenset({".ogg", ".opus", ".mp3", ".flac", ".wav"})
 # Single words and calls are voice, which there is least of.
@@ -276,7 +276,7 @@ def list_music(folder: Path) -> list[Recording]:
     """
     known: dict[str, Recording] = {}
     if (folder / MANIFEST).exists():
-        # Manifests were made before that had a cut-off for what is lossless, too.
+        # Older manifests have a cut-off for lossless recordings as well.
         known = {
             entry.path: entry
             for entry in read_manifest(folder)
