@@ -43,14 +43,18 @@ class GateConfig:
     inner : int
         Width of a recurrence.
     layers : int
+    both : bool
+        Whether it also hears what comes after.
     """
 
     width: int = 128
     inner: int = 128
     layers: int = 2
+    both: bool = True
 
     def __post_init__(self) -> None:
-        for name, value in asdict(self).items():
+        for name in ("width", "inner", "layers"):
+            value = getattr(self, name)
             if isinstance(value, bool) or not isinstance(value, int) or value < 1:
                 raise InvalidValue(f"{name}={value!r}: must be a positive integer")
 
@@ -99,7 +103,7 @@ class GateNetwork(nn.Module):
         # Against over-fitting: clean recordings are few.
         self.drop = nn.Dropout(0.15)
         self.layers = nn.ModuleList(
-            RecurrentLayer(config.width, config.inner, both=True) for _ in range(config.layers)
+            RecurrentLayer(config.width, config.inner, config.both) for _ in range(config.layers)
         )
         self.norm = nn.RMSNorm(config.width)
         self.leave = nn.Linear(config.width, 1)

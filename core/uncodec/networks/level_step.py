@@ -1,13 +1,11 @@
 """The level network one frame at a time, for a live stream.
 
-`LevelNetwork.forward` is made for runs of many frames. Here one frame goes through one compiled
-kernel: most of its time is reading the weights. Parameters, state and result are those of
-`forward`; only rounding differs.
+`LevelNetwork.forward` is made for runs of many frames. Here one frame goes through compiled
+kernels, its layers through `RecurrentStep`. Parameters, state and result are those of `forward`;
+only rounding differs.
 """
 
 from __future__ import annotations
-
-from typing import Any
 
 import numpy as np
 import torch
@@ -20,58 +18,24 @@ from uncodec.networks.level_errors import OPENING
 from uncodec.networks.level_features import BAND, BANDS, FEATURES, FLOOR, LOW_BINS
 from uncodec.networks.levelled import FILLED_FROM, MOST_GAIN
 from uncodec.networks.levels import LevelNetwork
+from uncodec.networks.recurrent_step import RecurrentStep
 from uncodec.signals import Array
 
 __all__ = ["LevelStep"]
 
 Spectrum = NDArray[np.complex64]
-Halves = NDArray[np.uint16]
 
 # Single precision throughout: a bare number would make Numba compute in double.
 _ZERO, _ONE, _TWO, _FOUR = np.float32(0.0), np.float32(1.0), np.float32(2.0), np.float32(4.0)
 _LEANING, _SURELY = np.float32(LevelNetwork.LEANING), np.float32(LevelNetwork.SURELY)
 _LIKELY = np.float32(LevelNetwork.LIKELY)
 _HALF, _QUARTER, _TEN = np.float32(0.5), np.float32(0.25), np.float32(10.0)
-_FLOOR, _TINY = np.float32(10.0**FLOOR), np.float32(torch.finfo(torch.float32).eps)
+_FLOOR = np.float32(10.0**FLOOR)
 _BELOW, _DROP, _NARROWEST = np.float32(1.5), np.float32(0.05), np.float32(0.02)
 _FILLED, _OPENING, _MOST = np.float32(FILLED_FROM), np.float32(OPENING), np.float32(MOST_GAIN)
 _NOTHING = np.float32(1e-10)
 _HEARD = FEATURES + 2 * BANDS
 """Numbers that the first layer hears of mid or of side."""
-
-
-# The sign and the rest of a number of half precision, moved to where single precision has them, are
-# that number times 2**-112.
-_SIGN, _REST, _UP, _FAR = np.uint32(0x8000), np.uint32(0x7FFF), np.uint32(13), np.uint32(16)
-_RAISED = np.float32(2.0**112)
-
-
-def _product(weight: Halves, bias: Array, x: Array, out: Array) -> None:
-    """A linear layer; its weights are the bits of numbers of half precision: half to read."""
-    for row in range(len(out)):
-        total = _ZERO
-        line = weight[row]
-        for column in range(len(x)):
-            bits = np.uint32(line[column])
-            moved = np.uint32(((bits & _REST) << _UP) | ((bits & _SIGN) << _FAR))
-            total += moved.view(np.float32) * _RAISED * x[column]
-        out[row] = bias[row] + total
-
-
-def _scale(x: Array) -> np.float32:
-    """What brings a vector to a root mean square of 1."""
-    total = _ZERO
-    for i in range(len(x)):
-        total += x[i] * x[i]
-    return np.float32(_ONE / np.sqrt(total / np.float32(len(x)) + _TINY))
-
-
-_product_kernel = compiled(
-    "void(uint16[:, ::1], float32[::1], float32[::1], float32[::1])",
-    _product,
-    fastmath={"reassoc", "contract"},
-)
-_scale_kernel = compiled("float32(float32[::1])", _scale, fastmath={"reassoc", "contract"})
 
 
 def _hear(
@@ -125,75 +89,6 @@ _hear_kernel = compiled(
     "void(complex64[:, :], float32[::1], float32[::1], float32[:, ::1], float32[:, ::1],"
     " float32[::1])",
     _hear,
-    fastmath={"reassoc", "contract"},
-)
-
-
-def _think(
-    heard: Array,
-    recurrent: Array,
-    enter: Halves,
-    enter_bias: Array,
-    norm: Array,
-    mix: Halves,
-    mix_bias: Array,
-    back: Halves,
-    back_bias: Array,
-    norm_forward: Array,
-    up: Halves,
-    up_bias: Array,
-    down: Halves,
-    down_bias: Array,
-    norm_last: Array,
-    leave: Halves,
-    leave_bias: Array,
-    stream: Array,
-    normal: Array,
-    mixed: Array,
-    passed: Array,
-    fed: Array,
-    said: Array,
-) -> None:
-    """All layers of a frame; the last seven arrays are room to work in and get the result."""
-    layers, inner = recurrent.shape
-    _product_kernel(enter, enter_bias, heard, stream)
-    width = len(stream)
-    for layer in range(layers):
-        scale = _scale_kernel(stream)
-        for i in range(width):
-            normal[i] = stream[i] * scale * norm[layer, i]
-        _product_kernel(mix[layer], mix_bias[layer], normal, mixed)
-        memory = recurrent[layer]
-        for i in range(inner):
-            update = _ONE / (_ONE + np.exp(-mixed[inner + i]))
-            memory[i] += update * (mixed[i] - memory[i])
-            open_ = mixed[2 * inner + i]
-            passed[i] = memory[i] * open_ / (_ONE + np.exp(-open_))
-        _product_kernel(back[layer], back_bias[layer], passed, normal)
-        for i in range(width):
-            stream[i] += normal[i]
-        scale = _scale_kernel(stream)
-        for i in range(width):
-            normal[i] = stream[i] * scale * norm_forward[layer, i]
-        _product_kernel(up[layer], up_bias[layer], normal, fed)
-        for i in range(len(fed)):
-            fed[i] = fed[i] / (_ONE + np.exp(-fed[i]))
-        _product_kernel(down[layer], down_bias[layer], fed, normal)
-        for i in range(width):
-            stream[i] += normal[i]
-    scale = _scale_kernel(stream)
-    for i in range(width):
-        normal[i] = stream[i] * scale * norm_last[i]
-    _product_kernel(leave, leave_bias, normal, said)
-
-
-_think_kernel = compiled(
-    "void(float32[::1], float32[:, ::1], uint16[:, ::1], float32[::1], float32[:, ::1],"
-    " uint16[:, :, ::1], float32[:, ::1], uint16[:, :, ::1], float32[:, ::1], float32[:, ::1],"
-    " uint16[:, :, ::1], float32[:, ::1], uint16[:, :, ::1], float32[:, ::1], float32[::1],"
-    " uint16[:, ::1], float32[::1], float32[::1], float32[::1], float32[::1], float32[::1],"
-    " float32[::1], float32[::1])",
-    _think,
     fastmath={"reassoc", "contract"},
 )
 
@@ -284,48 +179,36 @@ class LevelStep:
         if network.config.both:
             raise InvalidValue("levels: must be of one direction to go frame by frame, got both")
         self.config = network.config
-        self._weights = _packed(network)
+        said = (network.leave, network.choose)
+        self._stack = RecurrentStep(network.enter, network.layers, network.norm, said)
         self._begin()
 
     def _begin(self) -> None:
-        config = self.config
         numbers = (LevelNetwork.FALL, LevelNetwork.SLOPE, LevelNetwork.LEAST)
         self._numbers: Array = np.array(numbers, np.float32)
-        sizes = (
-            config.width,
-            config.width,
-            3 * config.inner,
-            config.inner,
-            2 * config.width,
-            6 * BANDS,
-        )
-        self._room = tuple(np.zeros(size, np.float32) for size in sizes)
-        self._heard: Array = np.zeros(2 * _HEARD + 1, np.float32)
         self._base: Array = np.zeros((2, BANDS), np.float32)
         self.coded: Array = np.zeros((2, BANDS), np.float32)
         self.played: Array = np.zeros((2, BANDS), np.float32)
         self._loudest: Array = np.zeros((2, BANDS), np.float32)
-        self.load(config.initial_state(1))
+        self.load(self.config.initial_state(1))
 
     def load(self, state: tuple[Tensor, Tensor]) -> None:
         """Go on from a state of the network, of batch 1; it is copied."""
-        held, recurrent = (
-            tensor.detach().to("cpu", torch.float32, copy=True).contiguous() for tensor in state
-        )
+        held, recurrent = (tensor.detach().to("cpu", torch.float32, copy=True) for tensor in state)
         self._held: Array = held.numpy()[0]
-        self._recurrent: Array = np.ascontiguousarray(recurrent.numpy()[:, 0])
+        self._stack.memory[:] = recurrent.numpy()[:, 0]
 
     def state(self) -> tuple[Tensor, Tensor]:
         """A copy of the state, as the network keeps it."""
         return (
             torch.from_numpy(self._held.copy())[None],
-            torch.from_numpy(self._recurrent.copy())[:, None],
+            torch.from_numpy(self._stack.memory.copy())[:, None],
         )
 
     def clone(self) -> LevelStep:
         """An independent copy that goes on from the same state; the weights are shared."""
         twin: LevelStep = object.__new__(LevelStep)
-        twin.config, twin._weights = self.config, self._weights
+        twin.config, twin._stack = self.config, self._stack.clone()
         twin._begin()
         twin.load(self.state())
         return twin
@@ -338,9 +221,9 @@ class LevelStep:
         spectra : ndarray [shape=(2 or more, 513)], complex64
             Of coded mid and side, un-normalised.
         """
-        _hear_kernel(spectra, self._numbers, self._held, self.coded, self._base, self._heard)
-        _think_kernel(self._heard, self._recurrent, *self._weights, *self._room)
-        said, deep = self._room[-1], LevelNetwork.DEEP
+        heard, said, deep = self._stack.heard, self._stack.said, LevelNetwork.DEEP
+        _hear_kernel(spectra, self._numbers, self._held, self.coded, self._base, heard)
+        self._stack.step()
         _play_kernel(said, self._base, self.coded, self._held, deep, self.played, self._loudest)
 
     def fill_into(self, spectra: Spectrum, delta: Spectrum, amount: float, gain: float) -> None:
@@ -357,36 +240,3 @@ class LevelStep:
             The encoder gain less 1.
         """
         _fill_kernel(spectra, delta, self.coded, self.played, self._loudest, amount, gain)
-
-
-def _packed(network: LevelNetwork) -> tuple[Any, ...]:
-    """Weights as the kernel takes them, in half precision as they are released."""
-
-    def plain(tensor: Tensor) -> Array:
-        made: Array = np.array(tensor.detach().cpu().numpy(), np.float32, order="C")
-        return made
-
-    def halves(tensor: Tensor) -> Halves:
-        return plain(tensor).astype(np.float16).view(np.uint16)
-
-    def stack(tensors: list[Tensor]) -> Tensor:
-        return torch.stack([tensor.detach() for tensor in tensors])
-
-    layers: list[Any] = list(network.layers)
-    return (
-        halves(network.enter.weight),
-        plain(network.enter.bias),
-        plain(stack([layer.norm.weight for layer in layers])),
-        halves(stack([layer.mix.weight for layer in layers])),
-        plain(stack([layer.mix.bias for layer in layers])),
-        halves(stack([layer.out.weight for layer in layers])),
-        plain(stack([layer.out.bias for layer in layers])),
-        plain(stack([layer.norm_forward.weight for layer in layers])),
-        halves(stack([layer.up.weight for layer in layers])),
-        plain(stack([layer.up.bias for layer in layers])),
-        halves(stack([layer.down.weight for layer in layers])),
-        plain(stack([layer.down.bias for layer in layers])),
-        plain(network.norm.weight),
-        halves(torch.cat([network.leave.weight, network.choose.weight])),
-        plain(torch.cat([network.leave.bias, network.choose.bias])),
-    )
