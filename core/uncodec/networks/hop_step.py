@@ -17,6 +17,7 @@ from torch import Tensor, nn
 from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
 from uncodec.networks.encoder_gain import GROUP, STATISTICS, EncoderGain
+from uncodec.networks.gate_step import GateStep
 from uncodec.networks.generator import (
     AROUND,
     BAND,
@@ -352,6 +353,8 @@ class HopStep:
         Its weights are copied.
     levels : LevelStep, optional
         Sets the levels of the delta, as in `LevelledGenerator`; it is copied.
+    gate : GateStep, optional
+        The delta passes it, as in `GatedGenerator`; it is copied. It goes with `levels`.
 
     Attributes
     ----------
@@ -359,7 +362,12 @@ class HopStep:
         How far the level network had its say in the last frame, from 0 to 1; 0 without one.
     """
 
-    def __init__(self, generator: Generator, levels: LevelStep | None = None) -> None:
+    def __init__(
+        self,
+        generator: Generator,
+        levels: LevelStep | None = None,
+        gate: GateStep | None = None,
+    ) -> None:
         gain = generator.encoder_gain
         numbers = (
             generator.floor,
@@ -373,9 +381,11 @@ class HopStep:
         )
         self._numbers: Array = np.array(numbers, np.float32)
         self._weights = _packed(generator)
-        self._begin(generator.config, levels)
+        self._begin(generator.config, levels, gate)
 
-    def _begin(self, config: GeneratorConfig, levels: LevelStep | None) -> None:
+    def _begin(
+        self, config: GeneratorConfig, levels: LevelStep | None, gate: GateStep | None
+    ) -> None:
         def room(*shape: int) -> Array:
             return np.zeros(shape, np.float32)
 
@@ -386,6 +396,7 @@ class HopStep:
         self.config = config
         self.opened = 0.0
         self._levels = None if levels is None else levels.clone()
+        self._gate = None if gate is None else gate.clone()
         self._whole = room(6 * patches + 1)
         self._holes = room(STATISTICS * groups)
         self._level, self._lowered = room(2, bins), room(2, bins // BAND)
@@ -422,6 +433,8 @@ class HopStep:
         )
         if self._levels is not None and len(state) > 5:
             self._levels.load((state[5], state[6]))
+        if self._gate is not None and len(state) > 7:
+            self._gate.load((state[7], state[8], state[9]))
         self._hidden[:] = hidden.numpy()[0, 0]
         self._held: Array = held.numpy()[0]
         self._previous: Array = previous.numpy()[0, :, 0]
@@ -431,6 +444,7 @@ class HopStep:
     def state(self) -> tuple[Tensor, ...]:
         """A copy of the state, as the network keeps it."""
         levels = () if self._levels is None else self._levels.state()
+        gate = () if self._gate is None else self._gate.state()
         return (
             torch.from_numpy(self._hidden.copy())[None, None],
             torch.from_numpy(self._held.copy())[None],
@@ -438,13 +452,14 @@ class HopStep:
             torch.from_numpy(self._peaks.copy())[None, :, None],
             torch.from_numpy(self._heard.copy())[None],
             *levels,
+            *gate,
         )
 
     def clone(self) -> HopStep:
         """An independent copy that goes on from the same state; the weights are shared."""
         twin: HopStep = object.__new__(HopStep)
         twin._numbers, twin._weights = self._numbers, self._weights
-        twin._begin(self.config, self._levels)
+        twin._begin(self.config, self._levels, self._gate)
         twin.load(self.state())
         return twin
 
@@ -515,6 +530,8 @@ class HopStep:
             opened = OPENED_SLOPE * float(self._damage[0]) + OPENED_AT_EVEN
             self.opened = min(max(opened, 0.0), 1.0)
             self._levels.fill_into(spectra, delta, self.opened, gain)
+        if self._gate is not None:
+            delta *= self._gate.hear(spectra, sounding)
 
 
 def _fours(count: int) -> int:

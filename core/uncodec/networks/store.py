@@ -3,9 +3,9 @@
 A model is a folder with ``weights.safetensors``, see `uncodec.model_folders`. Its header holds the
 configuration needed to build the network and a digest over configuration and tensors, so that a
 damaged or edited file is refused instead of sounding wrong. A generator's folder may also hold
-``levels.safetensors``: a level network, which says how loud its delta should be. A diffusion
-model's may hold a second one, ``second-levels.safetensors``, and ``gate.safetensors``: a network
-that says whether anything was coded at all.
+``levels.safetensors``, a level network, which says how loud its delta should be, and beside it
+``gate.safetensors``, a network that says whether anything was coded at all. A diffusion model's may
+hold a second level network as well, ``second-levels.safetensors``.
 
 Where this module was imported, forked children compute with one thread each.
 """
@@ -40,7 +40,10 @@ from uncodec.model_folders import (
 )
 from uncodec.networks.codec_net import CodecNet, CodecNetConfig
 from uncodec.networks.diffusion import DiffusionConfig, DiffusionNetwork
+from uncodec.networks.gate import WINDOW as GATE_WINDOW
 from uncodec.networks.gate import GateConfig, GateNetwork
+from uncodec.networks.gate_step import GateStep
+from uncodec.networks.gated import GatedGenerator
 from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.hop_step import HopStep
 from uncodec.networks.level_features import HOP, WINDOW
@@ -91,7 +94,7 @@ class LoadedModel:
     ----------
     name, version : str
     config : GeneratorConfig
-    network : Generator or LevelledGenerator
+    network : Generator, LevelledGenerator or GatedGenerator
         In evaluation mode.
     device : str
     hops : HopStep or None
@@ -99,6 +102,8 @@ class LoadedModel:
         only; other devices are better off with runs of frames.
     levels : LevelConfig or None
         Of the level network that sets the levels of the delta, if there is one.
+    gate : GateConfig or None
+        Of the gate that the delta passes, if there is one.
     """
 
     name: str
@@ -108,6 +113,7 @@ class LoadedModel:
     device: str
     hops: HopStep | None = None
     levels: LevelConfig | None = None
+    gate: GateConfig | None = None
 
     @cached_property
     def step(self) -> Any:
@@ -118,11 +124,12 @@ class LoadedModel:
         return _compile(self.network)
 
     def initial_state(self, batch: int = 1) -> tuple[Tensor, ...]:
-        """Fresh state, see `GeneratorConfig.initial_state` and `LevelConfig.initial_state`."""
-        own = self.config.initial_state(batch, self.device)
-        if self.levels is None:
-            return own
-        return (*own, *self.levels.initial_state(batch, self.device))
+        """Fresh state: that of the generator, then of the level network, then of the gate."""
+        state: tuple[Tensor, ...] = self.config.initial_state(batch, self.device)
+        for part in (self.levels, self.gate):
+            if part is not None:
+                state += part.initial_state(batch, self.device)
+        return state
 
 
 @dataclass(frozen=True)
@@ -288,7 +295,8 @@ def _locate(model: str | os.PathLike[str], device: str, file: str = WEIGHTS) -> 
 def _load_generator(path: str, _modified: int, device: str) -> LoadedModel:
     network, header = _build(path, "generator", device)
     levels, _ = _beside(path, "levels", LEVELS, device)
-    return _ready(cast(Generator, network), levels, header, path, device)
+    gate, _ = _beside(path, "gate", GATE, device)
+    return _ready(cast(Generator, network), levels, gate, header, path, device)
 
 
 def _beside(path: str, kind: str, file: str, device: str) -> tuple[Any, str]:
@@ -303,6 +311,7 @@ def _beside(path: str, kind: str, file: str, device: str) -> tuple[Any, str]:
 def _ready(
     generator: Generator,
     levels: LevelNetwork | None,
+    gate: GateNetwork | None,
     header: Mapping[str, str],
     path: str,
     device: str,
@@ -311,22 +320,30 @@ def _ready(
     if levels is not None:
         _check_levels(levels.config, generator.config, path)
         network = LevelledGenerator(generator, levels).eval()
+    if gate is not None:
+        _check_gate(gate.config, levels, path)
+        network = GatedGenerator(cast(LevelledGenerator, network), gate).eval()
     loaded = LoadedModel(
         name=header.get("name", Path(path).parent.name),
         version=header.get("version", "0"),
         config=generator.config,
         network=network.requires_grad_(False),
         device=device,
-        hops=_hops(generator, levels) if torch.device(device).type == "cpu" else None,
+        hops=_hops(generator, levels, gate) if torch.device(device).type == "cpu" else None,
         levels=None if levels is None else levels.config,
+        gate=None if gate is None else gate.config,
     )
     if loaded.hops is None:
         _ = loaded.step  # not in the middle of somebody's sound
     return loaded
 
 
-def _hops(generator: Generator, levels: LevelNetwork | None) -> HopStep:
-    return HopStep(generator, None if levels is None else LevelStep(levels))
+def _hops(generator: Generator, levels: LevelNetwork | None, gate: GateNetwork | None) -> HopStep:
+    return HopStep(
+        generator,
+        None if levels is None else LevelStep(levels),
+        None if gate is None else GateStep(gate),
+    )
 
 
 def _check_levels(levels: LevelConfig, generator: GeneratorConfig, path: str) -> None:
@@ -338,6 +355,15 @@ def _check_levels(levels: LevelConfig, generator: GeneratorConfig, path: str) ->
         raise ModelError(f"{beside}: levels: must be of one direction to be used live, got both")
 
 
+def _check_gate(gate: GateConfig, levels: LevelNetwork | None, path: str) -> None:
+    beside = Path(path).with_name(GATE)
+    if levels is None:
+        raise ModelError(f"{beside}: gate: must go with a level network, got no {LEVELS} beside it")
+    if gate.both or gate.window != WINDOW:
+        rule = f"gate: must be of one direction and windows of {WINDOW} to be used live"
+        raise ModelError(f"{beside}: {rule}, got both={gate.both} and {gate.window}")
+
+
 @lru_cache(maxsize=2)
 def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
     network, header = _build(path, "diffusion", device)
@@ -347,7 +373,7 @@ def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
         # It decides at the end, and no verdict before counts.
         with torch.no_grad():
             diffusion.live.gate.bias.fill_(SURELY)
-    live = _ready(diffusion.live, None, header, path, device)
+    live = _ready(diffusion.live, None, None, header, path, device)
     beside = [_beside(path, "levels", file, device) for file in (LEVELS, SECOND_LEVELS)]
     levels = tuple(network for network, _ in beside if network is not None)
     if levels and diffusion.config.hop != HOP:
@@ -356,6 +382,9 @@ def _load_diffusion(path: str, _modified: int, device: str) -> LoadedDiffusion:
     if gate is not None and not levels:
         rule = f"gate: must go with level networks, got no {LEVELS} beside it"
         raise ModelError(f"{Path(path).with_name(GATE)}: {rule}")
+    if gate is not None and gate.config.window != GATE_WINDOW:
+        rule = f"gate: must have windows of {GATE_WINDOW} to be used offline"
+        raise ModelError(f"{Path(path).with_name(GATE)}: {rule}, got {gate.config.window}")
     return LoadedDiffusion(
         name=live.name,
         version=live.version,

@@ -25,7 +25,7 @@ from torch import Tensor
 
 from uncodec.codecs import available
 from uncodec.errors import AudioFileError, InvalidValue, UncodecError
-from uncodec.networks.gate import trace_features
+from uncodec.networks.gate import WINDOW, trace_features
 from uncodec.networks.generator import Generator, GeneratorConfig
 from uncodec.networks.spectra import audio_to_frames, mid_side
 from uncodec.rates import NETWORK_RATES
@@ -171,13 +171,16 @@ class GeneratorHearing:
 
 @dataclass(frozen=True)
 class TraceHearing:
-    """What the gate of the offline engine hears, see `uncodec.networks.gate.trace_features`."""
+    """What a gate network hears, see `uncodec.networks.gate.trace_features`."""
+
+    window: int = WINDOW
 
     def describe(self) -> dict[str, Any]:
-        return {"heard": "traces"}
+        # Libraries from before there were other windows say nothing of theirs.
+        return {"heard": "traces"} | ({} if self.window == WINDOW else {"window": self.window})
 
     def __call__(self, audio: Tensor) -> Tensor:
-        return trace_features(mid_side(audio)).flatten(2)
+        return trace_features(mid_side(audio), self.window).flatten(2)
 
 
 def list_lossless(music: Path) -> list[Source]:

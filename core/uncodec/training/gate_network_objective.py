@@ -1,4 +1,4 @@
-"""What the gate of the offline engine learns: to tell coded stretches from clean ones."""
+"""What a gate network learns: to tell coded stretches from clean ones."""
 
 from __future__ import annotations
 
@@ -13,6 +13,7 @@ from torch import Tensor
 from torch.nn.functional import binary_cross_entropy_with_logits
 
 from uncodec.networks.gate import TRACES, GateNetwork, gate_opening
+from uncodec.networks.gated import lately_opening
 from uncodec.networks.level_features import BANDS, FLOOR
 from uncodec.training.feed import device_of
 from uncodec.training.gate_crops import GateCropObjective, GateCrops
@@ -109,7 +110,8 @@ def gate_network_scores(network: GateNetwork, library: GateLibrary) -> dict[str,
         names = [f"clean {note['kind']}", *(coding["codec"] for coding in note["codings"])]
         for name, version in zip(names, item, strict=True):
             traces = torch.from_numpy(version.astype(np.float32)).reshape(1, -1, 2, TRACES)
-            opening = gate_opening(network(traces.to(device_of(network))))
+            odds = network(traces.to(device_of(network)))
+            opening = gate_opening(odds) if network.config.both else lately_opening(odds)
             groups.setdefault(name, []).append(float(opening.mean()))
     return {
         name: {

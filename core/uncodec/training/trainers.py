@@ -436,7 +436,7 @@ class _LevelTrainer(_Trainer):
 
 
 class _GateTrainer(_Trainer):
-    """Trains the gate of the offline engine."""
+    """Trains a gate network."""
 
     table, config, network, objective = "gate", GateConfig, GateNetwork, GateNetworkObjective
 
@@ -453,12 +453,13 @@ class _GateTrainer(_Trainer):
     ) -> None:
         music = [] if self.run.music is None else list_lossless(self.run.music)
         wanted, judged = self.sizes("count")
+        hearing = TraceHearing(self.shape.window)
         for name, recordings, table in (
             ("validation", validation, judged),
             ("pairs", [*train, *music], wanted),
         ):
             library, tell = GateLibrary(self.run.work / name), _progress(told, name)
-            library.complete(recordings, TraceHearing(), **table, workers=workers, progress=tell)
+            library.complete(recordings, hearing, **table, workers=workers, progress=tell)
 
 
 TRAINERS: dict[str, type[_Trainer]] = {

@@ -1,0 +1,116 @@
+"""A levelled generator whose delta passes a gate: what was never coded is left alone.
+
+The gate network hears the same frames as the generator, and only what was. What it says of a
+single frame is unsure, so its log odds are averaged over what sounded lately.
+"""
+
+from __future__ import annotations
+
+import torch
+from torch import Tensor, nn
+
+from uncodec.networks.gate import GateNetwork, frame_traces
+from uncodec.networks.levelled import LevelledGenerator
+from uncodec.networks.levelled import State as LevelledState
+
+__all__ = ["GatedGenerator", "LatelyOpened", "lately_opening"]
+
+State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+class LatelyOpened(nn.Module):
+    """How far the gate opens, from the log odds of the frames up to now.
+
+    Attributes
+    ----------
+    keep : float
+        By how much a frame counts less with each that comes after it.
+    before, frames : float
+        Log odds before anything was heard, and for how many frames they count.
+    shut, open : float
+        Mean log odds up to which nothing is changed, and from which on everything is.
+    """
+
+    KEEP, BEFORE, FRAMES = 1.0 - 1.0 / 172.0, 0.0, 20.0
+    SHUT, OPEN = -1.0, 0.0
+
+    def __init__(self) -> None:
+        super().__init__()
+        # As attributes, for TorchScript knows no module's constants.
+        self.keep, self.before, self.frames = self.KEEP, self.BEFORE, self.FRAMES
+        self.shut, self.wide = self.SHUT, self.OPEN - self.SHUT
+
+    @classmethod
+    def opening_of(cls, odds: float, frames: float) -> float:
+        """Opening after `frames` whose log odds sum up to `odds`, from 0 to 1."""
+        mean = (odds + cls.BEFORE * cls.FRAMES) / (frames + cls.FRAMES)
+        return min(max((mean - cls.SHUT) / (cls.OPEN - cls.SHUT), 0.0), 1.0)
+
+    def forward(self, odds: Tensor, sounds: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+        """Open for a run of frames.
+
+        Parameters
+        ----------
+        odds, sounds : Tensor [shape=(batch, frames)]
+            Log odds that the signal was coded; 1 where a frame sounds, 0 where not.
+        state : Tensor [shape=(batch, 2)]
+            Sum of odds and number of frames, both of what was lately; zeros before the first frame.
+
+        Returns
+        -------
+        opening : Tensor [shape=(batch, frames)]
+            From 0 to 1.
+        state : Tensor [shape=(batch, 2)]
+        """
+        openings: list[Tensor] = []
+        for frame in range(odds.shape[1]):
+            now = sounds[:, frame : frame + 1]
+            heard = torch.cat([now * odds[:, frame : frame + 1], now], dim=1)
+            # Silence says nothing, and nothing is forgotten while it lasts.
+            state = state * (1.0 - (1.0 - self.keep) * now) + heard
+            mean = (state[:, 0] + self.before * self.frames) / (state[:, 1] + self.frames)
+            openings.append(((mean - self.shut) / self.wide).clamp(0.0, 1.0))
+        return torch.stack(openings, dim=1), state
+
+
+def lately_opening(odds: Tensor) -> Tensor:
+    """`LatelyOpened` over whole recordings that sound throughout, [shape=(batch, frames)]."""
+    opening: Tensor = LatelyOpened()(odds, torch.ones_like(odds), odds.new_zeros(len(odds), 2))[0]
+    return opening
+
+
+class GatedGenerator(nn.Module):
+    """A levelled generator and a gate network over the same frames, as one network.
+
+    Parameters
+    ----------
+    network : LevelledGenerator
+    gate : GateNetwork
+        Of one direction, and of windows of 1,024 samples.
+    """
+
+    def __init__(self, network: LevelledGenerator, gate: GateNetwork) -> None:
+        super().__init__()
+        self.network, self.gate, self.opening = network, gate, LatelyOpened()
+        self.config = network.config
+        self.silence = network.generator.silence
+
+    def forward(self, spectra: Tensor, state: State) -> tuple[Tensor, Tensor, State]:
+        """`LevelledGenerator.forward` behind the gate; three tensors of state more."""
+        own: LevelledState = (
+            state[0],
+            state[1],
+            state[2],
+            state[3],
+            state[4],
+            state[5],
+            state[6],
+        )
+        delta, damage, own = self.network(spectra, own)
+        traces = frame_traces(spectra[:, 0:2])
+        odds, (held, recurrent) = self.gate.follow(traces, (state[7], state[8]))
+        power = spectra[:, 0:2, :, 1:].square().sum(4).mean((1, 3))
+        sounds = (torch.log10(power + self.network.generator.floor) > self.silence).to(odds.dtype)
+        opening, lately = self.opening(odds, sounds, state[9])
+        delta = delta * opening[:, None, :, None, None]
+        return delta, damage, (*own, held, recurrent, lately)
