@@ -49,11 +49,11 @@ plugin: setup $(VST3) $(CLAP) ## build the plugin into target/Uncodec.vst3 and t
 # Where there is no Python environment, as where wheels are built.
 plugin-alone: $(VST3) $(CLAP)
 
-# Many checks keep one core busy, so that they go two at a time; what each prints comes in one piece where make can do
-# that. What pip installs comes before them, for two of it do not get along.
-test: setup $(VENV)/.docs-stamp ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
-	$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) FUZZ_SECONDS=5 \
-		lint rust types fuzz plugin docs lint-workflows
+# Many checks keep one core busy, so that they go two at a time, the long ones first: the fuzz targets need nothing of
+# Python's, and are compiled while pip is at work. What each prints comes in one piece where make can do that.
+test: ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
+	$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) FUZZ_SECONDS=5 FUZZ_OPT_LEVEL=1 \
+		PIP_BY_TURNS=1 setup fuzz rust plugin types docs lint lint-workflows
 	$(MAKE) pytest
 	@echo "make test: all checks passed"
 
@@ -149,7 +149,7 @@ browser-packages:
 	$(call have,chromium chromedriver,chromium chromium-driver)
 
 test-daw: setup plugin daw-packages ## null tests in Ardour (VST3) and Qtractor (CLAP), which are installed from Debian's packages
-	cargo build --release -p uncodec-host --bin uncodec-test-core
+	cargo build --release -p uncodec-host --bin uncodec-test-core $(SHARED)
 	$(PY) -m pytest -m daw tests/plugin $(ARGS)
 
 test-browser: setup browser-packages ## the listening page and the page of `uncodec web` in Chromium, which is installed from Debian's packages
@@ -171,15 +171,18 @@ training-data: setup ## fetch licensed music and sound fonts from Debian (7 GB; 
 	$(PY) -m uncodec.training.music $(MUSIC)
 
 # libFuzzer with the address sanitizer. The flag for that is not yet a stable one, which the variable allows; all
-# others are, so that no other compiler is needed. Corpus and failures stay in target/fuzz.
+# others are, so that no other compiler is needed. Corpus and failures stay in target/fuzz. A short run is over sooner
+# where less is optimised.
 FUZZ_SECONDS ?= 600
+FUZZ_OPT_LEVEL ?= 3
 FUZZ_TARGETS ?= header slots opening effect
 FUZZ_FLAGS := --cfg fuzzing -Zsanitizer=address -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
 
 fuzz: ## fuzzing of the plugin and its shared memory; FUZZ_SECONDS=600 for each of FUZZ_TARGETS
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=target/fuzz cargo build --locked --release \
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=target/fuzz \
+		CARGO_PROFILE_RELEASE_OPT_LEVEL=$(FUZZ_OPT_LEVEL) cargo build --locked --release \
 		--target $(HOST_TRIPLE) --manifest-path plugin_bridge/fuzz/Cargo.toml
 	@for target in $(FUZZ_TARGETS); do \
 		echo "fuzz: $$target, $(FUZZ_SECONDS) s"; \
@@ -276,7 +279,9 @@ $(VENV)/.deps-stamp: pyproject.toml | $(VENV)/bin/python
 	$(PY) -m pip install -r $(VENV)/requirements.txt
 	@touch $@
 
-$(VENV)/.native-stamp: $(VENV)/.deps-stamp $(NATIVE_SOURCES) $(if $(NATIVE_MODULE),,FORCE)
+# Two of pip's installations at once do not get along: with PIP_BY_TURNS the site's comes before this one.
+$(VENV)/.native-stamp: $(VENV)/.deps-stamp $(NATIVE_SOURCES) $(if $(NATIVE_MODULE),,FORCE) \
+		| $(if $(PIP_BY_TURNS),$(VENV)/.docs-stamp)
 	@# With the test host, which wheels go without.
 	$(PY) -m pip install --no-build-isolation --no-deps --editable . --config-settings build-args="--features host"
 	@# Copies for wheels; in the tree they would hide later changes.
@@ -285,9 +290,13 @@ $(VENV)/.native-stamp: $(VENV)/.deps-stamp $(NATIVE_SOURCES) $(if $(NATIVE_MODUL
 
 $(VST3): FORMAT := vst3
 $(CLAP): FORMAT := clap
+# With the features that the native module asks of what it shares with the plugin: else cargo would compile it twice,
+# and uncodec-dsp holds a library of transforms, which takes the longest of all.
+SHARED := -p uncodec-dsp --features ndarray/std,ndarray/default
+
 # Put into place by renaming: a host that has the old one loaded keeps it.
 $(VST3) $(CLAP): $(NATIVE_SOURCES)
-	cargo build --release -p uncodec-$(FORMAT)
+	cargo build --release -p uncodec-$(FORMAT) $(SHARED)
 	@mkdir -p $(@D)
 	@cp target/release/libuncodec_$(FORMAT).so $@.new
 	@mv $@.new $@
