@@ -64,10 +64,10 @@ def distance_db(a, b):
 @pytest.mark.parametrize("kind", ["tones", "noise"])
 @pytest.mark.parametrize("sampler", ["ode", "sde"])
 def test_chunks_and_blocks_change_nothing(model, kind, sampler):
-    audio = material(kind)
+    audio = material(kind)[:, :14_000]
     whole = run(DiffusionSource(DiffusionEngine(model, 3, 5, sampler), 2, 400), audio)
     assert np.abs(whole).max() > 1e-4
-    for chunk, piece, block in ((37, 37, 4_000), (64, 20, 40_000), (11, 11, 3_001)):
+    for chunk, piece, block in ((37, 37, 4_000), (64, 20, 14_000), (11, 11, 3_001)):
         engine = DiffusionEngine(model, 3, 5, sampler, piece=piece)
         cut = run(DiffusionSource(engine, 2, chunk), audio, block)
         assert distance_db(whole, cut) < -60
@@ -98,7 +98,7 @@ def test_it_has_given_what_its_lead_promises(model):
 
 
 def test_seeds_are_takes_and_return(model):
-    audio = material("noise")
+    audio = material("noise")[:, :15_000]
     first, again, other = (
         run(DiffusionSource(DiffusionEngine(model, 2, seed), 2, 100), audio) for seed in (1, 1, 2)
     )

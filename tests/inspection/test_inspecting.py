@@ -42,8 +42,10 @@ def test_a_lossy_file_says_so_itself(tmp_path, clean):
 
 
 @pytest.mark.parametrize("kind", ["coded", "clean"])
-def test_the_same_samples_get_the_same_answer_in_any_container(save, coded, clean, kind):
-    audio = coded("aac", 128) if kind == "coded" else clean
+def test_the_same_samples_get_the_same_answer_in_any_container(save, clean, kind):
+    audio = clean[:1, :30_000]
+    if kind == "coded":
+        audio = sixteen_bits(round_trip(audio, RATE, "aac", kbps=64))[:, 777:]
     files = [
         save("a.wav", audio),
         save("b.flac", audio),
@@ -56,6 +58,7 @@ def test_the_same_samples_get_the_same_answer_in_any_container(save, coded, clea
         for name in ("path", "container", "coding", "file_kbps", "declared_bits", "padded"):
             del values[name]
     assert all(values == told[0] for values in told)
+    assert told[0]["codings"] == (("aac",) if kind == "coded" else ())
     array = uncodec.inspect(audio, RATE)
     assert (array.sound, array.reasons) == (told[0]["sound"], tuple(told[0]["reasons"]))
 
@@ -66,6 +69,7 @@ def test_padding_is_told(save, clean):
 
 
 def test_two_channels_of_one_sound_are_told(save, clean):
+    clean = clean[:, :RATE]
     assert uncodec.inspect(save("up.wav", np.tile(clean[:1], (2, 1)))).stereo == "same"
     assert uncodec.inspect(save("mono.wav", clean[:1])).stereo == "mono"
     assert uncodec.inspect(save("wide.wav", clean)).stereo == "left/right"
@@ -126,7 +130,7 @@ def test_silence_and_a_sample_are_unknown(save):
 
 
 def test_high_rates_and_surround_are_inspected(save):
-    x = music(2.0, channels=6, rate=96000)
+    x = music(0.5, channels=6, rate=96000)
     found = uncodec.inspect(save("surround.wav", x, rate=96000))
     assert (found.stereo, found.channels, found.sample_rate) == ("surround", 6, 96000)
     assert found.codings == ()
@@ -141,6 +145,7 @@ def test_results_are_plain_values(save, coded):
 
 
 def test_arrays_of_any_layout(clean):
+    clean = clean[:, :20_000]
     first = uncodec.inspect(clean, RATE)
     assert uncodec.inspect(clean.T.astype(np.float64), RATE) == first
     assert uncodec.inspect(clean[0], RATE).stereo == "mono"
@@ -177,6 +182,7 @@ def test_files_that_cannot_be_inspected_are_refused(tmp_path, save):
 
 def test_progress_is_told(save, clean):
     heard = []
+    clean = clean[:1, :20_000]
     uncodec.inspect(save("a.wav", clean), progress=lambda done, total: heard.append((done, total)))
     assert heard[-1] == (clean.shape[1], clean.shape[1])
 

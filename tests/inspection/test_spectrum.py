@@ -42,7 +42,7 @@ def test_neither_two_sounds_nor_one_in_the_middle_nor_a_copied_bass_are_intensit
 
 
 def test_treble_in_the_middle_of_a_recording_is_not_called_a_codecs(save):
-    found = uncodec.inspect(save("mix.wav", sixteen_bits(copied_from(music(3.0), 8000))))
+    found = uncodec.inspect(save("mix.wav", sixteen_bits(copied_from(music(1.0), 8000))))
     assert found.sound != "lossy"
     assert found.stereo == "left/right"
 
@@ -62,13 +62,17 @@ def test_a_side_that_an_mp3_dropped_is_not_intensity_stereo():
     assert any("both channels are copies of one sound" in reason for reason in found.reasons)
 
 
-@pytest.mark.parametrize(("inside", "rate"), [(22050, 44100), (44100, 96000), (48000, 96000)])
+@pytest.mark.parametrize(
+    ("inside", "rate"),
+    [(22050, 44100), pytest.param(44100, 96000, marks=pytest.mark.nightly), (48000, 96000)],
+)
 def test_a_lower_rate_inside_is_told(save, inside, rate):
     from uncodec.codecs.resampling import resample
 
-    low = music(2.0, rate=inside)
+    low = music(0.5, channels=1, rate=inside)
     found = uncodec.inspect(save("up.wav", sixteen_bits(resample(low, inside, rate)), rate=rate))
     assert found.inner_rate == inside
     assert found.sound != "lossy"
     assert f"{inside / 1000:g} kHz" in found.reasons[-1]
-    assert uncodec.inspect(save("own.wav", music(2.0, rate=rate), rate=rate)).inner_rate is None
+    own = music(0.5, channels=1, rate=rate)
+    assert uncodec.inspect(save("own.wav", own, rate=rate)).inner_rate is None
