@@ -52,8 +52,8 @@ plugin-alone: $(VST3) $(CLAP)
 # Many checks keep one core busy, so that they go two at a time, the long ones first: the fuzz targets need nothing of
 # Python's, and are compiled while pip is at work. What each prints comes in one piece where make can do that.
 test: ## every check: linters, types, Rust tests, some fuzzing, Python tests, the site
-	$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) FUZZ_SECONDS=5 FUZZ_OPT_LEVEL=1 \
-		PIP_BY_TURNS=1 setup fuzz rust plugin types docs lint lint-workflows
+	$(MAKE) -j2 $(if $(filter output-sync,$(.FEATURES)),--output-sync=target) FUZZ_SECONDS=5 \
+		FUZZ_BUILD="$(SHORT_FUZZ_BUILD)" PIP_BY_TURNS=1 setup fuzz rust plugin types docs lint lint-workflows
 	$(MAKE) pytest
 	@echo "make test: all checks passed"
 
@@ -172,17 +172,17 @@ training-data: setup ## fetch licensed music and sound fonts from Debian (7 GB; 
 
 # libFuzzer with the address sanitizer. The flag for that is not yet a stable one, which the variable allows; all
 # others are, so that no other compiler is needed. Corpus and failures stay in target/fuzz. A short run is over sooner
-# where less is optimised.
+# where little is optimised.
 FUZZ_SECONDS ?= 600
-FUZZ_OPT_LEVEL ?= 3
+FUZZ_BUILD ?=
+SHORT_FUZZ_BUILD := $(addprefix --config profile.release.,opt-level=1 package.uncodec-dsp.opt-level=0)
 FUZZ_TARGETS ?= header slots opening effect
 FUZZ_FLAGS := --cfg fuzzing -Zsanitizer=address -Cdebug-assertions -Ccodegen-units=1 -Cpasses=sancov-module \
 	$(addprefix -Cllvm-args=-sanitizer-coverage-,level=4 inline-8bit-counters pc-table trace-compares)
 HOST_TRIPLE = $(shell rustc -vV | sed -n 's/^host: //p')
 
 fuzz: ## fuzzing of the plugin and its shared memory; FUZZ_SECONDS=600 for each of FUZZ_TARGETS
-	RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=target/fuzz \
-		CARGO_PROFILE_RELEASE_OPT_LEVEL=$(FUZZ_OPT_LEVEL) cargo build --locked --release \
+	RUSTC_BOOTSTRAP=1 RUSTFLAGS="$(FUZZ_FLAGS)" CARGO_TARGET_DIR=target/fuzz cargo build --locked --release $(FUZZ_BUILD) \
 		--target $(HOST_TRIPLE) --manifest-path plugin_bridge/fuzz/Cargo.toml
 	@for target in $(FUZZ_TARGETS); do \
 		echo "fuzz: $$target, $(FUZZ_SECONDS) s"; \

@@ -63,8 +63,8 @@ def held_after(effect, seconds):
 def test_what_stays_after_a_plain_call_does_not_grow_with_it(kind, model, diffusion_folder):
     effect = MAKE[kind](model, diffusion_folder)
     # Boards keep 30 s for native plugins.
-    short, long = (33, 53) if kind in ("mixed", "natives") else (1, 4)
-    held_after(effect, 1)  # what is loaded on first use
+    short, long = (33, 53) if kind in ("mixed", "natives") else (0.5, 2.5)
+    held_after(effect, 0.5)  # what is loaded on first use
     grown = held_after(effect, long) - held_after(effect, short)
     assert grown < 0.2 * (long - short) * RATE * 2 * 4
 

@@ -22,7 +22,7 @@ RATE = 44100
 
 @pytest.fixture(scope="module")
 def music(demo_piece):
-    return np.ascontiguousarray(demo_piece[:, 3 * RATE : 7 * RATE])
+    return np.ascontiguousarray(demo_piece[:, 3 * RATE : 5 * RATE])
 
 
 @pytest.mark.parametrize(("codec", "kbps"), [("mp3", 32), ("mp3", 128), ("aac", 64)])

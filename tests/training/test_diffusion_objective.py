@@ -30,7 +30,7 @@ def test_it_lowers_the_distance_within_a_few_steps(pairs, tmp_path):
     config = GeneratorConfig(window=256, hop=64, encoder=8, hidden=8, local=2)
     network = begin_diffusion(SMALL, begin(Generator, config, seed=1))
     settings = DiffusionSettings(batch=2, seconds=0.3, lead=0.1)
-    run = replace(DiffusionObjective.RUN, steps=40, learning_rate=1e-2, average=0.9)
+    run = replace(DiffusionObjective.RUN, steps=20, learning_rate=1e-2, average=0.9)
     trained = train(DiffusionObjective(network, pairs, settings), tmp_path, run)
     scores = diffusion_scores(trained, pairs, steps=(1, 3), every=1)
     damaged = scores["mp3-64"]

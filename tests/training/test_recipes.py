@@ -202,7 +202,9 @@ def test_a_start_that_cannot_be_is_refused_before_anything_is_done(recipe, data,
     assert not run.work.exists()
 
 
-@pytest.mark.parametrize("levels", ["", 'levels = "diffusion"\n'])
+@pytest.mark.parametrize(
+    "levels", [pytest.param("", marks=pytest.mark.nightly), 'levels = "diffusion"\n']
+)
 def test_a_diffusion_network_begins_with_the_model_it_is_given(data, tmp_path, levels):
     recipe = find_recipe("diffusion")
     text = recipe.path.read_text()

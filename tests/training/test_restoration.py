@@ -30,7 +30,7 @@ from uncodec.training.trainers import RESTORATIONS
 
 SMALL = GeneratorConfig(window=512, hop=256, encoder=16, hidden=16, local=8)
 QUICK = RunSettings(steps=6, learning_rate=3e-3)
-LONGER = RunSettings(steps=40, learning_rate=5e-3, average=0.9)
+LONGER = RunSettings(steps=25, learning_rate=5e-3, average=0.9)
 
 
 def objective(pairs, name="distance", start=None, seconds=0.3, **more):

@@ -26,7 +26,7 @@ def pairs(tmp_path_factory):
 def test_the_velocity_loss_falls(pairs, tmp_path):
     network = begin(StudyNetwork, StudyConfig("spectral", (256,)))
     objective = VelocityObjective(network, pairs, StudySettings(batch=1, samples=4096))
-    train(objective, tmp_path, replace(VelocityObjective.RUN, steps=200, learning_rate=3e-3))
+    train(objective, tmp_path, replace(VelocityObjective.RUN, steps=100, learning_rate=3e-3))
     fallen = [row["velocity"] for row in rows(tmp_path)]
     assert fallen[-1] < 0.8 * fallen[0]
 
