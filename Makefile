@@ -15,6 +15,8 @@ export PATH := $(PATH):$(HOME)/.cargo/bin
 export PYO3_PYTHON := $(CURDIR)/$(PY)
 export PIP_DISABLE_PIP_VERSION_CHECK := 1
 unexport PYTHONPATH
+# Where it is set, each of the many processes that tests start would compile the package anew.
+unexport PYTHONDONTWRITEBYTECODE
 
 # Pass extra arguments on: make pytest ARGS="tests/cli -k batch"
 ARGS ?=

@@ -150,10 +150,10 @@ def test_a_render_killed_half_way_goes_on(run_model, tmp_path):
 
     torch.manual_seed(0)
     # Chunks of 0.7 s: there are some soon.
-    config = DiffusionConfig(window=256, hop=32, width=16, dilations=(1,), local=4)
+    config = DiffusionConfig(window=256, hop=32, width=8, dilations=(1,), local=2)
     save_weights(tmp_path / "m", DiffusionNetwork(config), name="m", version="0")
     source = tmp_path / "song.wav"
-    noise = 0.1 * np.random.default_rng(0).standard_normal((44_100 * 4, 1))
+    noise = 0.1 * np.random.default_rng(0).standard_normal((44_100 * 31 // 10, 1))
     soundfile.write(source, noise, 44_100)
     command = ["render", source, "--model", tmp_path / "m", "--steps", 2]
     store = tmp_path / ".song.rendered.flac.uncodec"

@@ -126,7 +126,14 @@ def test_chunks_of_which_something_else_ran_before_are_refused(
     render_file(source, target, settings, before=again, resume=True)
 
 
-@pytest.mark.parametrize("error", [Stopped(), KeyboardInterrupt(), OSError(28, "no space")])
+@pytest.mark.parametrize(
+    "error",
+    [
+        pytest.param(Stopped(), marks=pytest.mark.nightly),
+        KeyboardInterrupt(),
+        OSError(28, "no space"),
+    ],
+)
 def test_a_stopped_render_goes_on_and_ends_the_same(source, settings, tmp_path, monkeypatch, error):
     whole, target = tmp_path / "whole.wav", tmp_path / "out.wav"
     render_file(source, whole, settings, bits=32)

@@ -12,6 +12,7 @@ import torch
 from uncodec.errors import AudioFileError, CodecError, InvalidValue, ModelError, UncodecError
 from uncodec.networks import load_codec_net, load_model
 from uncodec.networks.store import load_diffusion, load_generator, load_levels
+from uncodec.training.diffusion_objective import DiffusionObjective
 from uncodec.training.level_library import Examiner, LevelLibrary
 from uncodec.training.pairs import PairSet, build_pairs, build_validation
 from uncodec.training.recipes import Run, find_recipe, run_recipe
@@ -205,7 +206,9 @@ def test_a_start_that_cannot_be_is_refused_before_anything_is_done(recipe, data,
 @pytest.mark.parametrize(
     "levels", [pytest.param("", marks=pytest.mark.nightly), 'levels = "diffusion"\n']
 )
-def test_a_diffusion_network_begins_with_the_model_it_is_given(data, tmp_path, levels):
+def test_a_diffusion_network_begins_with_the_model_it_is_given(data, tmp_path, levels, monkeypatch):
+    # How it scores is tested with a small network, and takes most of the time with this one.
+    monkeypatch.setattr(DiffusionObjective, "score", lambda *_: {})
     recipe = find_recipe("diffusion")
     text = recipe.path.read_text()
     for old, new in (("count = 3600", "count = 1"), ("excerpts = 10", "excerpts = 1")):
