@@ -33,6 +33,13 @@ def plan(tmp_path):
     return Plan(restorers, tmp_path / "data", CODECS, seconds=0.4)
 
 
+def assert_same(found, wanted):
+    """Sums end in other last bits where their arrays lie elsewhere in memory."""
+    for one, other in zip(found, wanted, strict=True):
+        assert vars(one) | {"scores": None} == vars(other) | {"scores": None}
+        assert one.scores == pytest.approx(other.scores, rel=1e-12, abs=1e-12, nan_ok=True)
+
+
 def test_every_clip_codec_and_restorer_comes_in_order(plan):
     told = []
     found = run(plan, progress=lambda *news: told.append(news))
@@ -48,7 +55,7 @@ def test_every_clip_codec_and_restorer_comes_in_order(plan):
 
 
 def test_two_processes_find_the_same_as_one(plan):
-    np.testing.assert_equal([vars(s) for s in run(plan, jobs=2)], [vars(s) for s in run(plan)])
+    assert_same(run(plan, jobs=2), run(plan))
 
 
 def test_a_stopped_run_goes_on_with_what_is_missing(plan, tmp_path, monkeypatch):
@@ -67,7 +74,7 @@ def test_a_stopped_run_goes_on_with_what_is_missing(plan, tmp_path, monkeypatch)
     monkeypatch.setattr(campaign, "_score", lambda task: scored.append(task[0].name) or count(task))
     resumed = run(plan, kept=kept)
     assert scored == ["b.flac", "c.flac"]
-    np.testing.assert_equal([vars(s) for s in resumed], [vars(s) for s in whole])
+    assert_same(resumed, whole)
     # Everything is there now; another codec costs that codec only.
     assert len(run(plan, kept=kept)) == len(whole)
     assert len(scored) == 2
