@@ -1,6 +1,7 @@
-"""The gate of the offline engine learns to tell coded stretches from clean ones."""
+"""Gate networks learn to tell coded stretches from clean ones."""
 
 import json
+from dataclasses import replace
 
 import numpy as np
 import pytest
@@ -10,7 +11,7 @@ from tests.training.material import low_passed, rows
 
 from uncodec.errors import InvalidValue
 from uncodec.networks.gate import GateConfig, GateNetwork
-from uncodec.networks.store import _read
+from uncodec.networks.store import _read, load_gate
 from uncodec.training.gate_library import GateLibrary, Tone, TraceHearing
 from uncodec.training.gate_network_objective import (
     GateNetworkObjective,
@@ -43,9 +44,13 @@ def library(tmp_path_factory):
     return GateLibrary(folder)
 
 
-def test_coded_and_clean_are_told_apart_after_some_steps(library, tmp_path):
+@pytest.mark.parametrize("both", [True, False])
+def test_coded_and_clean_are_told_apart_after_some_steps(library, tmp_path, both):
     objective = GateNetworkObjective(
-        begin(GateNetwork, SMALL), library, GateNetworkSettings(batch=8, frames=60), library
+        begin(GateNetwork, replace(SMALL, both=both)),
+        library,
+        GateNetworkSettings(batch=8, frames=60),
+        library,
     )
     run = RunSettings(steps=60, learning_rate=1e-2, warm=2, average=0.5)
     before = gate_network_scores(objective.network.eval(), library)
@@ -96,12 +101,13 @@ def test_mixes_and_handling_are_a_part_of_a_library_when_asked_for(tmp_path):
             library.complete(sources, TraceHearing(), 7, **asked | wrong)
 
 
-def test_a_recipe_makes_a_gate(tmp_path):
+@pytest.mark.parametrize(("lines", "window"), [("", None), ("both = false\nwindow = 1024\n", 1024)])
+def test_a_recipe_makes_a_gate(tmp_path, lines, window):
     recipe = (
         'kind = "gate"\nname = "small"\nversion = "0.1"\n'
         "[pairs]\ncount = 4\nseconds = 2.7\nseed = 0\nmixes = 0.25\n"
         "[validation]\ncount = 2\nseconds = 2.7\nseed = 0\n"
-        "[gate]\nwidth = 8\ninner = 4\nlayers = 1\n"
+        f"[gate]\nwidth = 8\ninner = 4\nlayers = 1\n{lines}"
         "[training]\nsteps = 2\nbatch = 2\nframes = 60\n"
     )
     (tmp_path / "recipe.toml").write_text(recipe)
@@ -118,3 +124,5 @@ def test_a_recipe_makes_a_gate(tmp_path):
     assert all(tensor.dtype == torch.float16 for tensor in tensors.values())
     head = json.loads((run.work / "pairs" / "pairs.json").read_text())
     assert (head["recordings"], head["heard"]) == (2, "traces")
+    assert head.get("window") == window
+    assert load_gate(run.release).config.both == (not lines)

@@ -163,8 +163,9 @@ def _hop_macs(model: str, rate: float) -> float:
     """Of the live generator as it was trained: its compiled hops pass PyTorch's counter by."""
     import torch
 
-    from uncodec.model_folders import LEVELS, find_model
-    from uncodec.networks.store import load_generator, load_levels
+    from uncodec.model_folders import GATE, LEVELS, find_model
+    from uncodec.networks.gate import TRACES
+    from uncodec.networks.store import load_gate, load_generator, load_levels
     from uncodec.rates import network_rate
 
     generator = load_generator(model)
@@ -177,6 +178,9 @@ def _hop_macs(model: str, rate: float) -> float:
             levels = load_levels(model)
             features = torch.zeros(1, frames, 2, 160)
             macs += _counted(lambda: levels(features, levels.initial_state(1)))
+        if (find_model(model) / GATE).is_file():
+            gate = load_gate(model)
+            macs += _counted(lambda: gate(torch.zeros(1, frames, 2, TRACES)))
     return macs / frames * float(network_rate(rate)) / int(config.hop)
 
 

@@ -31,8 +31,8 @@ class LatelyOpened(nn.Module):
         Mean log odds up to which nothing is changed, and from which on everything is.
     """
 
-    KEEP, BEFORE, FRAMES = 1.0 - 1.0 / 172.0, 0.0, 20.0
-    SHUT, OPEN = -1.0, 0.0
+    KEEP, BEFORE, FRAMES = 1.0 - 1.0 / 86.0, 0.0, 5.0
+    SHUT, OPEN = 0.0, 1.0
 
     def __init__(self) -> None:
         super().__init__()

@@ -60,6 +60,7 @@ __all__ = [
     "list_models",
     "load_codec_net",
     "load_diffusion",
+    "load_gate",
     "load_generator",
     "load_levels",
     "load_model",
@@ -276,6 +277,12 @@ def load_levels(model: str | os.PathLike[str], device: str = "cpu") -> LevelNetw
     """Load and check the level network of a folder; parameters and errors as `load_model`."""
     path, _ = _locate(model, device, LEVELS)
     return cast(LevelNetwork, _build(path, "levels", device)[0])
+
+
+def load_gate(model: str | os.PathLike[str], device: str = "cpu") -> GateNetwork:
+    """Load and check the gate network of a folder; parameters and errors as `load_model`."""
+    path, _ = _locate(model, device, GATE)
+    return cast(GateNetwork, _build(path, "gate", device)[0])
 
 
 def _locate(model: str | os.PathLike[str], device: str, file: str = WEIGHTS) -> tuple[str, int]:
