@@ -14,6 +14,7 @@ from uncodec.live.excitation import Excitation
 from uncodec.live.hold_back import HoldBack
 from uncodec.live.polarity import Polarity
 from uncodec.networks import CHANNELS, LoadedModel
+from uncodec.networks.gated import LENIENCY
 from uncodec.networks.generator import exchanged
 from uncodec.networks.hop_step import HopStep
 from uncodec.networks.levelled import opened as opened_of
@@ -237,6 +238,7 @@ class _Runs:
         self._model = model
         self._channels = channels
         self._state = model.initial_state(1)
+        self._leniency = 0.0 if model.gate is None else LENIENCY
 
     @torch.inference_mode()
     def step_into(self, spectra: Spectra, delta: Spectra, opened: Array, flipped: bool) -> None:
@@ -247,7 +249,7 @@ class _Runs:
             batch = batch[:, _EXCHANGED]
         found, damage, self._state = self._model.step(torch.view_as_real(batch), self._state)
         if self._model.levels is not None:
-            torch.from_numpy(opened).copy_(opened_of(damage)[0])
+            torch.from_numpy(opened).copy_(opened_of(damage + self._leniency)[0])
         found = torch.view_as_complex(found)[0]
         if flipped:
             found = found.flip(0)

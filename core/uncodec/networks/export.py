@@ -59,7 +59,7 @@ def export_model(
         "inputs": CHANNEL_NAMES,
         "delay": model.config.window - model.config.hop,
         "bins": model.config.bins,
-        "returned": [0.0, 0.0] if model.levels is None else [OPENED_SLOPE, OPENED_AT_EVEN],
+        "returned": _returned(model),
         "state": [_described(tensor) for tensor in model.initial_state()],
         **asdict(model.config),
     }
@@ -69,6 +69,13 @@ def export_model(
         torch.jit.save(model.step, content, {DESCRIPTION: json.dumps(described)})
     write_whole(target, content.getbuffer())
     return target
+
+
+def _returned(model: LoadedModel) -> list[float]:
+    """Slope over the log odds, and value at even odds, of the power that is returned."""
+    if model.levels is None:
+        return [0.0, 0.0]
+    return [OPENED_SLOPE, OPENED_AT_EVEN] if model.gate is None else [0.0, 1.0]
 
 
 def _described(tensor: Tensor) -> dict[str, Any]:

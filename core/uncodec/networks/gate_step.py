@@ -103,7 +103,7 @@ class GateStep:
         twin._lately = self._lately.copy()
         return twin
 
-    def hear(self, spectra: Spectrum, sounding: bool) -> np.float32:
+    def hear(self, spectra: Spectrum, sounding: bool, damage: float) -> np.float32:
         """Take the next frame; returns how far the gate is open, from 0 to 1.
 
         Parameters
@@ -112,10 +112,13 @@ class GateStep:
             Of coded mid and side, un-normalised.
         sounding : bool
             Whether it is not silent.
+        damage : float
+            The generator's log odds that it was coded.
         """
         _hear_kernel(spectra, self._held, self._stack.heard)
         self._stack.step()
         if sounding:
             self._lately *= LatelyOpened.KEEP
-            self._lately += (self._stack.said[0], 1.0)
+            most = LatelyOpened.MOST
+            self._lately += (self._stack.said[0] + min(max(damage, -most), most), 1.0)
         return np.float32(LatelyOpened.opening_of(*self._lately))

@@ -1,7 +1,9 @@
 """A levelled generator whose delta passes a gate: what was never coded is left alone.
 
-The gate network hears the same frames as the generator, and only what was. What it says of a
-single frame is unsure, so its log odds are averaged over what sounded lately.
+The gate network hears the same frames as the generator, and only what was. Both say how likely the
+sound was coded, and err on different sounds: their log odds are added. What they say of a single
+frame is unsure, so the sum is averaged over what sounded lately. The generator's own gate is at
+rest then.
 """
 
 from __future__ import annotations
@@ -13,9 +15,13 @@ from uncodec.networks.gate import GateNetwork, frame_traces
 from uncodec.networks.levelled import LevelledGenerator
 from uncodec.networks.levelled import State as LevelledState
 
-__all__ = ["GatedGenerator", "LatelyOpened", "lately_opening"]
+__all__ = ["LENIENCY", "GatedGenerator", "LatelyOpened", "lately_opening"]
 
 State = tuple[Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor, Tensor]
+
+
+LENIENCY = 30.0
+"""Log odds that keep the generator's own gate open."""
 
 
 class LatelyOpened(nn.Module):
@@ -23,6 +29,8 @@ class LatelyOpened(nn.Module):
 
     Attributes
     ----------
+    most : float
+        The generator's log odds count up to that, and down to its negative.
     keep : float
         By how much a frame counts less with each that comes after it.
     before, frames : float
@@ -32,13 +40,14 @@ class LatelyOpened(nn.Module):
     """
 
     KEEP, BEFORE, FRAMES = 1.0 - 1.0 / 86.0, 0.0, 5.0
-    SHUT, OPEN = 0.0, 1.0
+    SHUT, OPEN = 1.0, 2.0
+    MOST = 8.0
 
     def __init__(self) -> None:
         super().__init__()
         # As attributes, for TorchScript knows no module's constants.
         self.keep, self.before, self.frames = self.KEEP, self.BEFORE, self.FRAMES
-        self.shut, self.wide = self.SHUT, self.OPEN - self.SHUT
+        self.shut, self.wide, self.most = self.SHUT, self.OPEN - self.SHUT, self.MOST
 
     @classmethod
     def opening_of(cls, odds: float, frames: float) -> float:
@@ -46,13 +55,16 @@ class LatelyOpened(nn.Module):
         mean = (odds + cls.BEFORE * cls.FRAMES) / (frames + cls.FRAMES)
         return min(max((mean - cls.SHUT) / (cls.OPEN - cls.SHUT), 0.0), 1.0)
 
-    def forward(self, odds: Tensor, sounds: Tensor, state: Tensor) -> tuple[Tensor, Tensor]:
+    def forward(
+        self, odds: Tensor, damage: Tensor, sounds: Tensor, state: Tensor
+    ) -> tuple[Tensor, Tensor]:
         """Open for a run of frames.
 
         Parameters
         ----------
-        odds, sounds : Tensor [shape=(batch, frames)]
-            Log odds that the signal was coded; 1 where a frame sounds, 0 where not.
+        odds, damage, sounds : Tensor [shape=(batch, frames)]
+            Log odds that the signal was coded, of the gate network and of the generator; 1 where a
+            frame sounds, 0 where not.
         state : Tensor [shape=(batch, 2)]
             Sum of odds and number of frames, both of what was lately; zeros before the first frame.
 
@@ -62,6 +74,7 @@ class LatelyOpened(nn.Module):
             From 0 to 1.
         state : Tensor [shape=(batch, 2)]
         """
+        odds = odds + damage.clamp(-self.most, self.most)
         openings: list[Tensor] = []
         for frame in range(odds.shape[1]):
             now = sounds[:, frame : frame + 1]
@@ -74,8 +87,12 @@ class LatelyOpened(nn.Module):
 
 
 def lately_opening(odds: Tensor) -> Tensor:
-    """`LatelyOpened` over whole recordings that sound throughout, [shape=(batch, frames)]."""
-    opening: Tensor = LatelyOpened()(odds, torch.ones_like(odds), odds.new_zeros(len(odds), 2))[0]
+    """`LatelyOpened` over whole recordings that sound throughout, [shape=(batch, frames)].
+
+    As if the generator said the same as the gate network.
+    """
+    sounds, state = torch.ones_like(odds), odds.new_zeros(len(odds), 2)
+    opening: Tensor = LatelyOpened()(odds, odds, sounds, state)[0]
     return opening
 
 
@@ -85,6 +102,7 @@ class GatedGenerator(nn.Module):
     Parameters
     ----------
     network : LevelledGenerator
+        The gate of its generator is put at rest.
     gate : GateNetwork
         Of one direction, and of windows of 1,024 samples.
     """
@@ -92,6 +110,7 @@ class GatedGenerator(nn.Module):
     def __init__(self, network: LevelledGenerator, gate: GateNetwork) -> None:
         super().__init__()
         self.network, self.gate, self.opening = network, gate, LatelyOpened()
+        network.generator.leniency = LENIENCY
         self.config = network.config
         self.silence = network.generator.silence
 
@@ -111,6 +130,6 @@ class GatedGenerator(nn.Module):
         odds, (held, recurrent) = self.gate.follow(traces, (state[7], state[8]))
         power = spectra[:, 0:2, :, 1:].square().sum(4).mean((1, 3))
         sounds = (torch.log10(power + self.network.generator.floor) > self.silence).to(odds.dtype)
-        opening, lately = self.opening(odds, sounds, state[9])
+        opening, lately = self.opening(odds, damage, sounds, state[9])
         delta = delta * opening[:, None, :, None, None]
         return delta, damage, (*own, held, recurrent, lately)

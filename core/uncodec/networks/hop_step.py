@@ -18,6 +18,7 @@ from uncodec.compiled import compiled
 from uncodec.errors import InvalidValue
 from uncodec.networks.encoder_gain import GROUP, STATISTICS, EncoderGain
 from uncodec.networks.gate_step import GateStep
+from uncodec.networks.gated import LENIENCY
 from uncodec.networks.generator import (
     AROUND,
     BAND,
@@ -201,9 +202,9 @@ def _sound(
 
     The encoder gain less 1 is returned.
     """
-    keep, rise, enough, most = numbers[4:]
+    keep, rise, enough, most, leniency = numbers[4:]
     sounds = _ONE if sounding else _ZERO
-    gate = _ONE + _QUARTER * damage[0]
+    gate = _ONE + _QUARTER * (damage[0] + leniency)
     # Comparisons rather than min and max, so that what is not a number stays it and is noticed.
     if gate < _ZERO:
         gate = _ZERO
@@ -378,6 +379,7 @@ class HopStep:
             gain.rise,
             gain.enough,
             gain.gain,
+            LENIENCY if gate is not None else 0.0,
         )
         self._numbers: Array = np.array(numbers, np.float32)
         self._weights = _packed(generator)
@@ -527,11 +529,12 @@ class HopStep:
         )
         if self._levels is not None:
             self._levels.hear(spectra)
-            opened = OPENED_SLOPE * float(self._damage[0]) + OPENED_AT_EVEN
+            damage = float(self._damage[0] + self._numbers[-1])
+            opened = OPENED_SLOPE * damage + OPENED_AT_EVEN
             self.opened = min(max(opened, 0.0), 1.0)
             self._levels.fill_into(spectra, delta, self.opened, gain)
         if self._gate is not None:
-            delta *= self._gate.hear(spectra, sounding)
+            delta *= self._gate.hear(spectra, sounding, float(self._damage[0]))
 
 
 def _fours(count: int) -> int:

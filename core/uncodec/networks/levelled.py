@@ -60,7 +60,8 @@ class LevelledGenerator(nn.Module):
         level, spread, played, (held, recurrent) = self.levels(features, (state[5], state[6]))
         loudest = self.levels.loudest(level, spread)
         there = features[..., : self.bands]
-        delta = set_levels(delta, there, played, loudest, opened(damage))
+        amount = opened(damage + self.generator.leniency)
+        delta = set_levels(delta, there, played, loudest, amount)
         delta, heard = self.generator.turn_up(coded, delta, damage, own[4])
         return delta, damage, (own[0], own[1], own[2], own[3], heard, held, recurrent)
 
