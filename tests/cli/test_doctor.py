@@ -50,6 +50,7 @@ def test_every_file_of_weights_is_told(told, models):
     assert [(model["name"], model["file"]) for model in facts["models"]] == [
         ("live-gan", "weights.safetensors"),
         ("live-gan", "levels.safetensors"),
+        ("live-gan", "gate.safetensors"),
     ]
     assert all(len(model["sha256"]) == 64 for model in facts["models"])
 
@@ -64,7 +65,7 @@ def test_altered_weights_are_a_problem(told, models):
     (problem,) = facts["problems"]
     assert "levels.safetensors" in problem
     assert "altered" in problem
-    assert [model["intact"] for model in facts["models"]] == [True, False]
+    assert [model["intact"] for model in facts["models"]] == [True, False, True]
 
 
 def test_weights_that_are_cut_off_are_a_problem(run, models):

@@ -21,7 +21,7 @@ class Passing:
     def __init__(self):
         self.config = GeneratorConfig(window=256, hop=64, encoder=4, hidden=4, local=2)
         self.device = "cpu"
-        self.hops = self.levels = None
+        self.hops = self.levels = self.gate = None
 
     def initial_state(self, batch=1):
         return Generator(self.config).initial_state(batch)

@@ -68,7 +68,7 @@ class Passing:
     def __init__(self, config):
         self.config = config
         self.device = "cpu"
-        self.hops = self.levels = None
+        self.hops = self.levels = self.gate = None
 
     def initial_state(self, batch=1):
         return self.config.initial_state(batch)
